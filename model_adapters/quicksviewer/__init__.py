@@ -1,0 +1,50 @@
+"""Quicksviewer as a transformers model. Importing this package registers it with transformers' Auto classes.
+
+    from qsv_eval.model_adapters.quicksviewer import load_pretrained
+
+    qv = load_pretrained("path/or/hub-id", device="cuda", dtype="bfloat16")
+    reply = qv.chat([{"role": "user", "content": [
+        {"type": "video", "video": "clip.mp4"},
+        {"type": "text", "text": "What happens first?"},
+    ]}])
+    print(reply.text, reply.cubes)
+"""
+
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModel,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoVideoProcessor,
+)
+
+from .chat import Cube, Quicksviewer, Reply, load_pretrained
+from .checkpoint import register_released_names
+from .configuration import QuicksviewerConfig, ReleasedLlamaConfig, ReleasedQwenConfig
+from .modeling import QuicksviewerForConditionalGeneration, QuicksviewerModel
+from .pixels import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
+from .processing import QuicksviewerProcessor, Video
+
+__all__ = [
+    "Cube",
+    "Quicksviewer",
+    "QuicksviewerConfig",
+    "QuicksviewerForConditionalGeneration",
+    "QuicksviewerImageProcessor",
+    "QuicksviewerModel",
+    "QuicksviewerProcessor",
+    "QuicksviewerVideoProcessor",
+    "Reply",
+    "Video",
+    "load_pretrained",
+]
+
+for _config in (QuicksviewerConfig, ReleasedQwenConfig, ReleasedLlamaConfig):
+    AutoConfig.register(_config.model_type, _config, exist_ok=True)
+AutoModel.register(QuicksviewerConfig, QuicksviewerModel, exist_ok=True)
+AutoModelForImageTextToText.register(QuicksviewerConfig, QuicksviewerForConditionalGeneration, exist_ok=True)
+AutoImageProcessor.register(QuicksviewerConfig, image_processor_classes={"pil": QuicksviewerImageProcessor}, exist_ok=True)
+AutoVideoProcessor.register(QuicksviewerConfig, QuicksviewerVideoProcessor, exist_ok=True)
+AutoProcessor.register(QuicksviewerConfig, QuicksviewerProcessor, exist_ok=True)
+register_released_names()

@@ -1,0 +1,210 @@
+"""Ask Quicksviewer about videos and images: the one entry that `ask`, the engine and the demos share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from transformers import GenerationConfig
+
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.frames import FrameRule, read_image, read_video
+
+from .checkpoint import LoadedCheckpoint, load_checkpoint
+from .processing import Conversation, Video
+
+__all__ = ["Cube", "Quicksviewer", "Reply", "load_pretrained"]
+
+
+class Cube(NamedTuple):
+    """A run of frames that shares one block of visual tokens; half-open."""
+
+    start_frame: int
+    end_frame: int
+    start_s: float | None
+    """Timestamp of its first frame; None where the video came without timestamps."""
+    end_s: float | None
+    """Start of the next cube, or the end of the clip."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, and what it rests on."""
+
+    text: str
+    token_ids: list[int]
+    """Generated ids, the end token included."""
+    prompt: str
+    """The prompt before the cubes are merged: every frame is in it."""
+    cubes: list[list[Cube]]
+    """For each video its cubes, without the thumbnail."""
+    frames: list[list[float] | None]
+    """For each video the timestamps of the frames that were looked at, in seconds."""
+    prompt_tokens: int
+    """Tokens that the language model read, visual tokens included."""
+
+
+class Quicksviewer:
+    """A loaded model that answers questions."""
+
+    def __init__(self, checkpoint: LoadedCheckpoint, frame_rule: FrameRule | None = None, resize: str = "exact") -> None:
+        self.model, self.processor = checkpoint
+        self.frame_rule = frame_rule or FrameRule()
+        self.resize = resize
+
+    def chat(self, messages: Conversation, *, max_new_tokens: int = 2048, **generation: Any) -> Reply:
+        """Answer one conversation; see `chat_batch`."""
+        return self.chat_batch([messages], max_new_tokens=max_new_tokens, **generation)[0]
+
+    def chat_batch(
+        self, conversations: Sequence[Conversation], *, max_new_tokens: int = 2048, **generation: Any
+    ) -> list[Reply]:
+        """Answer conversations together; each reply equals the one it would get alone.
+
+        Args:
+            conversations: each a list of `{"role": …, "content": text | [part, …]}`. A part is `{"type": "video", "video":
+                path | uint8 (T, H, W, 3), "timestamps": [s, …], "start_s": …, "end_s": …}`, `{"type": "image", "image": path |
+                PIL | uint8 (H, W, 3)}` or `{"type": "text", "text": …}`; parts are joined by newlines.
+            max_new_tokens: where to stop at the latest.
+            generation: as for transformers' `GenerationConfig`. Greedy unless `do_sample=True`: what the checkpoint's
+                generation_config.json says is not followed.
+
+        Raises:
+            MediaError: a video or image cannot be read.
+            SetupError: a message is not of the form above.
+        """
+        read = [self.read_media(conversation) for conversation in conversations]
+        batch = self.processor(read).to(self.model.device)
+        with torch.inference_mode():
+            visual = self.model.perceive(
+                batch.pop("pixel_values", None), batch.pop("pixel_values_videos", None), batch.pop("frame_counts", None)
+            )
+            text = {key: batch[key] for key in ("input_ids", "attention_mask", "visual_kind", "frame_ids")}
+            merged = self.model.model.merge(**text, visual=visual, pad_left=True)
+            ids = self.model.generate(
+                inputs_embeds=merged.inputs_embeds,
+                attention_mask=merged.attention_mask,
+                generation_config=self._generation(max_new_tokens, generation),
+            )
+        bounds, lengths = iter(visual.bounds()), merged.attention_mask.sum(1).tolist()
+        rows = zip(read, ids.tolist(), lengths, strict=True)
+        return [self._reply(conversation, row, bounds, length) for conversation, row, length in rows]
+
+    def read_media(self, messages: Conversation) -> list[dict[str, Any]]:
+        """Return the conversation with its files and arrays read: PIL images and `Video`s."""
+        return [
+            {"role": message["role"], "content": [self._read_part(part) for part in _parts(message)]} for message in messages
+        ]
+
+    def _read_part(self, part: Mapping[str, Any]) -> dict[str, Any]:
+        if part.get("type") == "image":
+            return {"type": "image", "image": read_image(part["image"])}
+        if part.get("type") == "video":
+            return {"type": "video", "video": self._read_video(part)}
+        return dict(part)
+
+    def _read_video(self, part: Mapping[str, Any]) -> Video:
+        source, timestamps = part["video"], part.get("timestamps")
+        if isinstance(source, Video):
+            return source
+        if not isinstance(source, str | PathLike):
+            frames = np.asarray(source)
+            return Video(frames, timestamps, part.get("end_s", _end_of(timestamps)))
+        if timestamps is not None:
+            raise SetupError(f"{source}: timestamps are for frames given as an array; a file's are read from it")
+        size = (self.processor.video_processor.frame_size,) * 2
+        clip = read_video(source, self.frame_rule, size, part.get("start_s"), part.get("end_s"), self.resize)
+        return Video(clip.frames, clip.timestamps_s, clip.duration_s)
+
+    def _generation(self, max_new_tokens: int, options: Mapping[str, Any]) -> GenerationConfig:
+        tokenizer = self.processor.tokenizer
+        greedy = {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.0}
+        # Every value is given: what is not would be taken from the checkpoint's generation_config.json.
+        neutral = {"temperature": 1.0, "top_p": 1.0, "top_k": 0} if options.get("do_sample") else {}
+        return GenerationConfig(
+            max_new_tokens=max_new_tokens,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            **{**greedy, **neutral, **options},
+        )
+
+    def _reply(self, conversation: Conversation, row: list[int], bounds: Any, prompt_tokens: int) -> Reply:
+        eos = self.processor.tokenizer.eos_token_id
+        ids = row[: row.index(eos) + 1] if eos in row else row
+        videos = [part["video"] for message in conversation for part in message["content"] if part["type"] == "video"]
+        return Reply(
+            text=self.processor.decode_reply(ids),
+            token_ids=ids,
+            prompt=self.processor.prompt(conversation),
+            cubes=[_cubes(next(bounds), video) for video in videos],
+            frames=[None if video.timestamps_s is None else [float(t) for t in video.timestamps_s] for video in videos],
+            prompt_tokens=prompt_tokens,
+        )
+
+
+def load_pretrained(
+    pretrained: str | PathLike[str],
+    *,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype = "auto",
+    frame_rule: FrameRule | None = None,
+    resize: str = "exact",
+    chunk_frames: int | None = None,
+    attn_implementation: str | None = None,
+    **options: Any,
+) -> Quicksviewer:
+    """Load a checkpoint, ready to `chat`.
+
+    Args:
+        pretrained: a folder or hub id of a released or saved checkpoint, or of a PEFT adapter.
+        device: where to put it; the accelerator if there is one, else the CPU. Not with `device_map`.
+        dtype: "float32", "bfloat16", "float16", or "auto" for the checkpoint's own.
+        frame_rule: which frames of a video file are looked at.
+        resize: "exact" (Pillow, as the reference) or "fast" (swscale).
+        chunk_frames: frames that go through the vision tower at once.
+        attn_implementation: "flash_attention_2", "sdpa" or "eager"; None takes flash-attn where it is installed and the
+            device and dtype allow it, and SDPA otherwise.
+        options: `revision`, `subfolder`, and what else transformers' `from_pretrained` takes (`device_map`,
+            `quantization_config`, …).
+
+    Raises:
+        SetupError: the checkpoint is not there or not whole.
+    """
+    target = torch.device(device) if device is not None else torch.accelerator.current_accelerator() or torch.device("cpu")
+    attention = attn_implementation or _best_attention(target, dtype)
+    checkpoint = load_checkpoint(str(pretrained), dtype=dtype, attn_implementation=attention, **options)
+    if "device_map" not in options:
+        checkpoint.model.to(target)
+    if chunk_frames is not None:
+        checkpoint.model.model.perception.chunk_frames = chunk_frames
+    return Quicksviewer(checkpoint, frame_rule, resize)
+
+
+def _best_attention(device: torch.device, dtype: str | torch.dtype) -> str:
+    from transformers.utils import is_flash_attn_2_available
+
+    half = str(dtype).removeprefix("torch.") in {"bfloat16", "float16"}
+    return "flash_attention_2" if device.type == "cuda" and half and is_flash_attn_2_available() else "sdpa"
+
+
+def _parts(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    content = message["content"]
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+
+
+def _end_of(timestamps_s: Sequence[float] | None) -> float | None:
+    """Guess where a clip of sampled frames ends: each frame stands in the middle of its share of time."""
+    if timestamps_s is None or len(timestamps_s) == 0:
+        return None
+    last, first = float(timestamps_s[-1]), float(timestamps_s[0])
+    return last + (last - first) / (len(timestamps_s) - 1) / 2 if len(timestamps_s) > 1 else last
+
+
+def _cubes(bounds: Sequence[tuple[int, int]], video: Video) -> list[Cube]:
+    if video.timestamps_s is None:
+        return [Cube(start, end, None, None) for start, end in bounds]
+    times = [float(time) for time in video.timestamps_s]
+    ends = [times[end] if end < len(times) else video.end_s for _, end in bounds]
+    return [Cube(start, end, times[start], end_s) for (start, end), end_s in zip(bounds, ends, strict=True)]

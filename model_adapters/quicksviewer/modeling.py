@@ -1,0 +1,225 @@
+"""Quicksviewer as a transformers model: perceive, merge, and leave the rest to the language model."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, GenerationMixin, PreTrainedModel
+from transformers import initialization as init
+from transformers.cache_utils import Cache
+from transformers.utils import ModelOutput
+
+from .configuration import QuicksviewerConfig
+from .merging import IGNORED, VisualKind, plan_merge
+from .perception import GumbelNoise, Perception, VisualTokens
+from .resampler import Resampler
+
+__all__ = ["MergedInputs", "QuicksviewerForConditionalGeneration", "QuicksviewerModel", "QuicksviewerOutput"]
+
+
+class MergedInputs(NamedTuple):
+    """What the language model reads. B rows, M tokens of the longest."""
+
+    inputs_embeds: Tensor
+    """(B, M, D), zero at the padding."""
+    attention_mask: Tensor
+    """(B, M)."""
+    labels: Tensor | None
+    """(B, M), -100 at visual tokens and padding."""
+
+
+@dataclass
+class QuicksviewerOutput(ModelOutput):
+    """Output of a forward pass. The loss is cross-entropy plus the gate's weighted norm."""
+
+    loss: Tensor | None = None
+    gate_loss: Tensor | None = None
+    logits: Tensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
+class QuicksviewerPreTrainedModel(PreTrainedModel):
+    """What both classes share."""
+
+    config: QuicksviewerConfig
+    base_model_prefix = "model"
+    input_modalities = ("image", "video", "text")
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["SiglipEncoderLayer", "SiglipVisionEmbeddings", "Resampler", "Gate"]  # noqa: RUF012
+    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
+    _supports_flash_attn = True
+    _supports_sdpa = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, Resampler):
+            init.trunc_normal_(module.query, std=0.02)
+            init.xavier_uniform_(module.attn.in_proj_weight)
+            init.zeros_(module.attn.in_proj_bias)
+            init.normal_(module.proj, std=module.proj.shape[0] ** -0.5)
+
+
+class QuicksviewerModel(QuicksviewerPreTrainedModel):
+    """Perception and language model, without the head."""
+
+    def __init__(self, config: QuicksviewerConfig) -> None:
+        super().__init__(config)
+        self.perception = Perception(config)
+        self.language_model = AutoModel.from_config(config.text_config)
+        self.post_init()
+
+    def merge(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None,
+        visual_kind: Tensor | None,
+        frame_ids: Tensor | None,
+        visual: VisualTokens,
+        labels: Tensor | None = None,
+        *,
+        pad_left: bool = False,
+    ) -> MergedInputs:
+        """Embed the text, drop the frames that start no cube and put the visual tokens in their places."""
+        embed = self.get_input_embeddings()
+        device = input_ids.device
+        plan = plan_merge(
+            input_ids == self.config.image_token_id,
+            torch.full_like(input_ids, VisualKind.TEXT) if visual_kind is None else visual_kind,
+            torch.full_like(input_ids, -1) if frame_ids is None else frame_ids,
+            torch.ones_like(input_ids) if attention_mask is None else attention_mask,
+            visual._replace(starts_T=visual.starts_T.to(device)),
+            pad_left=pad_left,
+        )
+        text_embeds = embed(input_ids[plan.text_source])
+        blocks_SQD = torch.cat([visual.tiles_PQD, visual.thumbnails_VQD, visual.cubes_CQD]).to(text_embeds)
+        shape = (len(input_ids), plan.length)
+        visual_embeds = blocks_SQD[plan.visual_block.to(blocks_SQD.device)].flatten(0, 1)
+        embeds = text_embeds.new_zeros(*shape, text_embeds.shape[-1]).index_put(plan.text_target, text_embeds)
+        embeds = embeds.index_put(plan.visual_target, visual_embeds)
+        if labels is not None:
+            labels = labels.new_full(shape, IGNORED).index_put(plan.text_target, labels[plan.text_source])
+        return MergedInputs(embeds, plan.attention_mask, labels)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the language model's token embedding."""
+        return self.language_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the language model's token embedding."""
+        self.language_model.set_input_embeddings(value)
+
+
+class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, GenerationMixin):
+    """Quicksviewer with its language head.
+
+    Visual inputs come from `QuicksviewerProcessor`: `pixel_values` (tiles) and `pixel_values_videos` (frames of all videos,
+    with `frame_counts`), and for each token `visual_kind` and `frame_ids`.
+    """
+
+    _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}  # noqa: RUF012
+
+    def __init__(self, config: QuicksviewerConfig) -> None:
+        super().__init__(config)
+        self.model = QuicksviewerModel(config)
+        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the language model's token embedding."""
+        return self.model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the language model's token embedding."""
+        self.model.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        """Return the language head."""
+        return self.lm_head
+
+    def perceive(
+        self,
+        pixel_values: Tensor | None = None,
+        pixel_values_videos: Tensor | None = None,
+        frame_counts: Tensor | None = None,
+        noise: GumbelNoise | None = None,
+    ) -> VisualTokens:
+        """Look at the images and videos of a batch; see `Perception.forward`."""
+        counts = () if frame_counts is None else tuple(frame_counts.tolist())
+        return self.model.perception(pixel_values, pixel_values_videos, counts, noise)
+
+    def forward(  # noqa: PLR0913 - transformers' form
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        logits_to_keep: int | Tensor = 0,
+        pixel_values: Tensor | None = None,
+        pixel_values_videos: Tensor | None = None,
+        frame_counts: Tensor | None = None,
+        visual_kind: Tensor | None = None,
+        frame_ids: Tensor | None = None,
+        noise: GumbelNoise | None = None,
+        **kwargs: Any,
+    ) -> QuicksviewerOutput:
+        """Predict the next token everywhere and, with `labels` (as written, before merging), the training loss."""
+        gate_logits = None
+        if input_ids is not None and visual_kind is not None:
+            visual = self.perceive(pixel_values, pixel_values_videos, frame_counts, noise)
+            gate_logits = visual.gate_logits_G2
+            merged = self.model.merge(input_ids, attention_mask, visual_kind, frame_ids, visual, labels)
+            input_ids, (inputs_embeds, attention_mask, labels) = None, merged
+        items = kwargs.pop("num_items_in_batch", None)
+        outputs = self.model.language_model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            **kwargs,
+        )
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits = self.lm_head(outputs.last_hidden_state[:, kept, :])
+        loss = gate_loss = None
+        if gate_logits is not None and len(gate_logits):
+            gate_loss = gate_logits.norm(dim=-1).mean()
+        if labels is not None:
+            vocabulary = self.config.text_config.vocab_size
+            loss = self.loss_function(logits, labels, vocab_size=vocabulary, num_items_in_batch=items)
+            loss = loss if gate_loss is None else loss + self.config.gate_loss_weight * gate_loss.to(loss.device)
+        return QuicksviewerOutput(
+            loss=loss,
+            gate_loss=gate_loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    @torch.no_grad()
+    def generate(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        pixel_values_videos: Tensor | None = None,
+        frame_counts: Tensor | None = None,
+        visual_kind: Tensor | None = None,
+        frame_ids: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Generate from text with images and videos, or from `inputs_embeds`; returns the new tokens only, (B, new)."""
+        if input_ids is None:
+            return super().generate(attention_mask=attention_mask, **kwargs)
+        visual = self.perceive(pixel_values, pixel_values_videos, frame_counts)
+        merged = self.model.merge(input_ids, attention_mask, visual_kind, frame_ids, visual, pad_left=True)
+        return super().generate(inputs_embeds=merged.inputs_embeds, attention_mask=merged.attention_mask, **kwargs)

@@ -1,0 +1,229 @@
+"""From pixels to visual tokens: the fold over chunks of frames, then thumbnail and cubes (spec model.md, 2.3 to 2.5).
+
+Frames go through SigLIP a chunk at a time and only their summaries stay (DESIGN decision 2), so memory grows with
+frames × queries, not with frames × tokens, and the chunk size moves no number.
+
+Shape legend: T frames, G gaps, C cubes, P image tiles, V videos, N tokens of a frame, Q queries, d vision width, D language
+width.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AutoModel
+
+from .configuration import QuicksviewerConfig
+from .gate import Gate, choose_starts, cut_count, cut_probabilities, gumbel_noise
+from .resampler import FramePartials, Resampler
+
+__all__ = ["FrameSummaries", "GumbelNoise", "Perception", "VisualTokens"]
+
+
+class FrameSummaries(NamedTuple):
+    """All that stays of a run of frames: about Q × (D + d) values each."""
+
+    means_Td: Tensor
+    """Mean feature, float32, for the gate."""
+    pooled_TQd: Tensor
+    """Means of consecutive tokens, for the thumbnail."""
+    partials: FramePartials
+    """The resampler's attention within each frame."""
+
+    def frames(self, start: int, end: int) -> "FrameSummaries":
+        """Return the summaries of frames [start, end)."""
+        part = slice(start, end)
+        partials = FramePartials(*(tensor[part] for tensor in self.partials))
+        return FrameSummaries(self.means_Td[part], self.pooled_TQd[part], partials)
+
+
+class GumbelNoise(NamedTuple):
+    """Noise on the gate's logits while training."""
+
+    scale: float
+    uniform_G2: Tensor | None = None
+    """Given uniform samples for all gaps of the batch; drawn when None."""
+
+
+class VisualTokens(NamedTuple):
+    """What the language model sees of a batch, videos and frames in order."""
+
+    tiles_PQD: Tensor
+    thumbnails_VQD: Tensor
+    cubes_CQD: Tensor
+    starts_T: Tensor
+    """Which frames start a cube, bool, over all videos."""
+    gate_logits_G2: Tensor
+    """Raw logits of all gaps, float32."""
+    frame_counts: tuple[int, ...]
+    """Frames of each video."""
+
+    def bounds(self) -> list[list[tuple[int, int]]]:
+        """Return each video's cubes as half-open frame ranges, counted from the video's first frame."""
+        cubes = []
+        for starts_T in self.starts_T.cpu().split(self.frame_counts):
+            edges = [*starts_T.nonzero().flatten().tolist(), len(starts_T)]
+            cubes.append(list(zip(edges[:-1], edges[1:], strict=True)))
+        return cubes
+
+
+class Perception(nn.Module):
+    """SigLIP, gate, thumbnail and resampler."""
+
+    chunk_frames = 16
+    """Frames that go through SigLIP at once: a trade of memory for speed that changes no result."""
+
+    def __init__(self, config: QuicksviewerConfig) -> None:
+        super().__init__()
+        self.config = config
+        vision_width, width = config.vision_config.hidden_size, config.text_config.hidden_size
+        self.vision_tower = AutoModel.from_config(config.vision_config)
+        self.gate = Gate(vision_width, config.gate_momentum, config.gate_norm_eps)
+        self.thumbnail = nn.Linear(vision_width, width) if config.use_thumbnail else None
+        self.resampler = Resampler(
+            vision_width,
+            width,
+            queries=config.num_queries,
+            heads=config.resampler_heads,
+            grid_size=config.grid_size,
+            norm_eps=config.resampler_norm_eps,
+            position_base=config.position_base,
+        )
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating type of the weights."""
+        return self.resampler.query.dtype
+
+    def encode(self, pixels_TCHW: Tensor) -> Tensor:
+        """Run SigLIP on pixels, uint8 or already normalised, and resample its tokens to the grid: (T, N, d).
+
+        The features are those of the last encoder layer before the final norm, as in the reference; the tower's norm and
+        pooling head are loaded but never run.
+        """
+        tower = self.vision_tower
+        tokens_TMd = tower.encoder(inputs_embeds=tower.embeddings(self._normalise(pixels_TCHW))).last_hidden_state
+        side, grid = round(tokens_TMd.shape[1] ** 0.5), self.config.grid_size
+        if side == grid:
+            return tokens_TMd
+        image_TdHW = tokens_TMd.float().transpose(1, 2).unflatten(-1, (side, side))
+        image_TdHW = F.interpolate(image_TdHW, size=(grid, grid), mode="bilinear", align_corners=False)
+        return image_TdHW.flatten(2).transpose(1, 2).to(tokens_TMd.dtype)
+
+    def _normalise(self, pixels_TCHW: Tensor) -> Tensor:
+        pixels_TCHW = pixels_TCHW.to(self.resampler.query.device)
+        if pixels_TCHW.dtype != torch.uint8:
+            return pixels_TCHW.to(self.dtype)
+        shape = (1, -1, 1, 1)
+        mean = torch.tensor(self.config.image_mean, device=pixels_TCHW.device).view(shape)
+        std = torch.tensor(self.config.image_std, device=pixels_TCHW.device).view(shape)
+        return ((pixels_TCHW.float() / 255 - mean) / std).to(self.dtype)
+
+    def summarise(self, pixels_TCHW: Tensor) -> FrameSummaries:
+        """Fold frames (T, 3, height, width) into their summaries, a chunk at a time."""
+        kept: FrameSummaries | None = None
+        for start in range(0, len(pixels_TCHW), self.chunk_frames):
+            part = self._summarise_chunk(pixels_TCHW[start : start + self.chunk_frames])
+            if kept is None:
+                kept = _room_for(len(pixels_TCHW), part)
+            _put(kept, start, part)
+        if kept is None:
+            raise ValueError("there are no frames to look at")
+        return kept
+
+    def _summarise_chunk(self, pixels_TCHW: Tensor) -> FrameSummaries:
+        feats_TNd = self.encode(pixels_TCHW)
+        pooled_TQd = feats_TNd.unflatten(1, (self.config.num_queries, -1)).mean(2)
+        return FrameSummaries(feats_TNd.float().mean(1), pooled_TQd, self.resampler.attend_frames(feats_TNd))
+
+    def forward(
+        self,
+        tiles_PCHW: Tensor | None = None,
+        frames_TCHW: Tensor | None = None,
+        frame_counts: tuple[int, ...] = (),
+        noise: GumbelNoise | None = None,
+    ) -> VisualTokens:
+        """See the images and videos of a batch.
+
+        Args:
+            tiles_PCHW: tiles of all images, uint8 or normalised.
+            frames_TCHW: frames of all videos, likewise.
+            frame_counts: frames of each video, in order; they sum to T.
+            noise: Gumbel noise for training; None chooses the most probable cuts.
+        """
+        empty = self.resampler.query.new_zeros(0, *self.resampler.query.shape)
+        tiles_PQD = empty
+        if tiles_PCHW is not None and len(tiles_PCHW):
+            tiles_PQD = self.resampler.project(self.summarise(tiles_PCHW).partials.values_TQD)
+        if frames_TCHW is None or not frame_counts:
+            none = torch.zeros(0, device=empty.device)
+            return VisualTokens(tiles_PQD, empty, empty, none.bool(), none.view(0, 2), ())
+        return self.cut(self.summarise(frames_TCHW), frame_counts, noise)._replace(tiles_PQD=tiles_PQD)
+
+    def cut(
+        self, summaries: FrameSummaries, frame_counts: tuple[int, ...], noise: GumbelNoise | None = None
+    ) -> VisualTokens:
+        """Cut videos into cubes from their summaries; may be called again with other settings of the gate."""
+        videos, start, used_gaps = [], 0, 0
+        for count in frame_counts:
+            logits_G2, noise_G2 = self._gap_logits(summaries.means_Td[start : start + count], noise, used_gaps)
+            videos.append((logits_G2, *self._starts(logits_G2, noise_G2, count)))
+            start, used_gaps = start + count, used_gaps + count - 1
+        logits, starts, masks = (list(part) for part in zip(*videos, strict=True))
+        starts_T = torch.cat(starts)
+        times_T = torch.cat([torch.arange(count, device=starts_T.device) for count in frame_counts])
+        cubes = sum(self.cubes_of(count) for count in frame_counts)
+        cubes_CQD = self.resampler.merge(summaries.partials, times_T, starts_T.cumsum(0) - 1, cubes)
+        tiles_PQD = cubes_CQD.new_zeros(0, *cubes_CQD.shape[1:])
+        return VisualTokens(
+            tiles_PQD, self._thumbnails(summaries.pooled_TQd, masks), cubes_CQD, starts_T, torch.cat(logits), frame_counts
+        )
+
+    def cubes_of(self, frames: int) -> int:
+        """Return how many cubes a video of so many frames is cut into."""
+        return 1 + cut_count(frames, self.config.frames_per_cube)
+
+    def _gap_logits(self, means_Td: Tensor, noise: GumbelNoise | None, offset: int) -> tuple[Tensor, Tensor | None]:
+        gaps = len(means_Td) - 1
+        if gaps == 0:  # a lone frame is one cube; there is nothing to choose
+            return means_Td.new_zeros(0, 2), None
+        logits_G2 = self.gate(means_Td)
+        if noise is None or noise.scale == 0:
+            return logits_G2, None
+        if noise.uniform_G2 is None:
+            return logits_G2, noise.scale * gumbel_noise(torch.rand_like(logits_G2))
+        return logits_G2, noise.scale * gumbel_noise(noise.uniform_G2[offset : offset + gaps].to(logits_G2.device))
+
+    def _starts(self, logits_G2: Tensor, noise_G2: Tensor | None, frames: int) -> tuple[Tensor, Tensor]:
+        probs_G = cut_probabilities(logits_G2, self.config.gate_temperature, noise_G2)
+        return choose_starts(probs_G, cut_count(frames, self.config.frames_per_cube))
+
+    def _thumbnails(self, pooled_TQd: Tensor, masks: list[Tensor]) -> Tensor:
+        """Average the first frames of each video's cubes: (V, Q, D).
+
+        The sum runs over every frame: unchosen ones weigh 0 but carry the straight-through gradient to the gate.
+        """
+        if self.thumbnail is None:
+            return pooled_TQd.new_zeros(0, pooled_TQd.shape[1], self.config.text_config.hidden_size)
+        videos = pooled_TQd.split([len(mask_T) for mask_T in masks])
+        means = [
+            (mask_T.to(pooled.dtype) @ pooled.flatten(1)).unflatten(0, pooled.shape[1:]) / mask_T.sum().detach()
+            for mask_T, pooled in zip(masks, videos, strict=True)
+        ]
+        return self.thumbnail(torch.stack(means).to(self.thumbnail.weight.dtype))
+
+
+def _room_for(frames: int, part: FrameSummaries) -> FrameSummaries:
+    """Allocate summaries for all frames at once: joining the chunks at the end would hold everything twice."""
+
+    def room(tensor: Tensor) -> Tensor:
+        return tensor.new_empty(frames, *tensor.shape[1:])
+
+    return FrameSummaries(room(part.means_Td), room(part.pooled_TQd), FramePartials(*map(room, part.partials)))
+
+
+def _put(kept: FrameSummaries, start: int, part: FrameSummaries) -> None:
+    pairs = zip((kept.means_Td, kept.pooled_TQd, *kept.partials), (part.means_Td, part.pooled_TQd, *part.partials))
+    for room, tensor in pairs:
+        room[start : start + len(tensor)] = tensor

@@ -1,0 +1,191 @@
+"""The processor: conversations in chat form to the model's inputs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
+from transformers.image_processing_utils import BaseImageProcessor
+from transformers.utils.chat_template_utils import render_jinja_template
+
+from qsv_eval.model_adapters.errors import SetupError
+
+from .pixels import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
+from .prompt import (
+    PLACEHOLDER,
+    PromptTokens,
+    escape,
+    image_markup,
+    special_tokens,
+    template_for,
+    tokenize_prompt,
+    unescape,
+    video_markup,
+)
+
+__all__ = ["Conversation", "Message", "QuicksviewerProcessor", "Video"]
+
+Message = Mapping[str, Any]
+Conversation = Sequence[Message]
+
+
+class Video(NamedTuple):
+    """A video whose frames have been read."""
+
+    frames_THWC: np.ndarray
+    """uint8 (T, H, W, 3), any size."""
+    timestamps_s: Sequence[float] | None = None
+    """Time of each frame, or None to leave times out of the prompt."""
+    end_s: float | None = None
+    """Where the clip ends."""
+
+
+class QuicksviewerProcessor(ProcessorMixin):
+    """Tokenizer, chat template, and image and video processors in one.
+
+    Conversations are lists of messages `{"role": …, "content": text | [part, …]}`; a part is `{"type": "text", "text": …}`,
+    `{"type": "image", "image": PIL image}` or `{"type": "video", "video": Video}`. Files are read one floor up, by
+    `Quicksviewer.chat` and by the engine.
+    """
+
+    def __init__(
+        self,
+        image_processor: QuicksviewerImageProcessor,
+        tokenizer: PreTrainedTokenizerBase,
+        video_processor: QuicksviewerVideoProcessor,
+        chat_template: str | None = None,
+        thumbnail: bool = True,
+    ) -> None:
+        if PLACEHOLDER not in tokenizer.get_vocab():
+            tokenizer.add_tokens([PLACEHOLDER], special_tokens=True)
+        self.thumbnail = thumbnail
+        self.image_token_id = tokenizer.convert_tokens_to_ids(PLACEHOLDER)
+        template = chat_template or template_for(tokenizer)
+        super().__init__(image_processor, tokenizer, video_processor, chat_template=template)
+
+    @classmethod
+    def _get_arguments_from_pretrained(
+        cls, pretrained_model_name_or_path: Any, processor_dict: dict[str, Any] | None = None, **kwargs: Any
+    ) -> list[Any]:
+        """Build the parts; released checkpoints hold a plain SigLIP preprocessor_config.json, which gives the tile size."""
+        tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **kwargs)
+        saved = processor_dict or {}
+        if "image_processor" in saved:
+            image, video = dict(saved["image_processor"]), dict(saved["video_processor"])
+        else:
+            siglip, _ = BaseImageProcessor.get_image_processor_dict(pretrained_model_name_or_path, **kwargs)
+            side = siglip.get("size", {}).get("height", 384)
+            image, video = {"tile_size": side}, {"frame_size": side}
+        image.pop("image_processor_type", None)
+        video.pop("video_processor_type", None)
+        return [QuicksviewerImageProcessor(**image), tokenizer, QuicksviewerVideoProcessor(**video)]
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """Names of what a batch holds."""
+        pixels = [*self.image_processor.model_input_names, *self.video_processor.model_input_names]
+        return ["input_ids", "attention_mask", "visual_kind", "frame_ids", *pixels]
+
+    def __call__(self, conversations: Sequence[Conversation], *, add_generation_prompt: bool = True) -> BatchFeature:
+        """Turn conversations into a batch for the model.
+
+        Returns:
+            `input_ids`, `attention_mask`, `visual_kind`, `frame_ids` (B, L), padded at the right; and where there are
+            images or videos `pixel_values` with `tile_counts`, `pixel_values_videos` with `frame_counts`.
+        """
+        images = [image for conversation in conversations for image in _media(conversation, "image")]
+        videos = [video for conversation in conversations for video in _media(conversation, "video")]
+        batch = BatchFeature()
+        tile_counts: list[int] = []
+        if images:
+            batch.update(self.image_processor.preprocess(images))
+            tile_counts = batch["tile_counts"].tolist()
+        if videos:
+            batch.update(self.video_processor.preprocess([video.frames_THWC for video in videos]))
+        rows, tiles, frames = [], iter(tile_counts), 0
+        for conversation in conversations:
+            rendered = self._render(conversation, tiles, add_generation_prompt)
+            tokens = tokenize_prompt(rendered, self.tokenizer)
+            rows.append(tokens._replace(frame_ids=[id_ + frames if id_ >= 0 else -1 for id_ in tokens.frame_ids]))
+            frames += sum(len(video.frames_THWC) for video in _media(conversation, "video"))
+        batch.update(_pad(rows, self.tokenizer.pad_token_id or 0))
+        return batch
+
+    def prompt(self, conversation: Conversation, *, add_generation_prompt: bool = True) -> str:
+        """Return the prompt as text, with every frame and before the cubes are merged."""
+        images = list(_media(conversation, "image"))
+        tiles = self.image_processor.preprocess(images)["tile_counts"].tolist() if images else []
+        return unescape(self._render(conversation, iter(tiles), add_generation_prompt))
+
+    def apply_chat_template(  # type: ignore[override]
+        self,
+        conversation: Conversation | Sequence[Conversation],
+        *,
+        add_generation_prompt: bool = False,
+        tokenize: bool = False,
+        **_: Any,
+    ) -> Any:
+        """Render one or several conversations, as text or (`tokenize`) as a batch; transformers' usual entry."""
+        single = bool(conversation) and isinstance(conversation[0], Mapping)
+        conversations = [conversation] if single else list(conversation)
+        if tokenize:
+            return self(conversations, add_generation_prompt=add_generation_prompt)
+        texts = [self.prompt(one, add_generation_prompt=add_generation_prompt) for one in conversations]
+        return texts[0] if single else texts
+
+    def decode_reply(self, token_ids: Sequence[int]) -> str:
+        """Return generated tokens as text: without padding, the closing end token and outer white space."""
+        ids = list(token_ids)
+        eos = self.tokenizer.eos_token_id
+        if eos in ids:
+            ids = ids[: ids.index(eos)]
+        return self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False).strip()
+
+    def _render(self, conversation: Conversation, tile_counts: Any, add_generation_prompt: bool) -> str:
+        specials = special_tokens(self.tokenizer)
+        messages = [
+            {"role": message["role"], "content": [self._text_part(part, tile_counts, specials) for part in _parts(message)]}
+            for message in conversation
+        ]
+        rendered, _ = render_jinja_template([messages], chat_template=self.chat_template, add_generation_prompt=add_generation_prompt)
+        return rendered[0]
+
+    def _text_part(self, part: Mapping[str, Any], tile_counts: Any, specials: Sequence[str]) -> dict[str, str]:
+        kind = part["type"]
+        if kind == "text":
+            return {"type": kind, "text": escape(part["text"], specials)}
+        if kind == "image":
+            return {"type": kind, "text": image_markup(next(tile_counts))}
+        video: Video = part["video"]
+        return {"type": kind, "text": video_markup(len(video.frames_THWC), video.timestamps_s, thumbnail=self.thumbnail)}
+
+
+def _parts(message: Message) -> list[Mapping[str, Any]]:
+    content = message["content"]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+    for part in parts:
+        if part.get("type") not in {"text", "image", "video"}:
+            raise SetupError(f"message part of type {part.get('type')!r}: only text, image and video are known")
+    return parts
+
+
+def _media(conversation: Conversation, kind: str) -> list[Any]:
+    return [part[kind] for message in conversation for part in _parts(message) if part["type"] == kind]
+
+
+def _pad(rows: Sequence[PromptTokens], pad_id: int) -> dict[str, torch.Tensor]:
+    """Pad rows at the right; the mask, never the pad token, says where a row ends."""
+
+    def padded(lists: Sequence[list[int]], fill: int) -> torch.Tensor:
+        tensors = [torch.tensor(row) for row in lists]
+        return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=fill)
+
+    return {
+        "input_ids": padded([row.input_ids for row in rows], pad_id),
+        "attention_mask": padded([[1] * len(row.input_ids) for row in rows], 0),
+        "visual_kind": padded([row.visual_kind for row in rows], 0),
+        "frame_ids": padded([row.frame_ids for row in rows], -1),
+    }
+
+

@@ -1,0 +1,166 @@
+"""The text around the visual tokens: chat templates, media markup, and tokens that know which frame they belong to.
+
+Spec model.md, section 2.6: the strings are the reference's, byte for byte.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from transformers import PreTrainedTokenizerBase
+
+from qsv_eval.model_adapters.errors import SetupError
+
+from .merging import VisualKind
+
+__all__ = [
+    "LLAMA_TEMPLATE",
+    "PLACEHOLDER",
+    "QWEN_TEMPLATE",
+    "PromptTokens",
+    "escape",
+    "image_markup",
+    "template_for",
+    "tokenize_prompt",
+    "unescape",
+    "video_markup",
+]
+
+PLACEHOLDER = "<image>"
+VISION_TOKENS = (
+    *("<patch_start>", "<patch_end>", "<video_start>", "<video_end>"),
+    *("<im_start>", "<im_end>", "<thumbnail_start>", "<thumbnail_end>"),
+)
+"""The reference's added tokens, in its order."""
+
+# A message is the list of its parts, joined by newlines; a message with media is stripped as a whole.
+_CONTENT = """
+{%- macro content(message) -%}
+  {%- if message.content is string -%}{{ message.content }}
+  {%- else -%}
+    {%- set parts = message.content | map(attribute="text") | join("\\n") -%}
+    {%- if message.content | rejectattr("type", "equalto", "text") | list -%}{{ parts | trim }}
+    {%- else -%}{{ parts }}{%- endif -%}
+  {%- endif -%}
+{%- endmacro -%}
+"""
+QWEN_TEMPLATE = (
+    _CONTENT
+    + """
+{%- for message in messages -%}
+  {{ "<|im_start|>" + message.role + "\\n" }}
+  {%- if message.role == "assistant" -%}
+    {%- generation -%}{{ content(message) + "<|im_end|>\\n" }}{%- endgeneration -%}
+  {%- else -%}{{ content(message) + "<|im_end|>\\n" }}{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{ "<|im_start|>assistant\\n" }}{%- endif -%}
+"""
+)
+# The reference was trained with the role name "system" in the header of the assistant's turns.
+LLAMA_TEMPLATE = (
+    _CONTENT
+    + """
+{%- for message in messages -%}
+  {%- set role = "system" if message.role == "assistant" else message.role -%}
+  {{ "<|start_header_id|>" + role + "<|end_header_id|>\\n\\n" }}
+  {%- if message.role == "assistant" -%}
+    {%- generation -%}{{ content(message) + "<|eot_id|>" }}{%- endgeneration -%}
+  {%- else -%}{{ content(message) + "<|eot_id|>" }}{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{ "<|start_header_id|>system<|end_header_id|>\\n\\n" }}{%- endif -%}
+"""
+)
+
+
+def template_for(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Choose the chat template by the special tokens that the tokenizer knows."""
+    vocabulary = tokenizer.get_vocab()
+    if "<|start_header_id|>" in vocabulary:
+        return LLAMA_TEMPLATE
+    if "<|im_start|>" in vocabulary:
+        return QWEN_TEMPLATE
+    raise SetupError("tokenizer: neither Qwen's <|im_start|> nor Llama's <|start_header_id|> is in its vocabulary")
+
+
+def image_markup(tiles: int) -> str:
+    """Return the text of an image of so many tiles."""
+    return "<im_start>" + f"<patch_start>{PLACEHOLDER}<patch_end>" * tiles + "<im_end>"
+
+
+def video_markup(frames: int, timestamps_s: Sequence[float] | None, *, thumbnail: bool = True) -> str:
+    """Return the text of a video: the thumbnail, and every frame behind its time in seconds, rounded to 0.1."""
+    times = [""] * frames if timestamps_s is None else [str(round(float(time), 1)) for time in timestamps_s]
+    if len(times) != frames:
+        raise SetupError(f"video: {len(times)} timestamps for {frames} frames; give one for each frame, or none")
+    head = f"<thumbnail_start>{PLACEHOLDER}<thumbnail_end>" if thumbnail else ""
+    return "<video_start>" + head + "".join(time + PLACEHOLDER for time in times) + "<video_end>"
+
+
+# Special tokens that a user types must stay text. They are broken by this private character while the template is
+# rendered, so that only the template's and the markup's own are found.
+_SEAM = "\ue000"
+
+
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Return every special token of the tokenizer, longest first."""
+    tokens = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    return sorted(tokens, key=len, reverse=True)
+
+
+def escape(text: str, specials: Sequence[str]) -> str:
+    """Break the special tokens in a user's text."""
+    if not specials:
+        return text
+    return re.sub("|".join(map(re.escape, specials)), lambda found: found[0][0] + _SEAM + found[0][1:], text)
+
+
+def unescape(text: str) -> str:
+    """Undo `escape`."""
+    return text.replace(_SEAM, "")
+
+
+class PromptTokens(NamedTuple):
+    """A tokenised prompt, before the cubes are merged; parallel lists."""
+
+    input_ids: list[int]
+    visual_kind: list[int]
+    frame_ids: list[int]
+    """Frame of each token, counted over the prompt's videos; -1 outside of frames."""
+
+
+def tokenize_prompt(rendered: str, tokenizer: PreTrainedTokenizerBase) -> PromptTokens:
+    """Tokenise a rendered, still escaped prompt: each piece between special tokens by itself, as the reference does."""
+    pattern = "(" + "|".join(map(re.escape, special_tokens(tokenizer))) + ")"
+    pieces = [piece for piece in re.split(pattern, rendered) if piece]
+    known = {piece: tokenizer.convert_tokens_to_ids(piece) for piece in set(pieces[:]) if re.fullmatch(pattern, piece)}
+    plain = [unescape(piece) for piece in pieces if piece not in known]
+    encoded = iter(tokenizer(plain, add_special_tokens=False, split_special_tokens=True).input_ids if plain else [])
+    ids = [[known[piece]] if piece in known else next(encoded) for piece in pieces]
+    prefix = tokenizer("").input_ids  # the BOS token of a tokenizer that adds one
+    if ids and prefix and ids[0] == prefix[:1]:
+        prefix = []
+    return _label(pieces, ids, PromptTokens(list(prefix), [VisualKind.TEXT] * len(prefix), [-1] * len(prefix)))
+
+
+def _label(pieces: Iterable[str], ids: Iterable[list[int]], tokens: PromptTokens) -> PromptTokens:
+    """Say of each piece what it belongs to; the markup's start and end tokens tell."""
+    place, frame = VisualKind.TEXT, 0
+    inside = {
+        "<patch_start>": VisualKind.TILE,
+        "<patch_end>": VisualKind.TEXT,
+        "<video_start>": VisualKind.FRAME,
+        "<thumbnail_start>": VisualKind.THUMBNAIL,
+        "<thumbnail_end>": VisualKind.FRAME,
+        "<video_end>": VisualKind.TEXT,
+    }
+    for piece, piece_ids in zip(pieces, ids, strict=True):
+        if piece in inside:
+            place, kind = inside[piece], VisualKind.TEXT
+        else:
+            kind = place
+        in_frame = kind == VisualKind.FRAME
+        tokens.input_ids.extend(piece_ids)
+        tokens.visual_kind.extend([kind] * len(piece_ids))
+        tokens.frame_ids.extend([frame if in_frame else -1] * len(piece_ids))
+        frame += in_frame and piece == PLACEHOLDER
+    return tokens

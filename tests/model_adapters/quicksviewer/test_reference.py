@@ -1,0 +1,158 @@
+"""Equality with the reference implementation, case by case (spec model.md)."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise
+from qsv_eval.model_adapters.quicksviewer.processing import Video
+
+TOLERANCE = 1e-4  # of a tensor's largest magnitude
+
+
+def assert_close(ours, theirs, what):
+    error = (ours.float() - theirs.float()).abs().max() / theirs.float().abs().max()
+    assert error < TOLERANCE, f"{what}: {error:.1e}"
+
+
+def test_reply(qv, case):
+    reply = qv.chat(case.messages, max_new_tokens=24)
+    assert reply.prompt == case.facts["prompt"]
+    assert [[list(cube[:2]) for cube in video] for video in reply.cubes] == case.facts["cube_bound"]
+    assert reply.token_ids == case.facts["generated_ids"]
+    assert reply.text == case.facts["decoded_text"]
+
+
+def test_token_ids_and_pixels(qv, case):
+    batch = qv.processor([qv.read_media(case.messages)])
+    expected = case.placeholders("input_ids_before_merge", qv.model.config.image_token_id)
+    assert batch["input_ids"].tolist() == [expected]
+    pixels = batch["pixel_values"] if "pixel_values" in batch else batch["pixel_values_videos"]
+    rescaled = (pixels.numpy() * 0.00392156862745098).astype(np.float32)
+    normalised = (rescaled - np.float32(0.5)) / np.float32(0.5)
+    digest = hashlib.sha256(np.ascontiguousarray(normalised)).hexdigest()
+    assert digest == case.facts["pixel_values_sha256_f32"]
+
+
+@torch.no_grad()
+def test_intermediate_features(qv, case):
+    batch = qv.processor([qv.read_media(case.messages)])
+    pixels = batch["pixel_values"] if "pixel_values" in batch else batch["pixel_values_videos"]
+    visual = qv.model.perceive(
+        batch.get("pixel_values"), batch.get("pixel_values_videos"), batch.get("frame_counts")
+    )
+    found = {
+        "vision_features": qv.model.model.perception.encode(pixels),
+        "image_features": visual.tiles_PQD,
+        "thumbnail_features": visual.thumbnails_VQD,
+        "cube_features": visual.cubes_CQD,
+    }
+    for name, step in case.facts["slices"].items():
+        if name in found:
+            assert_close(found[name][:, ::step], case.tensors[name], name)
+    if "z_logits" in case.tensors:
+        assert_close(visual.gate_logits_G2, case.tensors["z_logits"], "gate logits")
+
+
+@torch.no_grad()
+def test_merged_embeddings_and_logits(qv, case):
+    batch = qv.processor([qv.read_media(case.messages)])
+    visual = qv.model.perceive(
+        batch.get("pixel_values"), batch.get("pixel_values_videos"), batch.get("frame_counts")
+    )
+    text = {key: batch[key] for key in ("input_ids", "attention_mask", "visual_kind", "frame_ids")}
+    merged = qv.model.model.merge(**text, visual=visual)
+    placeholders = case.facts["input_ids_after_merge"].count(-200)
+    assert merged.inputs_embeds.shape[1] == len(case.facts["input_ids_after_merge"]) + 63 * placeholders
+    if "inputs_embeds" in case.tensors:
+        assert_close(merged.inputs_embeds[:, :: case.facts["slices"]["inputs_embeds"]], case.tensors["inputs_embeds"], "in")
+    logits = qv.model(**batch).logits
+    assert_close(logits[:, -1], case.tensors["last_logits"], "last logits")
+
+
+@torch.no_grad()
+def test_logits_of_every_step(qv, case):
+    if "step_logits" not in case.tensors:
+        pytest.skip("the 61-frame case keeps no step logits")
+    batch = qv.processor([qv.read_media(case.messages)])
+    batch.pop("tile_counts", None)
+    out = qv.model.generate(
+        **batch,
+        max_new_tokens=24,
+        do_sample=False,
+        eos_token_id=qv.processor.tokenizer.eos_token_id,
+        pad_token_id=0,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    assert_close(torch.cat(out.logits), case.tensors["step_logits"], "step logits")
+
+
+def conversations(case):
+    """The two training samples in the reference's form: a video of two rounds, and an image."""
+    roles = {"human": "user", "gpt": "assistant"}
+
+    def turns(key, media):
+        messages = []
+        for turn in case.facts["inputs"][key]:
+            words = turn["value"].split("\n", 1)
+            parts = [media, {"type": "text", "text": words[1]}] if words[0].startswith("<") else turn["value"]
+            messages.append({"role": roles[turn["from"]], "content": parts})
+        return messages
+
+    video = Video(case.arrays["frames"], case.facts["inputs"]["timestamps"])
+    image = case.arrays["image_0"]
+    return [
+        turns("video_conversation", {"type": "video", "video": video}),
+        turns("image_conversation", {"type": "image", "image": image}),
+    ]
+
+
+@pytest.fixture
+def training(qv, train_case):
+    """One training step on the reference's batch: loss, and the gradients of every parameter."""
+    read = [qv.read_media(conversation) for conversation in conversations(train_case)]
+    batch = qv.processor(read, add_generation_prompt=False)
+    expected = [[qv.model.config.image_token_id if i == -200 else i for i in row] for row in train_case.tensors["input_ids"].tolist()]
+    assert batch["input_ids"].tolist() == expected
+    noise = GumbelNoise(train_case.facts["lr_gumbel"], train_case.tensors["gumbel_uniform"][0])
+    qv.model.zero_grad()
+    out = qv.model(**batch, labels=train_case.tensors["labels"].long(), noise=noise)
+    out.loss.backward()
+    yield qv.model, out
+    qv.model.zero_grad(set_to_none=True)
+
+
+def test_training_loss(training, train_case):
+    _, out = training
+    expected = train_case.facts["vit_trainable"]
+    assert out.loss.item() == pytest.approx(expected["loss"], rel=1e-3)
+    assert out.gate_loss.item() == pytest.approx(expected["loss_z"], rel=1e-3)
+
+
+def test_training_gradients(training, train_case):
+    from transformers.core_model_loading import revert_weight_conversion
+
+    model, _ = training
+    grads = {name: parameter.grad for name, parameter in model.named_parameters()}
+    names = revert_weight_conversion(model, {name: parameter for name, parameter in model.named_parameters()})
+    ours = dict(zip(names, (grads[name] for name in _ordered(model, names)), strict=True))
+    expected = train_case.facts["vit_trainable"]["grad_norms"]
+    assert set(ours) == set(expected)
+    scale = max(norm for norm in expected.values() if norm)
+    for name, norm in expected.items():
+        if norm is None:
+            assert ours[name] is None or not ours[name].any(), name
+        elif norm > 1e-5 * scale:  # below, a gradient is zero but for rounding: the key biases of a softmax
+            assert ours[name].norm().item() == pytest.approx(norm, rel=1e-3), name
+    for key, grad in train_case.tensors.items():
+        if key.startswith("grad/"):
+            assert_close(ours[key.removeprefix("grad/")], grad, key)
+
+
+def _ordered(model, released_names):
+    """Our name of each released name."""
+    by_id = {id(parameter): name for name, parameter in model.named_parameters()}
+    return [by_id[id(tensor)] for tensor in released_names.values()]
