@@ -1,0 +1,63 @@
+"""Read one image of any kind as upright RGB, as the reference does with `convert("RGB")`."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from qsv_eval.model_adapters.errors import MediaError, MediaFault
+from qsv_eval.model_adapters.frames.media import size_bytes
+
+__all__ = ["read_image"]
+
+# What Pillow's format plugins raise on damaged files: most say OSError, but PNG says SyntaxError, TIFF struct.error.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, struct.error, zlib.error)
+
+
+def read_image(source: str | Path | bytes | Image.Image | np.ndarray) -> Image.Image:
+    """Upright RGB from a path, the bytes of a file, a PIL image or a uint8 `(H, W, 3)` array.
+
+    EXIF rotation is applied, the first picture of an animation is taken, transparency is dropped as Pillow drops it.
+    16-bit greys are scaled to 8 bits, where Pillow's own conversion would turn all but the darkest 256 levels white.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, Image.Image):
+        return _upright_rgb(source)
+    name = "image bytes" if isinstance(source, bytes) else source
+    try:
+        with Image.open(_file(source)) as image:
+            return _upright_rgb(image)
+    except UnidentifiedImageError as error:
+        raise MediaError(name, MediaFault.UNDECODABLE, "no image format that Pillow knows") from error
+    except Image.DecompressionBombError as error:
+        raise MediaError(name, MediaFault.UNDECODABLE, str(error)) from error
+    except _DAMAGE as error:
+        truncated = isinstance(error, EOFError) or "truncated" in str(error).lower()
+        raise MediaError(name, MediaFault.TRUNCATED if truncated else MediaFault.UNDECODABLE, str(error)) from error
+
+
+def _file(source: str | Path | bytes) -> Path | io.BytesIO:
+    if isinstance(source, bytes):
+        if not source:
+            raise MediaError("image bytes", MediaFault.EMPTY, "0 bytes")
+        return io.BytesIO(source)
+    size_bytes(source)
+    return Path(source)
+
+
+def _from_array(array_HWC: np.ndarray) -> Image.Image:
+    if array_HWC.dtype != np.uint8 or array_HWC.ndim != 3 or array_HWC.shape[2] != 3:
+        raise ValueError(f"an image array must be uint8 (H, W, 3), not {array_HWC.dtype} {array_HWC.shape}")
+    return Image.fromarray(array_HWC)
+
+
+def _upright_rgb(image: Image.Image) -> Image.Image:
+    upright = ImageOps.exif_transpose(image)
+    # Before Pillow 11 a 16-bit PNG opens with mode "I".
+    if upright.mode == "I" or upright.mode.startswith("I;16"):
+        levels = np.asarray(upright).astype(np.int64) // 257
+        upright = Image.fromarray(levels.clip(0, 255).astype(np.uint8))
+    return upright.convert("RGB")
