@@ -12,3 +12,20 @@ os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALL
 @pytest.fixture(scope="session")
 def data() -> Path:
     return Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny checkpoint with random weights, as the demo makes it."""
+    from qsv_eval.model_adapters.quicksviewer.tiny import make_random_checkpoint
+
+    return make_random_checkpoint(tmp_path_factory.mktemp("tiny") / "checkpoint")
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three real mp4 files of 12 to 20 seconds."""
+    from qsv_eval.demo import ensure_video, make_clip
+
+    folder = tmp_path_factory.mktemp("clips")
+    return [ensure_video(make_clip("demo", 3 * number), folder) for number in range(3)]

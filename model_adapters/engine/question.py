@@ -1,0 +1,126 @@
+"""One question to the model, as plain data: what lmms-eval hands over, without its live objects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from qsv_eval.model_adapters.errors import SetupError
+
+__all__ = ["Generation", "Question", "messages_from_lmms", "messages_from_visuals"]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How a reply is generated. Greedy unless sampling is asked for."""
+
+    max_new_tokens: int = 1024
+    until: tuple[str, ...] = ()
+    """The reply ends before the first of these strings."""
+    do_sample: bool = False
+    num_beams: int = 1
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+
+    @classmethod
+    def from_lmms(cls, kwargs: Mapping[str, Any]) -> "Generation":
+        """Read a task's generation_kwargs; keys that other models use are passed over.
+
+        A temperature of 0 means greedy, and without sampling temperature, top-p and top-k have no influence: they are
+        left at their neutral values, so that they do not enter the answer key either.
+        """
+        names = {field.name for field in fields(cls)}
+        values = {name: value for name, value in kwargs.items() if name in names and value is not None}
+        until = values.pop("until", ())
+        sampling = bool(values.pop("do_sample", False)) and values.get("temperature", 1.0) > 0
+        if not sampling:
+            for name in ("temperature", "top_p", "top_k"):
+                values.pop(name, None)
+        return cls(until=(until,) if isinstance(until, str) else tuple(until), do_sample=sampling, **values)
+
+    def for_model(self) -> dict[str, Any]:
+        """Return what the model's `generate` takes; `until` is applied to its text."""
+        options: dict[str, Any] = {"max_new_tokens": self.max_new_tokens, "num_beams": self.num_beams}
+        options["repetition_penalty"] = self.repetition_penalty
+        if self.do_sample:
+            options |= {"do_sample": True, "temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k}
+        return options
+
+    def cut(self, text: str) -> str:
+        """Return the text up to the first stop string."""
+        ends = [place for stop in self.until if stop and (place := text.find(stop)) >= 0]
+        return text[: min(ends)] if ends else text
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to ask, and whose question it is."""
+
+    task: str
+    doc_id: int | str
+    split: str
+    repeat: int
+    """Number of this question among equal ones, from 0 (lmms-eval's `repeats`)."""
+    sample_id: str
+    """The sample's own id (its `question_id`), or else its number."""
+    messages: list[dict[str, Any]]
+    """In chat form; media as paths or PIL images."""
+    generation: Generation
+    fault: str = ""
+    """Why it cannot be asked at all: its task could not build it."""
+
+
+def messages_from_lmms(messages: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Turn lmms-eval's chat messages into ours: `url` becomes the media, with its bounds in seconds."""
+    return [
+        {"role": message["role"], "content": [_part(content) for content in _contents(message["content"])]}
+        for message in messages
+    ]
+
+
+def messages_from_visuals(visuals: list[Any] | None, text: str) -> list[dict[str, Any]]:
+    """Build the one user turn of a simple task: media first, then the text."""
+    parts = [_visual(visual) for visual in visuals or []]
+    return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
+
+
+def _contents(content: Any) -> list[Mapping[str, Any]]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+
+
+def _part(content: Mapping[str, Any]) -> dict[str, Any]:
+    kind = content["type"]
+    if kind == "text":
+        return {"type": "text", "text": content["text"]}
+    if kind == "image":
+        return {"type": "image", "image": content["url"]}
+    if kind == "video":
+        return _video(content["url"], content.get("start_time"), content.get("end_time"))
+    raise SetupError(f"the task sends {kind}: Quicksviewer sees images and videos and reads text")
+
+
+def _video(url: Any, start_s: float | None = None, end_s: float | None = None) -> dict[str, Any]:
+    if isinstance(url, Mapping):
+        start_s = url.get("video_start", start_s)
+        end_s = url.get("video_end", end_s)
+        url = url.get("url") or url.get("path")
+    bounds = {"start_s": start_s, "end_s": end_s}
+    return {
+        "type": "video",
+        "video": url,
+        **{name: float(value) for name, value in bounds.items() if value is not None},
+    }
+
+
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+
+def _visual(visual: Any) -> dict[str, Any]:
+    """Tell images from videos as lmms-eval does: by type, by name, else a video."""
+    if isinstance(visual, Mapping):
+        kind = visual.get("type", "video")
+        return {"type": "image", "image": visual.get("url")} if kind == "image" else _video(visual)
+    if isinstance(visual, str) and not visual.lower().endswith(_IMAGE_SUFFIXES):
+        return _video(visual)
+    return {"type": "image", "image": visual}

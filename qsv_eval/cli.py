@@ -1,0 +1,184 @@
+"""The command line: `qsv-eval VERB`. Each verb imports what it needs when it is called, so that `--help` is quick.
+
+Exit codes: 0 complete results, 1 a bug (with its traceback), 2 something in the set-up must be put right (one line),
+3 the results are incomplete.
+"""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qsv_eval.model_adapters.errors import QsvError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Evaluate, ablate, train and serve the Quicksviewer video LMM with lmms-eval.",
+)
+
+EXIT_SETUP, EXIT_INCOMPLETE = 2, 3
+
+
+class FrameRuleName(StrEnum):
+    """Which frames of a video are looked at."""
+
+    REFERENCE = "reference"
+    BLOCKS = "blocks"
+
+
+class Resize(StrEnum):
+    """How frames are brought to the model's size."""
+
+    EXACT = "exact"
+    FAST = "fast"
+
+
+Pretrained = Annotated[str, typer.Option(help="Checkpoint folder, hub id or PEFT adapter.")]
+Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]
+Subfolder = Annotated[str, typer.Option(help="Folder within the checkpoint.")]
+MaxFrames = Annotated[int, typer.Option(min=1, help="Frames of a video at the most.")]
+Fps = Annotated[float, typer.Option(help="Frames for each second, before --max-frames thins them.")]
+Rule = Annotated[FrameRuleName, typer.Option(help="The middle of every second, or of every 1/fps.")]
+ResizeBy = Annotated[Resize, typer.Option(help="exact is the reference's; fast decodes sooner.")]
+Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Attention = Annotated[str | None, typer.Option(help="flash_attention_2, sdpa or eager; the best there is by default.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …; the accelerator if there is one.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Questions answered at once.")]
+
+
+@app.command(epilog="Example: qsv-eval demo --limit 20 --output demo_run")
+def demo(
+    limit: Annotated[int, typer.Option(min=1, help="Questions to ask, of 420.")] = 60,
+    output: Annotated[Path, typer.Option(help="Folder for results and journal.")] = Path("qsv_runs/demo"),
+    pretrained: Annotated[str | None, typer.Option(help="Checkpoint to ask instead of the built-in one.")] = None,
+    device: Device = None,
+) -> None:
+    """Run the built-in sample benchmark: clips drawn here, nothing downloaded."""
+    from qsv_eval.report import print_report
+    from qsv_eval.run import ModelOptions, run
+
+    built_in = pretrained is None
+    if pretrained is None:
+        from qsv_eval.model_adapters.paths import cache_folder
+        from qsv_eval.model_adapters.quicksviewer.tiny import make_random_checkpoint
+
+        pretrained = str(make_random_checkpoint(cache_folder("random-checkpoint-1")))
+    report = run(["qsv_demo"], ModelOptions(pretrained), output, limit=limit, device=device)
+    if report is not None:
+        print_report(report)
+        if built_in:
+            typer.echo("The built-in checkpoint has random weights: its replies are noise. The path is the real one.")
+        raise typer.Exit(0 if report.complete else EXIT_INCOMPLETE)
+
+
+@app.command(name="run", epilog="Example: qsv-eval run --tasks videomme --pretrained CHECKPOINT --output OUT")
+def run_command(
+    tasks: Annotated[str, typer.Option(help="Names, separated by commas; `qsv-eval tasks` lists ours.")],
+    pretrained: Pretrained,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for results and journal; the same folder resumes.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Questions of each task at the most.")] = None,
+    max_frames: MaxFrames = 420,
+    fps: Fps = 1.0,
+    frame_rule: Rule = FrameRuleName.REFERENCE,
+    resize: ResizeBy = Resize.EXACT,
+    dtype: Dtype = "auto",
+    attn_implementation: Attention = None,
+    device: Device = None,
+    batch_size: BatchSize = 1,
+    revision: Revision = None,
+    subfolder: Subfolder = "",
+    chunk_frames: Annotated[int | None, typer.Option(min=1, help="Frames in the vision tower at once.")] = None,
+) -> None:
+    """Evaluate a checkpoint under lmms-eval. A run that was stopped goes on when the command is given again."""
+    from qsv_eval.report import print_report
+    from qsv_eval.run import ModelOptions, default_output, run
+
+    model = ModelOptions(
+        pretrained=pretrained,
+        revision=revision,
+        subfolder=subfolder,
+        max_frames=max_frames,
+        fps=fps,
+        frame_rule=frame_rule.value,
+        resize=resize.value,
+        dtype=dtype,
+        attn_implementation=attn_implementation,
+        chunk_frames=chunk_frames,
+    )
+    names = [name.strip() for name in tasks.split(",") if name.strip()]
+    report = run(names, model, output or default_output(model), limit=limit, batch_size=batch_size, device=device)
+    if report is not None:
+        print_report(report)
+        raise typer.Exit(0 if report.complete else EXIT_INCOMPLETE)
+
+
+@app.command(epilog='Example: qsv-eval ask --pretrained CHECKPOINT --video clip.mp4 "What happens first?"')
+def ask(
+    pretrained: Pretrained,
+    question: Annotated[str, typer.Argument(help="What to ask.")] = "",
+    video: Annotated[list[Path] | None, typer.Option(help="A video file; may be given several times.")] = None,
+    image: Annotated[list[Path] | None, typer.Option(help="An image file; likewise.")] = None,
+    messages: Annotated[Path | None, typer.Option(help="A conversation in chat form, as JSON, instead.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print text, token_ids, prompt, frames and cubes.")] = False,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Where to stop at the latest.")] = 512,
+    max_frames: MaxFrames = 420,
+    fps: Fps = 1.0,
+    frame_rule: Rule = FrameRuleName.REFERENCE,
+    dtype: Dtype = "auto",
+    device: Device = None,
+    revision: Revision = None,
+    subfolder: Subfolder = "",
+) -> None:
+    """Ask a checkpoint one question about videos and images."""
+    from qsv_eval.ask import conversation, reply_as_json
+    from qsv_eval.model_adapters.frames import FrameRule
+
+    asked = conversation(question, video or [], image or [], messages)
+    rule = FrameRule(fps, max_frames, frame_rule.value)
+    from qsv_eval.model_adapters.quicksviewer import load_pretrained  # after what can be wrong at once: it is slow
+
+    qv = load_pretrained(
+        pretrained, device=device, dtype=dtype, frame_rule=rule, revision=revision, subfolder=subfolder
+    )
+    reply = qv.chat(asked, max_new_tokens=max_new_tokens)
+    typer.echo(reply_as_json(reply) if as_json else reply.text)
+
+
+@app.command(
+    epilog='Example: lmms-eval --model quicksviewer --include_path "$(qsv-eval tasks --path)" --tasks qsv_demo …'
+)
+def tasks(
+    path: Annotated[
+        bool, typer.Option("--path", help="Print the folder of the task files, for --include_path.")
+    ] = False,
+) -> None:
+    """List our tasks."""
+    from qsv_eval.tasknames import own_tasks, task_folder
+
+    if path:
+        typer.echo(task_folder())
+        return
+    for name, file in own_tasks().items():
+        typer.echo(f"{name:28} {file.parent.name}")
+
+
+def main() -> None:
+    """Run the command line; what a user can put right is one line on stderr, without a traceback."""
+    try:
+        app()
+    except QsvError as error:
+        typer.echo(f"qsv-eval: {error}", err=True)
+        sys.exit(EXIT_SETUP)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The protocol: one frozen record of everything that moves a score, and its hash (DESIGN decision 8).
+
+It is the answer key's ingredients, which move the replies, and what turns replies into a number. Two scores may be
+compared where their protocols are equal; where they are not, `differences` says in what.
+"""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Any
+
+__all__ = ["Protocol", "Scoring", "differences", "library_versions"]
+
+_LIBRARIES = ("qsv-eval", "lmms-eval", "torch", "transformers", "accelerate", "av", "pillow", "numpy")
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How replies become a number."""
+
+    extractor: str
+    """Name and version of what reads the answer out of a reply."""
+    average: str
+    """How samples are averaged into the headline."""
+    judge: str | None = None
+    """The judge model, for answers that no rule can score."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What moves the score of one task."""
+
+    task: str
+    prompt: str
+    """The prompt with the sample's fields as {names}."""
+    generation: Mapping[str, Any]
+    """The task's generation settings."""
+    answers: Mapping[str, Any] | None
+    """What moves every reply: checkpoint, dtype, frame rule, reader, resize, model code; None for another model."""
+    scoring: Scoring
+    versions: Mapping[str, str]
+    """Libraries, Python and the device kind."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the record as plain values, its hash first."""
+        return {"hash": self.hash, **asdict(self)}
+
+    @property
+    def hash(self) -> str:
+        """Hash (16 hex digits) of the whole record."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of what lies between a file and a score; a library that is not installed is left out."""
+    versions = {"python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any], at: str = "") -> dict[str, tuple[Any, Any]]:
+    """Return where two protocol records differ: dotted field → (value of one, value of the other)."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for name in sorted({*one, *other} - {"hash"}):
+        left, right = one.get(name), other.get(name)
+        if isinstance(left, Mapping) and isinstance(right, Mapping):
+            found |= differences(left, right, f"{at}{name}.")
+        elif left != right:
+            found[f"{at}{name}"] = (left, right)
+    return found

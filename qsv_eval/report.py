@@ -1,0 +1,60 @@
+"""The end of a run in the terminal: a table of scores with what stands behind them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from qsv_eval.run import RunReport, TaskReport
+
+__all__ = ["print_report"]
+
+
+def print_report(report: RunReport) -> None:
+    """Print scores, outcomes, breakdowns, and where the files are."""
+    console = Console()
+    scored = [task for task in report.tasks if isinstance(task.metrics.get("outcome"), Mapping)]
+    if scored:
+        console.print(_scores(scored))
+        for task in scored:
+            console.print(_breakdown(task))
+    others = [task for task in report.tasks if task not in scored]
+    if others:
+        console.print(_plain(others))
+    answered = f"{report.asked} questions asked in this run"
+    console.print(f"{answered}; results in {report.results_file}", soft_wrap=True, highlight=False)
+    if not report.complete:
+        console.print("INCOMPLETE: the score is between the two bounds; give the command again to ask the failed ones.")
+
+
+def _scores(tasks: list[TaskReport]) -> Table:
+    table = Table("task", "accuracy", "n", "outcomes", "possible")
+    for task in tasks:
+        summary = task.metrics["outcome"]
+        outcomes = ", ".join(f"{count} {name}" for name, count in summary["counts"].items() if count)
+        possible = "" if summary["complete"] else f"{summary['lowest']:.1f} to {summary['highest']:.1f}"
+        table.add_row(task.task, _percent(summary["accuracy"]), str(summary["n"]), outcomes, possible)
+    return table
+
+
+def _breakdown(task: TaskReport) -> Table:
+    table = Table(task.task, "", "accuracy", "n")
+    for field, groups in task.metrics["outcome"]["breakdown"].items():
+        for number, (value, group) in enumerate(groups.items()):
+            table.add_row(field if number == 0 else "", value, _percent(group["accuracy"]), str(group["n"]))
+    return table
+
+
+def _plain(tasks: list[TaskReport]) -> Table:
+    """Show lmms-eval's own tasks: their metrics as they are, and how many questions failed."""
+    table = Table("task", "metric", "value", "failed questions")
+    for task in tasks:
+        for name, value in task.metrics.items():
+            if isinstance(value, int | float) and "_stderr" not in name:
+                table.add_row(task.task, name, f"{value:.4g}", str(task.failures))
+    return table
+
+
+def _percent(value: Any) -> str:
+    return "none" if value is None else f"{value:.1f}"

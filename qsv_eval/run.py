@@ -1,0 +1,215 @@
+"""One lmms-eval run of Quicksviewer, with our tasks on its path.
+
+    qsv-eval run --tasks videomme --pretrained CHECKPOINT --output OUT
+
+lmms-eval does the work; this module refuses what cannot work before a model is loaded, keeps the journal in the output
+folder, so that the same command resumes, and says at the end whether the numbers are complete.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.tasknames import Selection, select, task_folder, unknown_task
+
+if TYPE_CHECKING:
+    from qsv_eval.model_adapters.lmms import QuicksviewerChat
+
+__all__ = ["ModelOptions", "RunReport", "TaskReport", "default_output", "run"]
+
+_RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What `--model_args` would say: the checkpoint, and how it looks at videos."""
+
+    pretrained: str
+    revision: str | None = None
+    subfolder: str = ""
+    max_frames: int = 420
+    fps: float = 1.0
+    frame_rule: str = "reference"
+    resize: str = "exact"
+    dtype: str = "auto"
+    attn_implementation: str | None = None
+    chunk_frames: int | None = None
+
+    def moving_replies(self) -> dict[str, Any]:
+        """Return the options that move replies; a folder of results holds one set of them."""
+        speed_only = {"chunk_frames", "attn_implementation"}
+        return {name: value for name, value in asdict(self).items() if name not in speed_only}
+
+
+@dataclass(frozen=True)
+class TaskReport:
+    """What came out for one task."""
+
+    task: str
+    metrics: dict[str, Any]
+    """All of lmms-eval's metrics of the task, without the filter in their names."""
+    failures: int
+    """Questions without an answer."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every question was answered and scored."""
+        summary = self.metrics.get("outcome")
+        scored = bool(summary["complete"]) if isinstance(summary, Mapping) else True
+        return scored and not self.failures
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What came out of a run."""
+
+    output: Path
+    results_file: Path
+    tasks: list[TaskReport]
+    asked: int
+    """Questions put to the model in this run; the others were known from the journal."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every task is."""
+        return all(task.complete for task in self.tasks)
+
+
+def default_output(model: ModelOptions) -> Path:
+    """Return a folder that the same checkpoint and settings always get, so that the same command resumes."""
+    digest = hashlib.sha256(json.dumps(model.moving_replies(), sort_keys=True).encode()).hexdigest()[:8]
+    return Path("qsv_runs", f"{Path(model.pretrained).name}-{model.max_frames}f-{digest}")
+
+
+def run(
+    tasks: list[str],
+    model: ModelOptions,
+    output: Path,
+    *,
+    limit: int | None = None,
+    batch_size: int = 1,
+    device: str | None = None,
+) -> RunReport | None:
+    """Run tasks and write results, samples, protocols and journal to `output`.
+
+    Args:
+        tasks: names as `select` understands them.
+        model: checkpoint and settings.
+        output: a new folder, or that of an earlier run with the same options, which is resumed.
+        limit: questions of each task at the most.
+        batch_size: questions that are answered at once.
+        device: where the model goes; None chooses.
+
+    Returns:
+        The report, or None in a process that is not the first of several.
+
+    Raises:
+        SetupError: something is wrong that must be put right first; nothing was overwritten.
+    """
+    selection = select(tasks)
+    _refuse_foreign_output(output, model)
+    adapter, results = _evaluate(selection, model, output, limit=limit, batch_size=batch_size, device=device)
+    if results is None:
+        return None
+    results_file = _newest(output)
+    if results_file is None:
+        raise SetupError(f"{output}: lmms-eval wrote no results file; is the folder writable, the disk full?")
+    failures = adapter.failures()
+    reports = [TaskReport(name, _metrics(values), failures.get(name, 0)) for name, values in results["results"].items()]
+    return RunReport(output, results_file, reports, adapter.asked)
+
+
+def _refuse_foreign_output(output: Path, model: ModelOptions) -> None:
+    """Refuse an output folder that holds something else, before a model is loaded."""
+    marker = output / _RUN_FILE
+    if marker.is_file():
+        held = json.loads(marker.read_text("utf-8"))["options"]
+        wanted = model.moving_replies()
+        differing = [
+            f"{name} {held.get(name)!r}, not {value!r}" for name, value in wanted.items() if held.get(name) != value
+        ]
+        if differing:
+            raise SetupError(f"{output}: holds another run ({'; '.join(differing)}); choose another --output")
+    elif output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise SetupError(f"{output}: is not empty and holds no qsv-eval run; choose another --output")
+
+
+def _claim(output: Path, model: ModelOptions, checkpoint: str) -> None:
+    """Write down whose folder this is, or see that the checkpoint is still the one that began it."""
+    marker = output / _RUN_FILE
+    if marker.is_file():
+        held = json.loads(marker.read_text("utf-8"))["checkpoint"]
+        if held != checkpoint:
+            raise SetupError(
+                f"{output}: was begun with other files in {model.pretrained} (fingerprint {held}, now {checkpoint}); "
+                "choose another --output"
+            )
+        return
+    record = {"options": model.moving_replies(), "checkpoint": checkpoint}
+    marker.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+
+
+def _evaluate(
+    selection: Selection, model: ModelOptions, output: Path, *, limit: int | None, batch_size: int, device: str | None
+) -> tuple["QuicksviewerChat", dict[str, Any] | None]:
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    from lmms_eval.evaluator import simple_evaluate
+    from lmms_eval.loggers import EvaluationTracker
+    from lmms_eval.tasks import TaskManager
+    from lmms_eval.utils import get_datetime_str
+
+    from qsv_eval.model_adapters.lmms import QuicksviewerChat
+
+    _quiet()
+    folder = str(task_folder())
+    manager = TaskManager("WARNING", include_path=folder, include_defaults=selection.foreign, model_name="quicksviewer")
+    for name in selection.names:
+        if not manager.match_tasks([name]):
+            raise unknown_task(name, manager.all_tasks)
+    adapter = QuicksviewerChat(**asdict(model), journal=output / "journal", batch_size=batch_size, device=device)
+    _claim(output, model, adapter.settings.checkpoint)
+    tracker, stamp = EvaluationTracker(output_path=str(output)), get_datetime_str("UTC")
+    results = simple_evaluate(
+        model=adapter,
+        model_args=f"pretrained={model.pretrained}",
+        tasks=list(selection.names),
+        task_manager=manager,
+        limit=limit,
+        batch_size=batch_size,
+        device=device,
+        evaluation_tracker=tracker,
+        log_samples=True,
+        verbosity="WARNING",
+        datetime_str=stamp,
+        bootstrap_iters=0,
+    )
+    if results is not None:
+        samples = results.pop("samples")
+        results["config"]["model"] = "quicksviewer"
+        tracker.save_results_aggregated(results=results, samples=samples, datetime_str=stamp)
+        for name in results["configs"]:
+            tracker.save_results_samples(task_name=name, samples=samples[name])
+    return adapter, results
+
+
+def _quiet() -> None:
+    """Let lmms-eval speak only of trouble; it logs through loguru and resets it when it is imported."""
+    import sys
+
+    from loguru import logger
+
+    logger.remove()
+    logger.add(sys.stderr, level="WARNING", format="{level}: {message}")
+
+
+def _newest(output: Path) -> Path | None:
+    return max(output.rglob("*_results.json"), key=lambda path: path.name, default=None)
+
+
+def _metrics(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.partition(",")[0]: value for name, value in values.items() if name != "alias"}

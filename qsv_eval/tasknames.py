@@ -1,0 +1,61 @@
+"""Which task is meant by a name; nothing of lmms-eval is imported to find out."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from qsv_eval.model_adapters.errors import SetupError
+
+__all__ = ["FOREIGN", "Selection", "own_tasks", "select", "task_folder", "unknown_task"]
+
+FOREIGN = "lmms-eval/"
+"""Prefix that asks for lmms-eval's own task where one of ours has the short name."""
+
+
+class Selection(NamedTuple):
+    """The tasks of a run."""
+
+    names: list[str]
+    """As lmms-eval knows them."""
+    foreign: bool
+    """Whether any is lmms-eval's own, so that its 1,300 task files must be indexed."""
+
+
+def task_folder() -> Path:
+    """Return the folder of our task files, for lmms-eval's `--include_path`."""
+    from qsv_eval import tasks
+
+    return Path(next(iter(tasks.__path__)))
+
+
+def own_tasks() -> dict[str, Path]:
+    """Return our tasks by name: each is a YAML file of that name."""
+    return {path.stem: path for path in sorted(task_folder().rglob("*.yaml"))}
+
+
+def select(names: Iterable[str]) -> Selection:
+    """Resolve names: `qsv_videomme` and `videomme` mean ours, `lmms-eval/videomme` theirs, as does what is not ours."""
+    own = own_tasks()
+    selected, foreign = [], False
+    for name in names:
+        if name.startswith(FOREIGN):
+            selected.append(name.removeprefix(FOREIGN))
+            foreign = True
+        elif name in own or f"qsv_{name}" in own:
+            selected.append(name if name in own else f"qsv_{name}")
+        elif name.startswith("qsv_"):
+            raise unknown_task(name, own)
+        else:
+            selected.append(name)
+            foreign = True
+    if not selected:
+        raise SetupError("no task was named; `qsv-eval tasks` lists them")
+    return Selection(list(dict.fromkeys(selected)), foreign)
+
+
+def unknown_task(name: str, known: Iterable[str]) -> SetupError:
+    """Return the error for a task that is not there."""
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}?" if close else "`qsv-eval tasks` lists ours"
+    return SetupError(f"there is no task {name!r}; {hint}")

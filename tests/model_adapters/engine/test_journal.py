@@ -1,0 +1,86 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from qsv_eval.model_adapters.engine.journal import Fate, Journal, Record, VideoUse
+from qsv_eval.model_adapters.errors import SetupError
+
+
+def record(key, fate=Fate.ANSWERED, **values):
+    return Record(key=key, task="t", doc_id=1, split="test", repeat=0, sample_id="q", fate=fate, **values)
+
+
+def test_an_answer_is_there_for_the_next_run(tmp_path):
+    journal = Journal(tmp_path / "journal")
+    cubes = [(0, 3, 0.5, 3.5), (3, 4, 3.5, 4.0)]
+    journal.append(record("a", text="B", videos=[VideoUse(timestamps_s=[0.5], cubes=cubes)], prompt_tokens=7))
+    again = Journal(tmp_path / "journal")  # the first is still open: what is appended is on disk
+    assert again.answer("a").text == "B"
+    assert again.answer("a").videos[0].cubes == cubes
+    assert again.answer("b") is None
+    assert len(again) == 1
+
+
+def test_failures_are_kept_but_asked_again(tmp_path):
+    journal = Journal(tmp_path)
+    journal.append(record("a", Fate.FAILED, reason="broken"))
+    again = Journal(tmp_path)
+    assert again.answer("a") is None
+    assert [one.reason for one in again.records()] == ["broken"]
+
+
+def test_torn_and_foreign_lines_are_passed_over(tmp_path):
+    journal = Journal(tmp_path)
+    journal.append(record("a", text="A"))
+    journal.append(record("b", text="B"))
+    journal.close()
+    [path] = tmp_path.glob("*.jsonl")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])  # the process was killed while it wrote
+    (tmp_path / "0.jsonl").write_text('{"no": "record"}\n[1, 2]\n\x00\n')
+    again = Journal(tmp_path)
+    assert (again.answer("a").text, again.answer("b")) == ("A", None)
+
+
+def test_every_process_has_its_own_file(tmp_path):
+    for key in "ab":
+        journal = Journal(tmp_path)
+        journal.append(record(key))
+        journal.close()
+    assert len(list(tmp_path.glob("*.jsonl"))) == 2
+    assert len(Journal(tmp_path)) == 2
+
+
+def test_a_journal_that_was_not_used_leaves_no_file(tmp_path):
+    Journal(tmp_path).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+WRITER = """
+import sys, time
+from qsv_eval.model_adapters.engine.journal import Fate, Journal, Record
+journal = Journal(sys.argv[1])
+for number in range(1000000):
+    journal.append(Record(key=str(number), task="t", doc_id=1, split="s", repeat=0, sample_id="q", fate=Fate.ANSWERED))
+    print(number, flush=True)
+"""
+
+
+def test_a_killed_process_loses_at_most_the_answer_in_hand(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    for _ in range(50):
+        written = int(process.stdout.readline())
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    journal = Journal(tmp_path)
+    assert all(journal.answer(str(number)) for number in range(written + 1))
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SetupError, match="journal cannot be kept"):
+        Journal(tmp_path / "file" / "journal")

@@ -1,0 +1,114 @@
+"""The command line as a user meets it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from qsv_eval.cli import app
+
+VERBS = ("demo", "run", "ask", "tasks")
+
+
+def qsv_eval(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    import os
+
+    command = [sys.executable, "-m", "qsv_eval.cli", *words]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | environment, timeout=300, check=False
+    )
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_has_an_example(verb):
+    shown = CliRunner().invoke(app, [verb, "--help"]).output
+    assert "Example: " in shown
+
+
+def test_help_and_import_load_nothing_heavy():
+    code = "import sys, qsv_eval.cli; print([name for name in ('torch', 'transformers', 'lmms_eval') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_tasks():
+    listed = CliRunner().invoke(app, ["tasks"]).output
+    assert all(name in listed for name in ("qsv_demo", "qsv_videomme", "qsv_videomme_reference"))
+    path = CliRunner().invoke(app, ["tasks", "--path"]).output.strip()
+    assert path.endswith("tasks")
+
+
+def test_ask_about_a_video_as_json(tiny, clips):
+    words = ["ask", "--pretrained", str(tiny), "--video", str(clips[0]), "--json", "--max-new-tokens", "4", "What?"]
+    done = CliRunner().invoke(app, [*words, "--device", "cpu", "--max-frames", "12"])
+    reply = json.loads(done.stdout.splitlines()[-1])
+    assert set(reply) == {"text", "token_ids", "prompt", "frames", "cubes"}
+    assert len(reply["frames"][0]) == 12
+    assert reply["cubes"][0][0]["start_frame"] == 0
+    assert reply["cubes"][0][-1]["end_frame"] == 12
+    assert "What?" in reply["prompt"]
+
+
+def test_ask_a_conversation(tiny, tmp_path):
+    messages = tmp_path / "messages.json"
+    messages.write_text(json.dumps([{"role": "user", "content": "Hello"}]))
+    words = ["ask", "--pretrained", str(tiny), "--messages", str(messages), "--max-new-tokens", "2", "--device", "cpu"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["ask", "--pretrained", "x"], "there is no question"),
+        (["ask", "--pretrained", "x", "--messages", "{tmp}/none.json"], "cannot be read"),
+        (["ask", "--pretrained", "x", "--messages", "{tmp}/bad.json"], "is not JSON"),
+        (["ask", "--pretrained", "x", "--messages", "{tmp}/dict.json"], "must hold a list of messages"),
+        (["ask", "--pretrained", "x", "--messages", "{tmp}/dict.json", "Hi"], "--messages is the whole conversation"),
+        (["ask", "--pretrained", "{tmp}/none", "Hi"], "there is no such folder"),
+        (["ask", "--pretrained", "{tmp}", "Hi"], "holds neither config.json nor adapter_config.json"),
+        (["ask", "--pretrained", "{tiny}", "--fps", "0.5", "Hi"], "blocks"),
+        (["ask", "--pretrained", "{tiny}", "--video", "{tmp}/gone.mp4", "Hi"], "gone.mp4: missing"),
+        (["run", "--tasks", "qsv_nothing", "--pretrained", "x"], "there is no task 'qsv_nothing'"),
+    ],
+)
+def test_what_a_user_can_put_right_is_one_line(words, message, tmp_path, tiny, monkeypatch, capsys):
+    from qsv_eval.cli import main
+
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "dict.json").write_text("{}")
+    filled = [word.format(tmp=tmp_path, tiny=tiny) for word in words]
+    monkeypatch.setattr(sys, "argv", ["qsv-eval", *filled])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert stopped.value.code == 2
+    assert last.startswith("qsv-eval: ")
+    assert message in last
+
+
+def test_demo_from_the_command_line(tmp_path):
+    done = qsv_eval(
+        "demo", "--limit", "4", "--device", "cpu", "--output", str(tmp_path / "out"), XDG_CACHE_HOME=str(tmp_path)
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "qsv_demo" in done.stdout
+    assert "4 questions asked in this run" in done.stdout
+    assert "random weights" in done.stdout
+    assert list((tmp_path / "out").rglob("*_results.json"))
+
+
+def test_an_incomplete_run_says_so_and_exits_with_3(tiny, tmp_path):
+    """All clips of the demo are unreadable: every question fails, none is scored."""
+    from qsv_eval.demo import clip_from_id, demo_questions, video_name
+
+    folder = tmp_path / "data" / "demo"
+    folder.mkdir(parents=True)
+    for question in demo_questions()[:4]:
+        (folder / video_name(clip_from_id(question.clip_id))).write_bytes(b"no film" * 999)
+    words = ["--limit", "4", "--device", "cpu", "--output", str(tmp_path / "out"), "--pretrained", str(tiny)]
+    done = qsv_eval("demo", *words, QSV_DATA=str(tmp_path / "data"))
+    assert done.returncode == 3, done.stderr[-3000:]
+    assert "INCOMPLETE" in done.stdout
+    assert "4 error" in done.stdout

@@ -1,0 +1,34 @@
+import pytest
+
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.tasknames import own_tasks, select, task_folder
+
+
+def test_every_task_file_is_named_after_its_task():
+    for name, path in own_tasks().items():
+        assert f"\ntask: {name}\n" in "\n" + path.read_text()
+        assert path.is_relative_to(task_folder())
+
+
+@pytest.mark.parametrize(
+    ("names", "selected", "foreign"),
+    [
+        (["qsv_demo"], ["qsv_demo"], False),
+        (["videomme"], ["qsv_videomme"], False),
+        (["videomme", "qsv_videomme"], ["qsv_videomme"], False),
+        (["lmms-eval/videomme"], ["videomme"], True),
+        (["demo", "mme"], ["qsv_demo", "mme"], True),
+    ],
+)
+def test_names(names, selected, foreign):
+    assert select(names) == (selected, foreign)
+
+
+def test_no_task():
+    with pytest.raises(SetupError, match="no task was named"):
+        select([])
+
+
+def test_unknown_task_of_ours():
+    with pytest.raises(SetupError, match="there is no task 'qsv_videome'; did you mean qsv_videomme"):
+        select(["qsv_videome"])

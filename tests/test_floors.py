@@ -1,0 +1,89 @@
+"""The floors of docs/design.md: each imports only those below it, and nothing heavy is imported where it is not used."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# A module's floor is that of the longest prefix here; a higher floor may import a lower one, or its own by permission.
+FLOORS = {
+    "qsv_eval.model_adapters.errors": 0,
+    "qsv_eval.model_adapters.paths": 0,
+    "qsv_eval.model_adapters.frames": 1,
+    "qsv_eval.model_adapters.quicksviewer": 1,
+    "qsv_eval.model_adapters.engine": 2,
+    "qsv_eval.model_adapters.lmms": 2,
+    "qsv_eval.model_adapters": 2,
+    "qsv_eval.demo": 2,
+    "qsv_eval.tasks": 3,
+    "qsv_eval.protocol": 3,
+    "qsv_eval.scoring": 3,
+    "qsv_eval.tasknames": 3,
+    "qsv_eval.run": 3,
+    "qsv_eval.report": 4,
+    "qsv_eval.ask": 4,
+    "qsv_eval.cli": 5,
+}
+SIDEWAYS = {
+    ("quicksviewer", "frames"),
+    ("lmms", "engine"),
+    ("run", "tasknames"),
+    ("tasknames", "tasks"),
+    ("scoring", "protocol"),
+}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in [*ROOT.glob("qsv_eval/**/*.py"), *ROOT.glob("model_adapters/**/*.py"), *ROOT.glob("tasks/**/*.py")]:
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        parts = parts if parts[0] == "qsv_eval" else ("qsv_eval", *parts)
+        found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+def floor_of(module: str) -> tuple[str, int]:
+    name = max((prefix for prefix in FLOORS if f"{module}.".startswith(f"{prefix}.")), key=len, default="")
+    return name, FLOORS.get(name, -1)
+
+
+def imports_of(path: Path) -> set[str]:
+    known = set(modules())
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} & known or {node.module}
+    return {name for name in found if name.startswith("qsv_eval.")}
+
+
+@pytest.mark.parametrize("module", sorted(modules()))
+def test_a_module_imports_only_floors_below(module):
+    name, floor = floor_of(module)
+    if module == "qsv_eval":
+        return
+    assert name, f"{module} is on no floor: add it to FLOORS and to docs/design.md"
+    for imported in imports_of(modules()[module]):
+        other, other_floor = floor_of(imported)
+        sideways = (name.rsplit(".", 1)[-1], other.rsplit(".", 1)[-1]) in SIDEWAYS
+        assert other == name or other_floor < floor or sideways, f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("qsv_eval", {"torch", "transformers", "lmms_eval", "numpy"}),
+        ("qsv_eval.demo", {"torch", "transformers", "lmms_eval"}),
+        ("qsv_eval.model_adapters", {"torch", "transformers", "lmms_eval"}),
+        ("qsv_eval.model_adapters.frames", {"torch", "transformers", "lmms_eval", "decord"}),
+        ("qsv_eval.model_adapters.quicksviewer", {"lmms_eval", "flash_attn"}),
+    ],
+)
+def test_light_imports(module, unwanted):
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not unwanted & set(done.stdout.split())
