@@ -100,7 +100,8 @@ class _Quicksviewer(lmms):
             reader="pyav",
             resize=resize,
         )
-        session.begin(self.settings)
+        attention = self.quicksviewer.model.config.text_config._attn_implementation
+        session.begin(self.settings, {"device": _device_name(self._device), "attention": str(attention)})
         self.journal = Journal(journal or cache_folder("journal"))
         self.batch_size_per_gpu = _batch_size(batch_size)
         self.asked = 0
@@ -139,6 +140,8 @@ class _Quicksviewer(lmms):
         doc = self.task_dict[call.task][call.split][call.doc_id]
         repeat = repeats[call.task, call.doc_id]
         repeats[call.task, call.doc_id] += 1
+        generation = Generation.from_lmms(call.generation)
+        session.note_generation(call.task, generation)
         messages, fault = [], ""
         try:
             messages = call.messages(doc)
@@ -152,7 +155,7 @@ class _Quicksviewer(lmms):
             repeat=repeat,
             sample_id=str(doc.get("question_id", call.doc_id)),
             messages=messages,
-            generation=Generation.from_lmms(call.generation),
+            generation=generation,
             fault=fault,
         )
 
@@ -222,6 +225,10 @@ def _device(name: str | None) -> torch.device:
     if accelerator is None:
         return torch.device("cpu")
     return torch.device(accelerator.type, int(os.environ.get("LOCAL_RANK", 0)) % torch.accelerator.device_count())
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _not_there(requests: list[Instance], what: str) -> str:

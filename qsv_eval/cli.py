@@ -162,10 +162,11 @@ def tasks(
     ] = False,
 ) -> None:
     """List our tasks."""
-    from qsv_eval.tasknames import own_tasks, task_folder
+    from qsv_eval.tasknames import own_tasks
+    from qsv_eval.tasks import FOLDER
 
     if path:
-        typer.echo(task_folder())
+        typer.echo(FOLDER)
         return
     for name, file in own_tasks().items():
         typer.echo(f"{name:28} {file.parent.name}")

@@ -41,8 +41,8 @@ class Protocol:
     answers: Mapping[str, Any] | None
     """What moves every reply: checkpoint, dtype, frame rule, reader, resize, model code; None for another model."""
     scoring: Scoring
-    versions: Mapping[str, str]
-    """Libraries, Python and the device kind."""
+    environment: Mapping[str, str]
+    """Versions of Python and the libraries, device and attention."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as plain values, its hash first."""

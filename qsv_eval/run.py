@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.tasknames import Selection, select, task_folder, unknown_task
+from qsv_eval.tasknames import Selection, select, unknown_task
+from qsv_eval.tasks import FOLDER
 
 if TYPE_CHECKING:
     from qsv_eval.model_adapters.lmms import QuicksviewerChat
@@ -166,8 +167,9 @@ def _evaluate(
     from qsv_eval.model_adapters.lmms import QuicksviewerChat
 
     _quiet()
-    folder = str(task_folder())
-    manager = TaskManager("WARNING", include_path=folder, include_defaults=selection.foreign, model_name="quicksviewer")
+    manager = TaskManager(
+        "WARNING", include_path=str(FOLDER), include_defaults=selection.foreign, model_name="quicksviewer"
+    )
     for name in selection.names:
         if not manager.match_tasks([name]):
             raise unknown_task(name, manager.all_tasks)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.tasks import FOLDER
 
-__all__ = ["FOREIGN", "Selection", "own_tasks", "select", "task_folder", "unknown_task"]
+__all__ = ["FOREIGN", "Selection", "own_tasks", "select", "unknown_task"]
 
 FOREIGN = "lmms-eval/"
 """Prefix that asks for lmms-eval's own task where one of ours has the short name."""
@@ -22,16 +23,9 @@ class Selection(NamedTuple):
     """Whether any is lmms-eval's own, so that its 1,300 task files must be indexed."""
 
 
-def task_folder() -> Path:
-    """Return the folder of our task files, for lmms-eval's `--include_path`."""
-    from qsv_eval import tasks
-
-    return Path(next(iter(tasks.__path__)))
-
-
 def own_tasks() -> dict[str, Path]:
     """Return our tasks by name: each is a YAML file of that name."""
-    return {path.stem: path for path in sorted(task_folder().rglob("*.yaml"))}
+    return {path.stem: path for path in sorted(FOLDER.rglob("*.yaml"))}
 
 
 def select(names: Iterable[str]) -> Selection:

@@ -106,12 +106,12 @@ def test_a_missing_video_costs_its_own_questions(hub_home, tiny, tmp_path):
 
 
 def test_our_tasks_by_include_path(hub_home, tiny, tmp_path):
-    from qsv_eval.tasknames import task_folder
+    from qsv_eval.tasks import FOLDER
 
     model = f"pretrained={tiny},dtype=float32,max_frames=8,journal={tmp_path / 'journal'}"
-    words = ("--include_path", str(task_folder()), "--tasks", "qsv_demo", "--limit", "6")
+    words = ("--include_path", str(FOLDER), "--tasks", "qsv_demo", "--limit", "6")
     done = lmms_eval(hub_home, tmp_path / "out", model, *words)
-    assert "6 asked" in done.stdout, done.stderr[-3000:]
+    assert "{'n': 6, 'counts': " in done.stdout, done.stderr[-3000:]
     outcome = results_of(tmp_path / "out")["results"]["qsv_demo"]["outcome,none"]
     assert outcome["n"] == 6
     assert outcome["protocol"]["answers"]["frame_rule"]["max_frames"] == 8
@@ -127,3 +127,17 @@ def test_a_typo_in_model_args(hub_home, tiny, tmp_path):
     done = lmms_eval(hub_home, tmp_path / "out", f"pretrained={tiny},max_frame=8", "--tasks", "videomme")
     assert "there is no option 'max_frame'; did you mean max_frames?" in done.stdout + done.stderr
     assert not list(tmp_path.rglob("*_results.json"))
+
+
+def test_a_run_of_lmms_evals_own_task_with_a_missing_video_is_incomplete(hub_home, tiny, tmp_path):
+    home = tmp_path / "home"
+    shutil.copytree(hub_home, home)
+    next(home.rglob(f"{VIDEO_IDS[1]}.mkv")).unlink()
+    environment = os.environ | {"HF_HOME": str(home), "LMMS_EVAL_DATASETS_CACHE": str(home / "datasets")}
+    command = [sys.executable, "-m", "qsv_eval.cli", "run", "--tasks", "lmms-eval/videomme", "--pretrained", str(tiny)]
+    command += ["--device", "cpu", "--dtype", "float32", "--output", str(tmp_path / "out")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 3, done.stderr[-3000:]
+    assert "INCOMPLETE" in done.stdout
+    assert "videomme_perception_score" in done.stdout
+    assert results_of(tmp_path / "out")["n-samples"]["videomme"]["effective"] == 6

@@ -12,8 +12,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from transformers.utils import cached_file
-
 from qsv_eval.model_adapters.engine.question import Question
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule, identity
@@ -103,6 +101,8 @@ def _local_folder(pretrained: str, revision: str | None, subfolder: str) -> Path
     """Return the folder of a checkpoint; of a hub id its snapshot in the cache, where it lies once it was loaded."""
     if Path(pretrained).is_dir():
         return Path(pretrained, subfolder)
+    from transformers.utils import cached_file
+
     for name in ("config.json", "adapter_config.json"):
         found = cached_file(
             pretrained, name, revision=revision, subfolder=subfolder, _raise_exceptions_for_missing_entries=False

@@ -10,7 +10,7 @@ PROTOCOL = Protocol(
     generation={"max_new_tokens": 8},
     answers={"dtype": "float32", "frame_rule": {"fps": 1.0, "max_frames": 420}},
     scoring=Scoring("strict", "pooled"),
-    versions={"torch": "2.14.1"},
+    environment={"torch": "2.14.1"},
 )
 CHANGED = {
     "task": "qsv_videomme",
@@ -18,7 +18,7 @@ CHANGED = {
     "generation": {"max_new_tokens": 9},
     "answers": None,
     "scoring": Scoring("strict", "pooled", judge="someone"),
-    "versions": {"torch": "2.15.0"},
+    "environment": {"torch": "2.15.0"},
 }
 
 

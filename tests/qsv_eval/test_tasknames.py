@@ -1,13 +1,14 @@
 import pytest
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.tasknames import own_tasks, select, task_folder
+from qsv_eval.tasknames import own_tasks, select
+from qsv_eval.tasks import FOLDER
 
 
 def test_every_task_file_is_named_after_its_task():
     for name, path in own_tasks().items():
         assert f"\ntask: {name}\n" in "\n" + path.read_text()
-        assert path.is_relative_to(task_folder())
+        assert path.is_relative_to(FOLDER)
 
 
 @pytest.mark.parametrize(
