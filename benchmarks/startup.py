@@ -1,4 +1,4 @@
-"""How soon does a run give its first answer?
+"""How soon a run gives its first answer.
 
     python benchmarks/startup.py [--runs 5]
 

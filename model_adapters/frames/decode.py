@@ -12,6 +12,7 @@ import av.error
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
+
 from qsv_eval.model_adapters.frames.scan import Access, Scan, demux
 
 __all__ = ["FrameDecoder", "Run", "plan_runs"]

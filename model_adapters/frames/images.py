@@ -3,10 +3,13 @@
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
 from qsv_eval.model_adapters.frames.media import size_bytes
 
@@ -25,11 +28,21 @@ def read_image(source: str | Path | bytes | Image.Image | np.ndarray) -> Image.I
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, Image.Image):
-        return _upright_rgb(source)
-    name = "image bytes" if isinstance(source, bytes) else source
+        with _strictly("an image in memory"):
+            return _upright_rgb(source)
+    with _strictly("image bytes" if isinstance(source, bytes) else source), Image.open(_file(source)) as image:
+        return _upright_rgb(image)
+
+
+@contextmanager
+def _strictly(name: str | Path) -> Iterator[None]:
+    """Turn what Pillow raises on a damaged file into MediaError, and see to it that it raises.
+
+    lmms-eval switches Pillow, for the whole process, to fill the missing part of a truncated picture with grey.
+    """
+    lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
     try:
-        with Image.open(_file(source)) as image:
-            return _upright_rgb(image)
+        yield
     except UnidentifiedImageError as error:
         raise MediaError(name, MediaFault.UNDECODABLE, "no image format that Pillow knows") from error
     except Image.DecompressionBombError as error:
@@ -37,6 +50,8 @@ def read_image(source: str | Path | bytes | Image.Image | np.ndarray) -> Image.I
     except _DAMAGE as error:
         truncated = isinstance(error, EOFError) or "truncated" in str(error).lower()
         raise MediaError(name, MediaFault.TRUNCATED if truncated else MediaFault.UNDECODABLE, str(error)) from error
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
 
 
 def _file(source: str | Path | bytes) -> Path | io.BytesIO:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 import numpy as np
+
 from qsv_eval.model_adapters.errors import MediaError, MediaFault, SetupError
 from qsv_eval.model_adapters.frames.decode import FrameDecoder
 from qsv_eval.model_adapters.frames.pixels import PixelConverter, Resize

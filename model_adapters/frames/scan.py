@@ -22,6 +22,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
+
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
 from qsv_eval.model_adapters.frames.media import size_bytes
 

@@ -1,13 +1,15 @@
 """Quicksviewer as a transformers model. Importing this package registers it with transformers' Auto classes.
 
-    from qsv_eval.model_adapters.quicksviewer import load_pretrained
+```python
+from qsv_eval.model_adapters.quicksviewer import load_pretrained
 
-    qv = load_pretrained("path/or/hub-id", device="cuda", dtype="bfloat16")
-    reply = qv.chat([{"role": "user", "content": [
-        {"type": "video", "video": "clip.mp4"},
-        {"type": "text", "text": "What happens first?"},
-    ]}])
-    print(reply.text, reply.cubes)
+qv = load_pretrained("path/or/hub-id", device="cuda", dtype="bfloat16")
+reply = qv.chat([{"role": "user", "content": [
+    {"type": "video", "video": "clip.mp4"},
+    {"type": "text", "text": "What happens first?"},
+]}])
+print(reply.text, reply.cubes)
+```
 """
 
 from transformers import (
@@ -19,12 +21,16 @@ from transformers import (
     AutoVideoProcessor,
 )
 
-from .chat import Cube, Quicksviewer, Reply, load_pretrained
-from .checkpoint import register_released_names
-from .configuration import QuicksviewerConfig, ReleasedLlamaConfig, ReleasedQwenConfig
-from .modeling import QuicksviewerForConditionalGeneration, QuicksviewerModel
-from .pixels import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
-from .processing import QuicksviewerProcessor, Video
+from qsv_eval.model_adapters.quicksviewer.chat import Cube, Quicksviewer, Reply, load_pretrained
+from qsv_eval.model_adapters.quicksviewer.checkpoint import register_released_names
+from qsv_eval.model_adapters.quicksviewer.configuration import (
+    QuicksviewerConfig,
+    ReleasedLlamaConfig,
+    ReleasedQwenConfig,
+)
+from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration, QuicksviewerModel
+from qsv_eval.model_adapters.quicksviewer.pixels import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
+from qsv_eval.model_adapters.quicksviewer.processing import QuicksviewerProcessor, Video
 
 __all__ = [
     "Cube",
@@ -44,7 +50,9 @@ for _config in (QuicksviewerConfig, ReleasedQwenConfig, ReleasedLlamaConfig):
     AutoConfig.register(_config.model_type, _config, exist_ok=True)
 AutoModel.register(QuicksviewerConfig, QuicksviewerModel, exist_ok=True)
 AutoModelForImageTextToText.register(QuicksviewerConfig, QuicksviewerForConditionalGeneration, exist_ok=True)
-AutoImageProcessor.register(QuicksviewerConfig, image_processor_classes={"pil": QuicksviewerImageProcessor}, exist_ok=True)
+AutoImageProcessor.register(
+    QuicksviewerConfig, image_processor_classes={"pil": QuicksviewerImageProcessor}, exist_ok=True
+)
 AutoVideoProcessor.register(QuicksviewerConfig, QuicksviewerVideoProcessor, exist_ok=True)
 AutoProcessor.register(QuicksviewerConfig, QuicksviewerProcessor, exist_ok=True)
 register_released_names()

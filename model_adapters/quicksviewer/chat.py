@@ -3,17 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
-from transformers import GenerationConfig
+from PIL import Image
+from torch import nn
+from transformers import GenerationConfig, PreTrainedModel
+from transformers.utils import is_flash_attn_2_available
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule, read_image, read_video
-
-from .checkpoint import LoadedCheckpoint, load_checkpoint
-from .processing import Conversation, Video
+from qsv_eval.model_adapters.frames.pixels import Resize
+from qsv_eval.model_adapters.quicksviewer.checkpoint import LoadedCheckpoint, load_checkpoint
+from qsv_eval.model_adapters.quicksviewer.processing import Conversation, Message, Video, parts_of
 
 __all__ = ["Cube", "Quicksviewer", "Reply", "load_pretrained"]
 
@@ -49,8 +53,14 @@ class Reply:
 class Quicksviewer:
     """A loaded model that answers questions."""
 
-    def __init__(self, checkpoint: LoadedCheckpoint, frame_rule: FrameRule | None = None, resize: str = "exact") -> None:
+    def __init__(
+        self, checkpoint: LoadedCheckpoint, frame_rule: FrameRule | None = None, resize: Resize = "exact"
+    ) -> None:
+        if resize not in get_args(Resize):
+            raise SetupError(f"resize {resize!r} is unknown: use one of {', '.join(get_args(Resize))}")
         self.model, self.processor = checkpoint
+        # `generate` would take from it what a call leaves open: sampling, penalties, forced and forbidden tokens.
+        self.model.generation_config = GenerationConfig()
         self.frame_rule = frame_rule or FrameRule()
         self.resize = resize
 
@@ -64,9 +74,9 @@ class Quicksviewer:
         """Answer conversations together; each reply equals the one it would get alone.
 
         Args:
-            conversations: each a list of `{"role": …, "content": text | [part, …]}`. A part is `{"type": "video", "video":
-                path | uint8 (T, H, W, 3), "timestamps": [s, …], "start_s": …, "end_s": …}`, `{"type": "image", "image": path |
-                PIL | uint8 (H, W, 3)}` or `{"type": "text", "text": …}`; parts are joined by newlines.
+            conversations: each a list of `{"role": …, "content": text | [part, …]}`. A part is `{"type": "video",
+                "video": path | uint8 (T, H, W, 3), "timestamps": [s, …], "start_s": …, "end_s": …}`, `{"type": "image",
+                "image": path | PIL | uint8 (H, W, 3)}` or `{"type": "text", "text": …}`; parts are joined by newlines.
             max_new_tokens: where to stop at the latest.
             generation: as for transformers' `GenerationConfig`. Greedy unless `do_sample=True`: what the checkpoint's
                 generation_config.json says is not followed.
@@ -75,6 +85,8 @@ class Quicksviewer:
             MediaError: a video or image cannot be read.
             SetupError: a message is not of the form above.
         """
+        if not conversations:
+            return []
         read = [self.read_media(conversation) for conversation in conversations]
         batch = self.processor(read).to(self.model.device)
         with torch.inference_mode():
@@ -94,14 +106,16 @@ class Quicksviewer:
 
     def read_media(self, messages: Conversation) -> list[dict[str, Any]]:
         """Return the conversation with its files and arrays read: PIL images and `Video`s."""
-        return [
-            {"role": message["role"], "content": [self._read_part(part) for part in _parts(message)]} for message in messages
-        ]
+        return [self._read_message(message) for message in messages]
+
+    def _read_message(self, message: Message) -> dict[str, Any]:
+        parts = [self._read_part(part) for part in parts_of(message)]
+        return {"role": message["role"], "content": parts}
 
     def _read_part(self, part: Mapping[str, Any]) -> dict[str, Any]:
-        if part.get("type") == "image":
-            return {"type": "image", "image": read_image(part["image"])}
-        if part.get("type") == "video":
+        if part["type"] == "image":
+            return {"type": "image", "image": _read_image(part["image"])}
+        if part["type"] == "video":
             return {"type": "video", "video": self._read_video(part)}
         return dict(part)
 
@@ -109,26 +123,22 @@ class Quicksviewer:
         source, timestamps = part["video"], part.get("timestamps")
         if isinstance(source, Video):
             return source
+        if timestamps is not None and len(timestamps) == 0:  # none are known: so the reference reads it
+            timestamps = None
         if not isinstance(source, str | PathLike):
-            frames = np.asarray(source)
-            return Video(frames, timestamps, part.get("end_s", _end_of(timestamps)))
+            return Video(np.asarray(source), timestamps, part.get("end_s", _end_of(timestamps)))
         if timestamps is not None:
             raise SetupError(f"{source}: timestamps are for frames given as an array; a file's are read from it")
         size = (self.processor.video_processor.frame_size,) * 2
-        clip = read_video(source, self.frame_rule, size, part.get("start_s"), part.get("end_s"), self.resize)
+        clip = read_video(Path(source), self.frame_rule, size, part.get("start_s"), part.get("end_s"), self.resize)
         return Video(clip.frames, clip.timestamps_s, clip.duration_s)
 
     def _generation(self, max_new_tokens: int, options: Mapping[str, Any]) -> GenerationConfig:
         tokenizer = self.processor.tokenizer
-        greedy = {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.0}
-        # Every value is given: what is not would be taken from the checkpoint's generation_config.json.
-        neutral = {"temperature": 1.0, "top_p": 1.0, "top_k": 0} if options.get("do_sample") else {}
-        return GenerationConfig(
-            max_new_tokens=max_new_tokens,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            **{**greedy, **neutral, **options},
-        )
+        # transformers would cut sampling off at the 50 most probable tokens.
+        defaults: dict[str, Any] = {"top_k": 0} if options.get("do_sample") else {"do_sample": False}
+        defaults |= {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+        return GenerationConfig(**{"max_new_tokens": max_new_tokens, **defaults, **options})
 
     def _reply(self, conversation: Conversation, row: list[int], bounds: Any, prompt_tokens: int) -> Reply:
         eos = self.processor.tokenizer.eos_token_id
@@ -150,7 +160,7 @@ def load_pretrained(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype = "auto",
     frame_rule: FrameRule | None = None,
-    resize: str = "exact",
+    resize: Resize = "exact",
     chunk_frames: int | None = None,
     attn_implementation: str | None = None,
     **options: Any,
@@ -172,26 +182,39 @@ def load_pretrained(
     Raises:
         SetupError: the checkpoint is not there or not whole.
     """
-    target = torch.device(device) if device is not None else torch.accelerator.current_accelerator() or torch.device("cpu")
-    attention = attn_implementation or _best_attention(target, dtype)
-    checkpoint = load_checkpoint(str(pretrained), dtype=dtype, attn_implementation=attention, **options)
+    target = (
+        torch.device(device)
+        if device is not None
+        else torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    )
+    name = str(dtype).removeprefix("torch.")
+    if name not in _DTYPES:
+        raise SetupError(f"dtype {name!r} is unknown: use one of {', '.join(_DTYPES)}")
+    checkpoint = load_checkpoint(str(pretrained), dtype=name, attn_implementation=attn_implementation, **options)
+    model: nn.Module = checkpoint.model
     if "device_map" not in options:
-        checkpoint.model.to(target)
+        model.to(target)
+    if attn_implementation is None and _flash_attention_fits(checkpoint.model):
+        checkpoint.model.set_attn_implementation("flash_attention_2")
     if chunk_frames is not None:
         checkpoint.model.model.perception.chunk_frames = chunk_frames
     return Quicksviewer(checkpoint, frame_rule, resize)
 
 
-def _best_attention(device: torch.device, dtype: str | torch.dtype) -> str:
-    from transformers.utils import is_flash_attn_2_available
-
-    half = str(dtype).removeprefix("torch.") in {"bfloat16", "float16"}
-    return "flash_attention_2" if device.type == "cuda" and half and is_flash_attn_2_available() else "sdpa"
+_DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
-def _parts(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    content = message["content"]
-    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+def _flash_attention_fits(model: PreTrainedModel) -> bool:
+    """Say whether flash-attn is installed and can serve this model where it is."""
+    half = model.dtype in (torch.bfloat16, torch.float16)
+    return model.device.type == "cuda" and half and is_flash_attn_2_available()
+
+
+def _read_image(source: Any) -> Image.Image:
+    try:
+        return read_image(source)
+    except ValueError as error:  # an array of another form than pictures have
+        raise SetupError(str(error)) from error
 
 
 def _end_of(timestamps_s: Sequence[float] | None) -> float | None:
@@ -206,5 +229,7 @@ def _cubes(bounds: Sequence[tuple[int, int]], video: Video) -> list[Cube]:
     if video.timestamps_s is None:
         return [Cube(start, end, None, None) for start, end in bounds]
     times = [float(time) for time in video.timestamps_s]
-    ends = [times[end] if end < len(times) else video.end_s for _, end in bounds]
-    return [Cube(start, end, times[start], end_s) for (start, end), end_s in zip(bounds, ends, strict=True)]
+    # A segment's last frame may stand behind its end: frames are taken from whole steps of the frame rule.
+    end_s = None if video.end_s is None else max(video.end_s, times[-1])
+    ends = [times[end] if end < len(times) else end_s for _, end in bounds]
+    return [Cube(start, end, times[start], until_s) for (start, end), until_s in zip(bounds, ends, strict=True)]

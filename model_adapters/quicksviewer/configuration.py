@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig, SiglipVisionConfig
@@ -10,7 +10,10 @@ from transformers.utils import cached_file
 
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["QuicksviewerConfig", "ReleasedLlamaConfig", "ReleasedQwenConfig"]
+__all__ = ["PLACE", "QuicksviewerConfig", "ReleasedLlamaConfig", "ReleasedQwenConfig", "vision_config_beside"]
+
+PLACE = ("revision", "subfolder", "cache_dir", "token", "local_files_only")
+"""Where a checkpoint is, among the arguments of `from_pretrained`."""
 
 SO400M_PATCH14_384 = {
     "hidden_size": 1152,
@@ -50,8 +53,8 @@ class QuicksviewerConfig(PreTrainedConfig):
     sub_configs = {"text_config": AutoConfig, "vision_config": SiglipVisionConfig}  # noqa: RUF012 - transformers' form
     keys_to_ignore_at_inference = ["past_key_values"]  # noqa: RUF012
 
-    text_config: dict | PreTrainedConfig | None = None
-    vision_config: dict | PreTrainedConfig | None = None
+    text_config: Any = None
+    vision_config: Any = None
     image_token_id: int | None = None
     image_mean: list[float] | tuple[float, ...] = (0.5, 0.5, 0.5)
     image_std: list[float] | tuple[float, ...] = (0.5, 0.5, 0.5)
@@ -117,7 +120,12 @@ _WITHOUT_INFLUENCE = {
     *("tokenizer_model_max_length", "tokenizer_padding_side"),
 }
 # What every released checkpoint says and this model assumes.
-_ASSUMED = {"mm_cubing": "momentum", "cubing_vit_forward_n_layers": -1, "mm_resampler_type": "qformer", "is_cubing": True}
+_ASSUMED = {
+    "mm_cubing": "momentum",
+    "cubing_vit_forward_n_layers": -1,
+    "mm_resampler_type": "qformer",
+    "is_cubing": True,
+}
 
 
 class _ReleasedConfig(PreTrainedConfig):
@@ -136,9 +144,9 @@ class _ReleasedConfig(PreTrainedConfig):
         side = flat.pop("max_size", [300, 24, 24])[-1]
         own = {new: flat.pop(old) for old, new in _RENAMED.items() if old in flat}
         text = {key: value for key, value in flat.items() if key not in _WITHOUT_INFLUENCE and not key.startswith("_")}
-        canonical = {
+        canonical: dict[str, Any] = {
             "text_config": {"model_type": cls.text_model_type, **text},
-            "vision_config": _released_vision(source, str(config_dict.get("mm_vision_tower", "")), kwargs),
+            "vision_config": _released_vision(source, str(config_dict.get("mm_vision_tower", ""))),
             "grid_size": side,
             "architectures": ["QuicksviewerForConditionalGeneration"],
             **{key: flat[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id", "dtype") if key in flat},
@@ -149,29 +157,40 @@ class _ReleasedConfig(PreTrainedConfig):
         return QuicksviewerConfig.from_dict(canonical, **kwargs)
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Self:
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Read a folder or hub id, as AutoConfig does, so that the vision tower's config beside it is found."""
         kwargs.setdefault("name_or_path", str(pretrained_model_name_or_path))
         return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
 
 
-def _released_vision(source: str, tower: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _released_vision(source: str, tower: str) -> dict[str, Any]:
     """Find the tower's architecture, which released checkpoints do not hold in config.json.
 
     Order: the folder `vision_tower/` of the checkpoint, the folder that config.json names, and else so400m, the
     tower of every release. A wrong guess cannot pass: the weights' shapes are checked when they are loaded.
     """
-    subfolder = "/".join(filter(None, (kwargs.get("subfolder"), "vision_tower")))
-    hub = {key: kwargs[key] for key in ("revision", "cache_dir", "token", "local_files_only") if key in kwargs}
-    places: list[tuple[str, str]] = [(source, subfolder)]
-    if tower and Path(tower).is_dir():
-        places.append((tower, ""))
-    for place, folder in places:
-        found = cached_file(place, "config.json", subfolder=folder, **hub, **_QUIET) if place != "config.json" else None
-        if found:
-            config, _ = SiglipVisionConfig.get_config_dict(Path(found).parent)
-            return config.get("vision_config", config)
-    return dict(SO400M_PATCH14_384)
+    beside = None if source == "config.json" else vision_config_beside(source)
+    if beside is None and tower and Path(tower).is_dir():
+        beside = _siglip_dict(Path(tower))
+    return beside or dict(SO400M_PATCH14_384)
+
+
+def vision_config_beside(source: str, *, subfolder: str = "", **hub: Any) -> dict[str, Any] | None:
+    """Return the vision tower's config from the folder `vision_tower/` of a checkpoint, or None if it has none.
+
+    Args:
+        source: folder or hub id of the checkpoint.
+        subfolder: folder within it.
+        hub: `revision`, `cache_dir`, `token`, … for the hub.
+    """
+    folder = "/".join(filter(None, (subfolder, "vision_tower")))
+    found = cached_file(source, "config.json", subfolder=folder, **hub, **_QUIET)
+    return _siglip_dict(Path(found).parent) if found else None
+
+
+def _siglip_dict(folder: Path) -> dict[str, Any]:
+    config, _ = SiglipVisionConfig.get_config_dict(folder)
+    return config.get("vision_config", config)
 
 
 _QUIET = {

@@ -1,8 +1,8 @@
-"""The gate of the cubing network: where in a video does a new cube start? (spec model.md, section 2.4)
+"""The gate of the cubing network, which says where in a video a new cube starts (spec model.md, section 2.4).
 
 Shape legend: T frames, G = T - 1 gaps between neighbouring frames, d vision width.
-The gate looks at one vector per frame: the reference applies its first Linear to every token and then averages, and both
-commute; its running difference is linear, so averaging first is exact. It runs in float32 at any model dtype, because in
+The gate looks at one vector per frame: the reference applies its first Linear to every token and then averages, and
+both commute; its running difference is linear, so averaging first is exact. It runs in float32 at any model dtype: in
 bfloat16 the probabilities above 0.998 tie and the chosen cuts become arbitrary.
 """
 
@@ -76,8 +76,8 @@ def choose_starts(probs_G: Tensor, cuts: int) -> tuple[Tensor, Tensor]:
     """Take the `cuts` most probable gaps; a chosen gap i starts a cube at frame i + 1, and frame 0 always does.
 
     Returns:
-        starts (T,) bool, and the straight-through mask h (T,) float32: 1 at starts and 0 elsewhere, with the gradient of
-        the probabilities.
+        starts (T,) bool, and the straight-through mask h (T,) float32: 1 at starts and 0 elsewhere, with the gradient
+        of the probabilities.
     """
     hard_G = torch.zeros_like(probs_G).scatter(0, probs_G.topk(cuts).indices, 1.0)
     mask_G = (hard_G - probs_G).detach() + probs_G

@@ -1,7 +1,7 @@
 """Put the visual tokens where the text holds their place, once the cubes are known (spec model.md, section 2.7).
 
-The processor writes every frame as timestamp and placeholder and says for each token which frame it belongs to. Of a cube
-only the first frame's tokens stay. All of it is index arithmetic over the batch; there is no loop over tokens.
+The processor writes every frame as timestamp and placeholder and says for each token which frame it belongs to. Of a
+cube only the first frame's tokens stay. All of it is index arithmetic over the batch; there is no loop over tokens.
 
 Shape legend: B rows, L tokens of a row as written, M tokens of a row as merged, S visual blocks, Q queries, D width.
 """
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .perception import VisualTokens
+from qsv_eval.model_adapters.quicksviewer.perception import VisualTokens
 
 __all__ = ["IGNORED", "MergePlan", "VisualKind", "plan_merge"]
 
@@ -79,13 +79,14 @@ def plan_merge(
     pad_B = length - lengths_B if pad_left else torch.zeros_like(lengths_B)
     columns_BL = widths_BL.cumsum(1) - widths_BL + pad_B.unsqueeze(1)
     rows_BL = torch.arange(len(keep), device=keep.device).unsqueeze(1).expand_as(columns_BL)
+    written_BL = torch.arange(keep.shape[1], device=keep.device).expand_as(columns_BL)
     offsets_Q = torch.arange(queries, device=keep.device)
     visual_columns = (columns_BL[is_visual].unsqueeze(1) + offsets_Q).flatten()
     place_M = torch.arange(length, device=keep.device).unsqueeze(0)
     begin_B1, end_B1 = pad_B.unsqueeze(1), (pad_B + lengths_B).unsqueeze(1)
     return MergePlan(
         length=length,
-        text_source=is_text.nonzero(as_tuple=True),
+        text_source=(rows_BL[is_text], written_BL[is_text]),
         text_target=(rows_BL[is_text], columns_BL[is_text]),
         visual_target=(rows_BL[is_visual].repeat_interleave(queries), visual_columns),
         visual_block=_blocks(visual_kind, frame_ids, is_visual, visual),
@@ -94,7 +95,7 @@ def plan_merge(
 
 
 def _blocks(visual_kind: Tensor, frame_ids: Tensor, is_visual: Tensor, visual: VisualTokens) -> Tensor:
-    """Number the block of each kept placeholder within [tiles, thumbnails, cubes]."""
+    """Return the number of the block of each kept placeholder within [tiles, thumbnails, cubes]."""
     kinds, frames = visual_kind[is_visual], frame_ids[is_visual]
     blocks = torch.empty_like(frames)
     tile, thumbnail, frame = (kinds == kind for kind in (VisualKind.TILE, VisualKind.THUMBNAIL, VisualKind.FRAME))
@@ -107,4 +108,3 @@ def _blocks(visual_kind: Tensor, frame_ids: Tensor, is_visual: Tensor, visual: V
     if len(blocks) != total:
         raise ValueError(f"the text has {len(blocks)} places for visual blocks, but {total} were given")
     return blocks
-

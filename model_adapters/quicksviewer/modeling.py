@@ -1,19 +1,20 @@
 """Quicksviewer as a transformers model: perceive, merge, and leave the rest to the language model."""
 
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, GenerationMixin, PreTrainedModel
+from transformers import AutoConfig, AutoModel, GenerationMixin, PreTrainedConfig, PreTrainedModel, SiglipVisionConfig
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.utils import ModelOutput
 
-from .configuration import QuicksviewerConfig
-from .merging import IGNORED, VisualKind, plan_merge
-from .perception import GumbelNoise, Perception, VisualTokens
-from .resampler import Resampler
+from qsv_eval.model_adapters.quicksviewer.configuration import PLACE, QuicksviewerConfig, vision_config_beside
+from qsv_eval.model_adapters.quicksviewer.merging import IGNORED, VisualKind, plan_merge
+from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise, Perception, VisualTokens
+from qsv_eval.model_adapters.quicksviewer.resampler import Resampler
 
 __all__ = ["MergedInputs", "QuicksviewerForConditionalGeneration", "QuicksviewerModel", "QuicksviewerOutput"]
 
@@ -46,7 +47,7 @@ class QuicksviewerPreTrainedModel(PreTrainedModel):
 
     config: QuicksviewerConfig
     base_model_prefix = "model"
-    input_modalities = ("image", "video", "text")
+    input_modalities = ["image", "video", "text"]  # noqa: RUF012 - transformers' form
     main_input_name = "input_ids"
     supports_gradient_checkpointing = True
     _no_split_modules = ["SiglipEncoderLayer", "SiglipVisionEmbeddings", "Resampler", "Gate"]  # noqa: RUF012
@@ -55,6 +56,24 @@ class QuicksviewerPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _supports_flex_attn = True
     _supports_attention_backend = True
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls, pretrained_model_name_or_path: Any, *args: Any, config: PreTrainedConfig | None = None, **kwargs: Any
+    ) -> Self:
+        """Load a checkpoint as transformers does.
+
+        AutoConfig keeps the revision and the subfolder to itself, so a released checkpoint's config could only look for
+        `vision_tower/` at the root of the default branch; here it is looked for where the weights are.
+        """
+        if pretrained_model_name_or_path is not None:
+            place = {key: kwargs[key] for key in PLACE if key in kwargs}
+            config = config or AutoConfig.from_pretrained(pretrained_model_name_or_path, **place)
+            vision = vision_config_beside(str(pretrained_model_name_or_path), **place)
+            if vision is not None:
+                config = copy(config)
+                config.vision_config = SiglipVisionConfig(**vision)
+        return super().from_pretrained(pretrained_model_name_or_path, *args, config=config, **kwargs)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -88,9 +107,10 @@ class QuicksviewerModel(QuicksviewerPreTrainedModel):
     ) -> MergedInputs:
         """Embed the text, drop the frames that start no cube and put the visual tokens in their places."""
         embed = self.get_input_embeddings()
-        device = input_ids.device
+        device, placeholder = input_ids.device, self.config.image_token_id
+        assert placeholder is not None, "the config fills it in"
         plan = plan_merge(
-            input_ids == self.config.image_token_id,
+            torch.eq(input_ids, placeholder),
             torch.full_like(input_ids, VisualKind.TEXT) if visual_kind is None else visual_kind,
             torch.full_like(input_ids, -1) if frame_ids is None else frame_ids,
             torch.ones_like(input_ids) if attention_mask is None else attention_mask,
@@ -119,8 +139,8 @@ class QuicksviewerModel(QuicksviewerPreTrainedModel):
 class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, GenerationMixin):
     """Quicksviewer with its language head.
 
-    Visual inputs come from `QuicksviewerProcessor`: `pixel_values` (tiles) and `pixel_values_videos` (frames of all videos,
-    with `frame_counts`), and for each token `visual_kind` and `frame_ids`.
+    Visual inputs come from `QuicksviewerProcessor`: `pixel_values` (tiles) and `pixel_values_videos` (frames of all
+    videos, with `frame_counts`), and for each token `visual_kind` and `frame_ids`.
     """
 
     _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}  # noqa: RUF012
@@ -154,7 +174,7 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, Generati
         counts = () if frame_counts is None else tuple(frame_counts.tolist())
         return self.model.perception(pixel_values, pixel_values_videos, counts, noise)
 
-    def forward(  # noqa: PLR0913 - transformers' form
+    def forward(
         self,
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
@@ -179,6 +199,7 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, Generati
             merged = self.model.merge(input_ids, attention_mask, visual_kind, frame_ids, visual, labels)
             input_ids, (inputs_embeds, attention_mask, labels) = None, merged
         items = kwargs.pop("num_items_in_batch", None)
+        kwargs.pop("tile_counts", None)  # comes with a batch; the text's marks already say it
         outputs = self.model.language_model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -206,7 +227,7 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, Generati
         )
 
     @torch.no_grad()
-    def generate(
+    def generate(  # type: ignore[override]
         self,
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
@@ -218,8 +239,10 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, Generati
         **kwargs: Any,
     ) -> Any:
         """Generate from text with images and videos, or from `inputs_embeds`; returns the new tokens only, (B, new)."""
+        kwargs.pop("tile_counts", None)
+        generate: Any = super().generate  # type: ignore[misc]
         if input_ids is None:
-            return super().generate(attention_mask=attention_mask, **kwargs)
+            return generate(attention_mask=attention_mask, **kwargs)
         visual = self.perceive(pixel_values, pixel_values_videos, frame_counts)
         merged = self.model.merge(input_ids, attention_mask, visual_kind, frame_ids, visual, pad_left=True)
-        return super().generate(inputs_embeds=merged.inputs_embeds, attention_mask=merged.attention_mask, **kwargs)
+        return generate(inputs_embeds=merged.inputs_embeds, attention_mask=merged.attention_mask, **kwargs)

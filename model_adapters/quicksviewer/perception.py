@@ -3,10 +3,11 @@
 Frames go through SigLIP a chunk at a time and only their summaries stay (DESIGN decision 2), so memory grows with
 frames × queries, not with frames × tokens, and the chunk size moves no number.
 
-Shape legend: T frames, G gaps, C cubes, P image tiles, V videos, N tokens of a frame, Q queries, d vision width, D language
-width.
+Shape legend: T frames, G gaps, C cubes, P image tiles, V videos, N tokens of a frame, Q queries, d vision width, D
+language width.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -14,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoModel
 
-from .configuration import QuicksviewerConfig
-from .gate import Gate, choose_starts, cut_count, cut_probabilities, gumbel_noise
-from .resampler import FramePartials, Resampler
+from qsv_eval.model_adapters.quicksviewer.configuration import QuicksviewerConfig
+from qsv_eval.model_adapters.quicksviewer.gate import Gate, choose_starts, cut_count, cut_probabilities, gumbel_noise
+from qsv_eval.model_adapters.quicksviewer.resampler import FramePartials, Resampler
 
 __all__ = ["FrameSummaries", "GumbelNoise", "Perception", "VisualTokens"]
 
@@ -64,7 +65,7 @@ class VisualTokens(NamedTuple):
         cubes = []
         for starts_T in self.starts_T.cpu().split(self.frame_counts):
             edges = [*starts_T.nonzero().flatten().tolist(), len(starts_T)]
-            cubes.append(list(zip(edges[:-1], edges[1:], strict=True)))
+            cubes.append(list(pairwise(edges)))
         return cubes
 
 
@@ -78,6 +79,7 @@ class Perception(nn.Module):
         super().__init__()
         self.config = config
         vision_width, width = config.vision_config.hidden_size, config.text_config.hidden_size
+        assert config.resampler_heads, "the config fills it in"
         self.vision_tower = AutoModel.from_config(config.vision_config)
         self.gate = Gate(vision_width, config.gate_momentum, config.gate_norm_eps)
         self.thumbnail = nn.Linear(vision_width, width) if config.use_thumbnail else None
@@ -99,8 +101,8 @@ class Perception(nn.Module):
     def encode(self, pixels_TCHW: Tensor) -> Tensor:
         """Run SigLIP on pixels, uint8 or already normalised, and resample its tokens to the grid: (T, N, d).
 
-        The features are those of the last encoder layer before the final norm, as in the reference; the tower's norm and
-        pooling head are loaded but never run.
+        The features are those of the last encoder layer before the final norm, as in the reference; the tower's norm
+        and pooling head are loaded but never run.
         """
         tower = self.vision_tower
         tokens_TMd = tower.encoder(inputs_embeds=tower.embeddings(self._normalise(pixels_TCHW))).last_hidden_state
@@ -128,6 +130,7 @@ class Perception(nn.Module):
             if kept is None:
                 kept = _room_for(len(pixels_TCHW), part)
             _put(kept, start, part)
+            del part  # or it would be alive throughout the next chunk
         if kept is None:
             raise ValueError("there are no frames to look at")
         return kept
@@ -177,7 +180,12 @@ class Perception(nn.Module):
         cubes_CQD = self.resampler.merge(summaries.partials, times_T, starts_T.cumsum(0) - 1, cubes)
         tiles_PQD = cubes_CQD.new_zeros(0, *cubes_CQD.shape[1:])
         return VisualTokens(
-            tiles_PQD, self._thumbnails(summaries.pooled_TQd, masks), cubes_CQD, starts_T, torch.cat(logits), frame_counts
+            tiles_PQD,
+            self._thumbnails(summaries.pooled_TQd, masks),
+            cubes_CQD,
+            starts_T,
+            torch.cat(logits),
+            frame_counts,
         )
 
     def cubes_of(self, frames: int) -> int:
@@ -224,6 +232,6 @@ def _room_for(frames: int, part: FrameSummaries) -> FrameSummaries:
 
 
 def _put(kept: FrameSummaries, start: int, part: FrameSummaries) -> None:
-    pairs = zip((kept.means_Td, kept.pooled_TQd, *kept.partials), (part.means_Td, part.pooled_TQd, *part.partials))
-    for room, tensor in pairs:
+    rooms = (kept.means_Td, kept.pooled_TQd, *kept.partials)
+    for room, tensor in zip(rooms, (part.means_Td, part.pooled_TQd, *part.partials), strict=True):
         room[start : start + len(tensor)] = tensor

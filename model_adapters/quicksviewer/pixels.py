@@ -1,7 +1,7 @@
 """Image and video processors: pictures of any size to the uint8 tiles and frames that the vision tower takes.
 
-Values stay uint8 and are normalised on the device, a chunk at a time (`Perception.encode`): a quarter of the host memory and
-of the transfer, and the same float32 values.
+Values stay uint8 and are normalised on the device, a chunk at a time (`Perception.encode`): a quarter of the host
+memory and of the transfer, and the same float32 values.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,8 @@ from PIL import Image
 from transformers import BaseImageProcessor, BatchFeature
 from transformers.image_processing_utils import select_best_resolution
 from transformers.video_processing_utils import BaseVideoProcessor
+
+from qsv_eval.model_adapters.errors import SetupError
 
 __all__ = ["CANVASES_HW", "QuicksviewerImageProcessor", "QuicksviewerVideoProcessor", "cut_tiles"]
 
@@ -45,7 +47,8 @@ class QuicksviewerImageProcessor(BaseImageProcessor):
 def cut_tiles(image: Image.Image, tile_size: int, canvases_hw: Sequence[Sequence[int]]) -> list[Image.Image]:
     """Return the whole image, squeezed to a tile, and then the tiles of the canvas that it fills best, row by row.
 
-    Tiles that reach over the canvas, whose sides are no multiples of the tile, are filled with black: so in the reference.
+    Tiles that reach over the canvas, whose sides are no multiples of the tile, are filled with black, as in the
+    reference.
     """
     width, height = image.size
     canvas_height, canvas_width = select_best_resolution((height, width), [tuple(canvas) for canvas in canvases_hw])
@@ -58,7 +61,6 @@ def cut_tiles(image: Image.Image, tile_size: int, canvases_hw: Sequence[Sequence
     corner = ((canvas_width - fitted[0]) // 2, (canvas_height - fitted[1]) // 2)
     canvas.paste(image.resize(fitted, Image.Resampling.BICUBIC), corner)
     corners = [(x, y) for y in range(0, canvas_height, tile_size) for x in range(0, canvas_width, tile_size)]
-    # The whole image lies on the tile grid's first place and every tile, of side `tile_size`, needs no further resizing.
     whole = image.resize((tile_size, tile_size), Image.Resampling.BICUBIC)
     return [whole, *(canvas.crop((x, y, x + tile_size, y + tile_size)) for x, y in corners)]
 
@@ -90,12 +92,13 @@ class QuicksviewerVideoProcessor(BaseVideoProcessor):
     def _resize(self, frames_THWC: np.ndarray) -> np.ndarray:
         side = self.frame_size
         if frames_THWC.dtype != np.uint8 or frames_THWC.ndim != 4 or frames_THWC.shape[-1] != 3 or not len(frames_THWC):
-            raise ValueError(
-                f"a video must be uint8 of shape (frames, height, width, 3), not {frames_THWC.dtype} {frames_THWC.shape}"
+            raise SetupError(
+                "a video must be uint8 of shape (frames, height, width, 3) with at least one frame, not "
+                f"{frames_THWC.dtype} {frames_THWC.shape}"
             )
         if frames_THWC.shape[1:3] == (side, side):
             return frames_THWC
         resized = np.empty((len(frames_THWC), side, side, 3), np.uint8)
         for target, frame in zip(resized, frames_THWC, strict=True):
-            target[:] = Image.fromarray(frame).resize((side, side), Image.Resampling.BICUBIC)
+            target[:] = np.asarray(Image.fromarray(frame).resize((side, side), Image.Resampling.BICUBIC))
         return resized

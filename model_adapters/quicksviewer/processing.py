@@ -1,18 +1,20 @@
 """The processor: conversations in chat form to the model's inputs."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from transformers import AutoTokenizer, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
-from transformers.image_processing_utils import BaseImageProcessor
+from transformers.utils import cached_file
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from qsv_eval.model_adapters.errors import SetupError
-
-from .pixels import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
-from .prompt import (
+from qsv_eval.model_adapters.quicksviewer.configuration import PLACE
+from qsv_eval.model_adapters.quicksviewer.pixels import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
+from qsv_eval.model_adapters.quicksviewer.prompt import (
     PLACEHOLDER,
     PromptTokens,
     escape,
@@ -24,7 +26,7 @@ from .prompt import (
     video_markup,
 )
 
-__all__ = ["Conversation", "Message", "QuicksviewerProcessor", "Video"]
+__all__ = ["Conversation", "Message", "QuicksviewerProcessor", "Video", "parts_of"]
 
 Message = Mapping[str, Any]
 Conversation = Sequence[Message]
@@ -44,8 +46,8 @@ class Video(NamedTuple):
 class QuicksviewerProcessor(ProcessorMixin):
     """Tokenizer, chat template, and image and video processors in one.
 
-    Conversations are lists of messages `{"role": …, "content": text | [part, …]}`; a part is `{"type": "text", "text": …}`,
-    `{"type": "image", "image": PIL image}` or `{"type": "video", "video": Video}`. Files are read one floor up, by
+    Conversations are lists of messages `{"role": …, "content": text | [part, …]}`; a part is `{"type": "text", "text":
+    …}`, `{"type": "image", "image": PIL image}` or `{"type": "video", "video": Video}`. Files are read one floor up, by
     `Quicksviewer.chat` and by the engine.
     """
 
@@ -68,13 +70,19 @@ class QuicksviewerProcessor(ProcessorMixin):
     def _get_arguments_from_pretrained(
         cls, pretrained_model_name_or_path: Any, processor_dict: dict[str, Any] | None = None, **kwargs: Any
     ) -> list[Any]:
-        """Build the parts; released checkpoints hold a plain SigLIP preprocessor_config.json, which gives the tile size."""
+        """Build the parts; released checkpoints have SigLIP's preprocessor_config.json at most, with the size."""
         tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **kwargs)
         saved = processor_dict or {}
         if "image_processor" in saved:
             image, video = dict(saved["image_processor"]), dict(saved["video_processor"])
         else:
-            siglip, _ = BaseImageProcessor.get_image_processor_dict(pretrained_model_name_or_path, **kwargs)
+            found = cached_file(
+                pretrained_model_name_or_path,
+                "preprocessor_config.json",
+                **{key: value for key, value in kwargs.items() if key in PLACE},
+                _raise_exceptions_for_missing_entries=False,
+            )
+            siglip = json.loads(Path(found).read_text()) if found else {}
             side = siglip.get("size", {}).get("height", 384)
             image, video = {"tile_size": side}, {"frame_size": side}
         image.pop("image_processor_type", None)
@@ -128,7 +136,7 @@ class QuicksviewerProcessor(ProcessorMixin):
     ) -> Any:
         """Render one or several conversations, as text or (`tokenize`) as a batch; transformers' usual entry."""
         single = bool(conversation) and isinstance(conversation[0], Mapping)
-        conversations = [conversation] if single else list(conversation)
+        conversations: Any = [conversation] if single else conversation
         if tokenize:
             return self(conversations, add_generation_prompt=add_generation_prompt)
         texts = [self.prompt(one, add_generation_prompt=add_generation_prompt) for one in conversations]
@@ -145,11 +153,17 @@ class QuicksviewerProcessor(ProcessorMixin):
     def _render(self, conversation: Conversation, tile_counts: Any, add_generation_prompt: bool) -> str:
         specials = special_tokens(self.tokenizer)
         messages = [
-            {"role": message["role"], "content": [self._text_part(part, tile_counts, specials) for part in _parts(message)]}
+            {
+                "role": message["role"],
+                "content": [self._text_part(part, tile_counts, specials) for part in parts_of(message)],
+            }
             for message in conversation
         ]
-        rendered, _ = render_jinja_template([messages], chat_template=self.chat_template, add_generation_prompt=add_generation_prompt)
-        return rendered[0]
+        template: Any = self.chat_template
+        rendered: Any = render_jinja_template(
+            [messages], chat_template=template, add_generation_prompt=add_generation_prompt
+        )
+        return rendered[0][0]  # of (texts, marks of the assistant's words)
 
     def _text_part(self, part: Mapping[str, Any], tile_counts: Any, specials: Sequence[str]) -> dict[str, str]:
         kind = part["type"]
@@ -158,20 +172,48 @@ class QuicksviewerProcessor(ProcessorMixin):
         if kind == "image":
             return {"type": kind, "text": image_markup(next(tile_counts))}
         video: Video = part["video"]
-        return {"type": kind, "text": video_markup(len(video.frames_THWC), video.timestamps_s, thumbnail=self.thumbnail)}
+        return {
+            "type": kind,
+            "text": video_markup(len(video.frames_THWC), video.timestamps_s, thumbnail=self.thumbnail),
+        }
 
 
-def _parts(message: Message) -> list[Mapping[str, Any]]:
+_ROLES = ("system", "user", "assistant")
+_PART_KINDS = ("text", "image", "video")
+
+
+def parts_of(message: Message) -> list[Mapping[str, Any]]:
+    """Return a message's parts, and check their form; a message of plain text has one."""
+    if not isinstance(message, Mapping) or not {"role", "content"} <= message.keys():
+        raise SetupError(f'message: {_short(message)} is not of the form {{"role": …, "content": text | [part, …]}}')
+    if message["role"] not in _ROLES:
+        raise SetupError(f"message: the role is {message['role']!r}; use one of {', '.join(_ROLES)}")
     content = message["content"]
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    if not isinstance(parts, Sequence):
+        raise SetupError(f"message: the content is {_short(content)}; it must be a text or a list of parts")
     for part in parts:
-        if part.get("type") not in {"text", "image", "video"}:
-            raise SetupError(f"message part of type {part.get('type')!r}: only text, image and video are known")
-    return parts
+        _check_part(part)
+    return list(parts)
+
+
+def _check_part(part: Any) -> None:
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    if kind not in _PART_KINDS:
+        raise SetupError(f"message part: the type of {_short(part)} is {kind!r}; only text, image and video are known")
+    if kind not in part:
+        raise SetupError(f'message part: {_short(part)} is of type {kind!r} but has no "{kind}"')
+    if kind == "text" and not isinstance(part["text"], str):
+        raise SetupError(f"message part: the text is {_short(part['text'])}, not a string")
+
+
+def _short(value: Any) -> str:
+    """Name a value in an error: what it holds if it is a dictionary, never the pixels in it."""
+    return f"a dictionary of {sorted(map(str, value))}" if isinstance(value, Mapping) else f"a {type(value).__name__}"
 
 
 def _media(conversation: Conversation, kind: str) -> list[Any]:
-    return [part[kind] for message in conversation for part in _parts(message) if part["type"] == kind]
+    return [part[kind] for message in conversation for part in parts_of(message) if part["type"] == kind]
 
 
 def _pad(rows: Sequence[PromptTokens], pad_id: int) -> dict[str, torch.Tensor]:
@@ -187,5 +229,3 @@ def _pad(rows: Sequence[PromptTokens], pad_id: int) -> dict[str, torch.Tensor]:
         "visual_kind": padded([row.visual_kind for row in rows], 0),
         "frame_ids": padded([row.frame_ids for row in rows], -1),
     }
-
-

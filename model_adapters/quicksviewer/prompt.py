@@ -5,13 +5,12 @@ Spec model.md, section 2.6: the strings are the reference's, byte for byte.
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
 from qsv_eval.model_adapters.errors import SetupError
-
-from .merging import VisualKind
+from qsv_eval.model_adapters.quicksviewer.merging import VisualKind
 
 __all__ = [
     "LLAMA_TEMPLATE",
@@ -132,10 +131,11 @@ def tokenize_prompt(rendered: str, tokenizer: PreTrainedTokenizerBase) -> Prompt
     """Tokenise a rendered, still escaped prompt: each piece between special tokens by itself, as the reference does."""
     pattern = "(" + "|".join(map(re.escape, special_tokens(tokenizer))) + ")"
     pieces = [piece for piece in re.split(pattern, rendered) if piece]
-    known = {piece: tokenizer.convert_tokens_to_ids(piece) for piece in set(pieces[:]) if re.fullmatch(pattern, piece)}
+    marks = {piece for piece in pieces if re.fullmatch(pattern, piece)}
+    known: dict[str, Any] = {mark: tokenizer.convert_tokens_to_ids(mark) for mark in marks}
     plain = [unescape(piece) for piece in pieces if piece not in known]
     encoded = iter(tokenizer(plain, add_special_tokens=False, split_special_tokens=True).input_ids if plain else [])
-    ids = [[known[piece]] if piece in known else next(encoded) for piece in pieces]
+    ids: list[list[int]] = [[known[piece]] if piece in known else next(encoded) for piece in pieces]
     prefix = tokenizer("").input_ids  # the BOS token of a tokenizer that adds one
     if ids and prefix and ids[0] == prefix[:1]:
         prefix = []

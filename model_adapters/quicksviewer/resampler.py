@@ -1,10 +1,10 @@
 """The 3-D resampler as a fold over frames: attend within each frame, then merge the frames of a cube.
 
 The reference attends once over all tokens of a cube (spec model.md, section 2.5). Its queries are the same for every
-cube, so the softmax splits by frame: keep each frame's attended values and the log of its softmax denominator, and weigh
-the frames of a cube by their denominators, as split-KV decoding does. The time code is constant within a frame: it only
-shifts that frame's log denominator and is added at the merge. A frame's partial result therefore knows neither its index
-nor its cube, and one pass serves any set of boundaries.
+cube, so the softmax splits by frame: keep each frame's attended values and the log of its softmax denominator, and
+weigh the frames of a cube by their denominators, as split-KV decoding does. The time code is constant within a frame:
+it only shifts that frame's log denominator and is added at the merge. A frame's partial result therefore knows neither
+its index nor its cube, and one pass serves any set of boundaries.
 
 Shape legend: T frames, C cubes, N tokens of a frame, Q queries, H heads, d vision width, D language width, E = D / H.
 """
@@ -30,7 +30,7 @@ class FramePartials(NamedTuple):
 class Resampler(nn.Module):
     """One cross-attention from learned queries to the tokens of a cube."""
 
-    def __init__(  # noqa: PLR0913 - each is one figure of the layer
+    def __init__(
         self,
         vision_width: int,
         width: int,
@@ -103,12 +103,17 @@ class Resampler(nn.Module):
         total_CR = torch.zeros_like(peak_CR).index_add(0, cube_ids_T, weights_TR)
         weights_TR = (weights_TR / total_CR[cube_ids_T]).to(values_TQD.dtype)
         values_TRE = values_TQD.unflatten(-1, (self.heads, -1)).flatten(1, 2)
-        merged_CRE = weighted_sum_by_cube(values_TRE, weights_TR, cube_ids_T, cubes)
-        return self.project(merged_CRE.unflatten(1, (-1, self.heads)).flatten(2))
+        # No name for the sum, so that `project` can free it.
+        return self.project(
+            weighted_sum_by_cube(values_TRE, weights_TR, cube_ids_T, cubes).unflatten(1, (-1, self.heads)).flatten(2)
+        )
 
     def project(self, values_CQD: Tensor) -> Tensor:
         """Take attended values to the language model's space; a lone frame needs nothing more (its time cancels)."""
-        return self.ln_post(self.attn.out_proj(values_CQD)) @ self.proj
+        # One name for every step, so that each can be freed before the next but one.
+        values_CQD = self.attn.out_proj(values_CQD)
+        values_CQD = self.ln_post(values_CQD)
+        return values_CQD @ self.proj
 
     def _time_scores(self, times_T: Tensor) -> Tensor:
         """Return what a frame's time adds to its log denominators, (T, Q·H) float32."""
@@ -118,18 +123,22 @@ class Resampler(nn.Module):
 
 
 def sincos(positions_P: Tensor, width: int, base: float) -> Tensor:
-    """Return the code (P, width) of integer positions in float32: all sines, then all cosines."""
+    """Return the code (P, width) of integer positions: all sines, then all cosines.
+
+    In float32 throughout, as in the reference: with the rounding of the angles it is bit for bit the code that the
+    weights were trained with.
+    """
     half = width // 2
-    frequencies = base ** (-torch.arange(half, device=positions_P.device, dtype=torch.float64) / half)
-    angles = positions_P.double().unsqueeze(-1) * frequencies
-    return torch.cat([angles.sin(), angles.cos()], -1).float()
+    frequencies = 1 / base ** (torch.arange(half, device=positions_P.device, dtype=torch.float32) / half)
+    angles = positions_P.float().unsqueeze(-1) * frequencies
+    return torch.cat([angles.sin(), angles.cos()], -1)
 
 
 def weighted_sum_by_cube(values_TRE: Tensor, weights_TR: Tensor, cube_ids_T: Tensor, cubes: int) -> Tensor:
     """Sum weight × value over the frames of each cube: (C, R, E).
 
-    `embedding_bag` does it without a weighted copy of `values`, which is the largest tensor of perception: every (cube, row)
-    is a bag of the frames of that cube. Frames must come in order of their cubes.
+    `embedding_bag` does it without a weighted copy of `values`, which is the largest tensor of perception: every (cube,
+    row) is a bag of the frames of that cube. Frames must come in order of their cubes.
     """
     frames, rows = weights_TR.shape
     device = weights_TR.device

@@ -7,6 +7,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+
 from qsv_eval.model_adapters.frames import FrameRule, read_video
 from qsv_eval.model_adapters.frames.decode import Run, plan_runs
 from qsv_eval.model_adapters.frames.scan import Access, Scan

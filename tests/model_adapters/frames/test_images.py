@@ -3,7 +3,8 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
+
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
 from qsv_eval.model_adapters.frames import read_image
 
@@ -114,3 +115,17 @@ def test_decompression_bomb(monkeypatch):
 def test_other_arrays_are_refused(array):
     with pytest.raises(ValueError, match=r"uint8 \(H, W, 3\)"):
         read_image(array)
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+def test_pillow_is_strict_whatever_the_process_asked_for(tmp_path, monkeypatch, lenient):
+    """lmms-eval makes Pillow fill truncated pictures with grey, for the whole process."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", lenient)
+    path = tmp_path / "cut.png"
+    data = encoded(PICTURE, "PNG")
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(MediaError):
+        read_image(path)
+    with pytest.raises(MediaError):
+        read_image(Image.open(path))
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is lenient

@@ -2,6 +2,7 @@ import os
 import shutil
 
 import pytest
+
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
 from qsv_eval.model_adapters.frames import identity
 

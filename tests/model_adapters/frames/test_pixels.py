@@ -4,6 +4,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+
 from qsv_eval.model_adapters.frames import FrameRule, read_video
 
 EVERY_FRAME = FrameRule(fps=30)

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
+
 from qsv_eval.model_adapters.errors import MediaError, MediaFault, SetupError
 from qsv_eval.model_adapters.frames import FrameRule, read_video
 

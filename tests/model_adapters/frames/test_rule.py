@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
+
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule, thin
 

@@ -1,6 +1,7 @@
 from fractions import Fraction
 
 import pytest
+
 from qsv_eval.model_adapters.frames.scan import Access, Scan, demux, scan_video
 
 

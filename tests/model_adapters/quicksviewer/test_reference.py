@@ -1,12 +1,14 @@
 """Equality with the reference implementation, case by case (spec model.md)."""
 
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
-from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise
+from qsv_eval.model_adapters.quicksviewer.modeling import MergedInputs
+from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise, VisualTokens
 from qsv_eval.model_adapters.quicksviewer.processing import Video
 
 TOLERANCE = 1e-4  # of a tensor's largest magnitude
@@ -36,50 +38,75 @@ def test_token_ids_and_pixels(qv, case):
     assert digest == case.facts["pixel_values_sha256_f32"]
 
 
+class Seen(NamedTuple):
+    """What the model makes of a case before the language model reads it."""
+
+    pixels: torch.Tensor
+    visual: VisualTokens
+    merged: MergedInputs
+
+
+@pytest.fixture(scope="module")
+def seen_before():
+    return {}
+
+
+@pytest.fixture
+def seen(qv, model_name, case, seen_before):
+    """Perceived and merged once for all tests of a case."""
+    key = (model_name, case.name)
+    if key not in seen_before:
+        batch = qv.processor([qv.read_media(case.messages)])
+        pixels = batch["pixel_values"] if "pixel_values" in batch else batch["pixel_values_videos"]
+        text = {key: batch[key] for key in ("input_ids", "attention_mask", "visual_kind", "frame_ids")}
+        with torch.no_grad():
+            visual = qv.model.perceive(
+                batch.get("pixel_values"), batch.get("pixel_values_videos"), batch.get("frame_counts")
+            )
+            seen_before[key] = Seen(pixels, visual, qv.model.model.merge(**text, visual=visual))
+    return seen_before[key]
+
+
 @torch.no_grad()
-def test_intermediate_features(qv, case):
-    batch = qv.processor([qv.read_media(case.messages)])
-    pixels = batch["pixel_values"] if "pixel_values" in batch else batch["pixel_values_videos"]
-    visual = qv.model.perceive(
-        batch.get("pixel_values"), batch.get("pixel_values_videos"), batch.get("frame_counts")
-    )
+def test_intermediate_features(qv, case, seen):
     found = {
-        "vision_features": qv.model.model.perception.encode(pixels),
-        "image_features": visual.tiles_PQD,
-        "thumbnail_features": visual.thumbnails_VQD,
-        "cube_features": visual.cubes_CQD,
+        "image_features": seen.visual.tiles_PQD,
+        "thumbnail_features": seen.visual.thumbnails_VQD,
+        "cube_features": seen.visual.cubes_CQD,
     }
+    if "vision_features" in case.facts["slices"]:
+        found["vision_features"] = qv.model.model.perception.encode(seen.pixels)
     for name, step in case.facts["slices"].items():
         if name in found:
             assert_close(found[name][:, ::step], case.tensors[name], name)
     if "z_logits" in case.tensors:
-        assert_close(visual.gate_logits_G2, case.tensors["z_logits"], "gate logits")
+        assert_close(seen.visual.gate_logits_G2, case.tensors["z_logits"], "gate logits")
 
 
 @torch.no_grad()
-def test_merged_embeddings_and_logits(qv, case):
-    batch = qv.processor([qv.read_media(case.messages)])
-    visual = qv.model.perceive(
-        batch.get("pixel_values"), batch.get("pixel_values_videos"), batch.get("frame_counts")
-    )
-    text = {key: batch[key] for key in ("input_ids", "attention_mask", "visual_kind", "frame_ids")}
-    merged = qv.model.model.merge(**text, visual=visual)
+def test_merged_embeddings_and_logits(qv, case, seen):
     placeholders = case.facts["input_ids_after_merge"].count(-200)
-    assert merged.inputs_embeds.shape[1] == len(case.facts["input_ids_after_merge"]) + 63 * placeholders
+    embeds = seen.merged.inputs_embeds
+    assert embeds.shape[1] == len(case.facts["input_ids_after_merge"]) + 63 * placeholders
     if "inputs_embeds" in case.tensors:
-        assert_close(merged.inputs_embeds[:, :: case.facts["slices"]["inputs_embeds"]], case.tensors["inputs_embeds"], "in")
-    logits = qv.model(**batch).logits
+        assert_close(embeds[:, :: case.facts["slices"]["inputs_embeds"]], case.tensors["inputs_embeds"], "in")
+    logits = qv.model(inputs_embeds=embeds, attention_mask=seen.merged.attention_mask).logits
     assert_close(logits[:, -1], case.tensors["last_logits"], "last logits")
 
 
 @torch.no_grad()
-def test_logits_of_every_step(qv, case):
+def test_forward_perceives_and_merges_by_itself(qv, video_case):
+    batch = qv.processor([qv.read_media(video_case.messages)])
+    assert_close(qv.model(**batch).logits[:, -1], video_case.tensors["last_logits"], "last logits")
+
+
+@torch.no_grad()
+def test_logits_of_every_step(qv, case, seen):
     if "step_logits" not in case.tensors:
         pytest.skip("the 61-frame case keeps no step logits")
-    batch = qv.processor([qv.read_media(case.messages)])
-    batch.pop("tile_counts", None)
     out = qv.model.generate(
-        **batch,
+        inputs_embeds=seen.merged.inputs_embeds,
+        attention_mask=seen.merged.attention_mask,
         max_new_tokens=24,
         do_sample=False,
         eos_token_id=qv.processor.tokenizer.eos_token_id,
@@ -115,7 +142,10 @@ def training(qv, train_case):
     """One training step on the reference's batch: loss, and the gradients of every parameter."""
     read = [qv.read_media(conversation) for conversation in conversations(train_case)]
     batch = qv.processor(read, add_generation_prompt=False)
-    expected = [[qv.model.config.image_token_id if i == -200 else i for i in row] for row in train_case.tensors["input_ids"].tolist()]
+    expected = [
+        [qv.model.config.image_token_id if i == -200 else i for i in row]
+        for row in train_case.tensors["input_ids"].tolist()
+    ]
     assert batch["input_ids"].tolist() == expected
     noise = GumbelNoise(train_case.facts["lr_gumbel"], train_case.tensors["gumbel_uniform"][0])
     qv.model.zero_grad()
@@ -137,7 +167,7 @@ def test_training_gradients(training, train_case):
 
     model, _ = training
     grads = {name: parameter.grad for name, parameter in model.named_parameters()}
-    names = revert_weight_conversion(model, {name: parameter for name, parameter in model.named_parameters()})
+    names = revert_weight_conversion(model, dict(model.named_parameters()))
     ours = dict(zip(names, (grads[name] for name in _ordered(model, names)), strict=True))
     expected = train_case.facts["vit_trainable"]["grad_norms"]
     assert set(ours) == set(expected)
