@@ -86,7 +86,7 @@ class _Quicksviewer(lmms):
             device=self._device,
             dtype=dtype,
             frame_rule=rule,
-            resize=resize,
+            resize=resize,  # type: ignore[arg-type]  # checked there
             chunk_frames=chunk_frames,
             attn_implementation=attn_implementation,
             revision=revision,

@@ -189,7 +189,7 @@ def load_pretrained(
     )
     name = str(dtype).removeprefix("torch.")
     if name not in _DTYPES:
-        raise SetupError(f"dtype {name!r} is unknown: use one of {', '.join(_DTYPES)}")
+        raise SetupError(f"{pretrained}: dtype {name!r} is unknown: use one of {', '.join(_DTYPES)}")
     checkpoint = load_checkpoint(str(pretrained), dtype=name, attn_implementation=attn_implementation, **options)
     model: nn.Module = checkpoint.model
     if "device_map" not in options:

@@ -388,7 +388,7 @@ def test_checkpoint_of_another_model(released, capfd):
 
 
 def test_unknown_dtype(reference, capfd):
-    assert "`dtype`" in refusal(reference / "qwen2", capfd, dtype="foo")
+    assert "dtype 'foo' is unknown" in refusal(reference / "qwen2", capfd, dtype="foo")
 
 
 def test_verbosity_is_restored(reference, tmp_path):

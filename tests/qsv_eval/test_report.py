@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from qsv_eval.report import print_report
+from qsv_eval.run import RunReport, TaskReport
+from qsv_eval.scoring.breakdown import summarise
+
+
+def rows(*outcomes):
+    return [
+        {
+            "id": str(i),
+            "outcome": outcome,
+            "extracted": "A",
+            "reference_extracted": "A",
+            "duration": ("short", "long")[i % 2],
+        }
+        for i, outcome in enumerate(outcomes)
+    ]
+
+
+def shown(capsys, *tasks, asked=4):
+    print_report(RunReport(Path("out"), Path("out/model/1_results.json"), list(tasks), asked))
+    return capsys.readouterr().out
+
+
+def test_a_complete_run(capsys):
+    outcome = summarise(rows("correct", "wrong", "correct", "unparsed"), ("duration",))
+    text = shown(capsys, TaskReport("qsv_demo", {"accuracy": 50.0, "outcome": outcome}, 0))
+    assert "50.0" in text
+    assert "2 correct, 1 wrong, 1 unparsed" in text
+    assert "short" in text
+    assert "4 questions asked in this run; results in out/model/1_results.json" in text
+    assert "INCOMPLETE" not in text
+
+
+def test_an_incomplete_run_shows_its_range(capsys):
+    outcome = summarise(rows("correct", "wrong", "error", "error"), ("duration",))
+    task = TaskReport("qsv_demo", {"accuracy": 50.0, "outcome": outcome}, 2)
+    text = shown(capsys, task)
+    assert not task.complete
+    assert "25.0 to 75.0" in text
+    assert "2 error" in text
+    assert "INCOMPLETE" in text
+
+
+def test_nothing_was_scored(capsys):
+    outcome = summarise(rows("error", "error"), ("duration",))
+    text = shown(capsys, TaskReport("qsv_demo", {"accuracy": None, "outcome": outcome}, 2))
+    assert "none" in text
+    assert "0.0 to 100.0" in text
+
+
+@pytest.mark.parametrize(("failures", "complete"), [(0, True), (3, False)])
+def test_lmms_evals_own_tasks(capsys, failures, complete):
+    task = TaskReport("videomme", {"videomme_perception_score": 61.5, "x_stderr": 1.0, "note": "text"}, failures)
+    text = shown(capsys, task)
+    assert "61.5" in text
+    assert "stderr" not in text
+    assert ("INCOMPLETE" not in text) is complete
