@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.protocol import Protocol, Scoring, library_versions
 from qsv_eval.tasknames import Selection, select, unknown_task
 from qsv_eval.tasks import FOLDER
 
@@ -193,10 +194,29 @@ def _evaluate(
     if results is not None:
         samples = results.pop("samples")
         results["config"]["model"] = "quicksviewer"
+        results["protocols"] = {name: _protocol(name, values) for name, values in results["results"].items()}
         tracker.save_results_aggregated(results=results, samples=samples, datetime_str=stamp)
         for name in results["configs"]:
             tracker.save_results_samples(task_name=name, samples=samples[name])
     return adapter, results
+
+
+def _protocol(task: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the protocol of a task's score; of lmms-eval's own tasks as much as can be known from outside."""
+    own = _metrics(values).get("outcome")
+    if isinstance(own, Mapping):
+        return dict(own["protocol"])
+    from qsv_eval.model_adapters.engine import session
+
+    settings = session.answer_settings()
+    return Protocol(
+        task=task,
+        prompt="lmms-eval's own",
+        generation=session.generation_of(task),
+        answers=settings.as_dict() if settings else None,
+        scoring=Scoring(extractor="lmms-eval's own", average="lmms-eval's own"),
+        environment=library_versions() | session.environment(),
+    ).as_dict()
 
 
 def _quiet() -> None:

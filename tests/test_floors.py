@@ -33,6 +33,7 @@ SIDEWAYS = {
     ("run", "tasknames"),
     ("tasknames", "tasks"),
     ("run", "tasks"),
+    ("run", "protocol"),
     ("scoring", "protocol"),
 }
 

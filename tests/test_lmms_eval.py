@@ -141,3 +141,7 @@ def test_a_run_of_lmms_evals_own_task_with_a_missing_video_is_incomplete(hub_hom
     assert "INCOMPLETE" in done.stdout
     assert "videomme_perception_score" in done.stdout
     assert results_of(tmp_path / "out")["n-samples"]["videomme"]["effective"] == 6
+    protocol = results_of(tmp_path / "out")["protocols"]["videomme"]
+    assert protocol["generation"]["max_new_tokens"] == 16
+    assert protocol["answers"]["frame_rule"]["max_frames"] == 420
+    assert len(protocol["hash"]) == 16

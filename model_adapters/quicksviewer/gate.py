@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from qsv_eval.model_adapters.quicksviewer.precision import full_precision
+
 __all__ = ["Gate", "choose_starts", "cut_count", "cut_probabilities", "gumbel_noise", "running_difference"]
 
 
@@ -28,7 +30,7 @@ class Gate(nn.Module):
 
     def forward(self, means_Td: Tensor) -> Tensor:
         """Return float32 logits (G, 2) from each frame's mean feature (T, d), float32."""
-        with torch.autocast(means_Td.device.type, enabled=False):
+        with full_precision(means_Td.device):
             gaps_Gd = _linear(running_difference(means_Td.float(), self.momentum), self.aggregate)
             weight, bias = self.norm.weight.float(), self.norm.bias.float()
             gaps_Gd = F.layer_norm(gaps_Gd, self.norm.normalized_shape, weight, bias, self.norm.eps)

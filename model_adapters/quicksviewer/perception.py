@@ -17,7 +17,7 @@ from transformers import AutoModel
 
 from qsv_eval.model_adapters.quicksviewer.configuration import QuicksviewerConfig
 from qsv_eval.model_adapters.quicksviewer.gate import Gate, choose_starts, cut_count, cut_probabilities, gumbel_noise
-from qsv_eval.model_adapters.quicksviewer.resampler import FramePartials, Resampler
+from qsv_eval.model_adapters.quicksviewer.resampler import FoldedAttention, FramePartials, Resampler
 
 __all__ = ["FrameSummaries", "GumbelNoise", "Perception", "VisualTokens"]
 
@@ -125,8 +125,9 @@ class Perception(nn.Module):
     def summarise(self, pixels_TCHW: Tensor) -> FrameSummaries:
         """Fold frames (T, 3, height, width) into their summaries, a chunk at a time."""
         kept: FrameSummaries | None = None
+        folded = self.resampler.fold()
         for start in range(0, len(pixels_TCHW), self.chunk_frames):
-            part = self._summarise_chunk(pixels_TCHW[start : start + self.chunk_frames])
+            part = self._summarise_chunk(pixels_TCHW[start : start + self.chunk_frames], folded)
             if kept is None:
                 kept = _room_for(len(pixels_TCHW), part)
             _put(kept, start, part)
@@ -135,10 +136,11 @@ class Perception(nn.Module):
             raise ValueError("there are no frames to look at")
         return kept
 
-    def _summarise_chunk(self, pixels_TCHW: Tensor) -> FrameSummaries:
+    def _summarise_chunk(self, pixels_TCHW: Tensor, folded: FoldedAttention) -> FrameSummaries:
         feats_TNd = self.encode(pixels_TCHW)
         pooled_TQd = feats_TNd.unflatten(1, (self.config.num_queries, -1)).mean(2)
-        return FrameSummaries(feats_TNd.float().mean(1), pooled_TQd, self.resampler.attend_frames(feats_TNd))
+        partials = self.resampler.attend_frames(feats_TNd, folded)
+        return FrameSummaries(feats_TNd.float().mean(1), pooled_TQd, partials)
 
     def forward(
         self,

@@ -37,7 +37,8 @@ def journal_of(output):
 def test_run_stores_scores_breakdowns_and_protocol(model, tmp_path):
     report = run(["demo"], model, tmp_path / "out", limit=10, device="cpu")
     assert (report.asked, report.complete) == (10, True)
-    stored = json.loads(report.results_file.read_text())["results"]["qsv_demo"]
+    results = json.loads(report.results_file.read_text())
+    stored = results["results"]["qsv_demo"]
     outcome = stored["outcome,none"]
     assert outcome["n"] == sum(outcome["counts"].values()) == 10
     for groups in outcome["breakdown"].values():
@@ -47,6 +48,7 @@ def test_run_stores_scores_breakdowns_and_protocol(model, tmp_path):
     assert protocol["answers"]["frame_rule"] == {"fps": 1.0, "max_frames": 16, "name": "reference"}
     assert protocol["generation"]["max_new_tokens"] == 8
     assert "{question}" in protocol["prompt"]
+    assert results["protocols"] == {"qsv_demo": protocol}
     assert len(list(report.results_file.parent.glob("*_samples_qsv_demo.jsonl"))) == 1
 
 

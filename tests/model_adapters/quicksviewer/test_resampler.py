@@ -58,7 +58,8 @@ def test_a_frames_partial_knows_neither_index_nor_neighbours(small_perception):
     resampler = small_perception().resampler
     feats = torch.randn(6, 36, 40)
     with torch.no_grad():
-        together, alone = resampler.attend_frames(feats), resampler.attend_frames(feats[4:5])
+        folded = resampler.fold()
+        together, alone = resampler.attend_frames(feats, folded), resampler.attend_frames(feats[4:5], folded)
     for ours, theirs in zip(together, alone, strict=True):
         torch.testing.assert_close(ours[4:5], theirs, rtol=1e-5, atol=1e-5)
 
@@ -66,7 +67,7 @@ def test_a_frames_partial_knows_neither_index_nor_neighbours(small_perception):
 def test_a_lone_frame_needs_no_merge(small_perception):
     resampler = small_perception().resampler
     with torch.no_grad():
-        partials = resampler.attend_frames(torch.randn(3, 36, 40))
+        partials = resampler.attend_frames(torch.randn(3, 36, 40), resampler.fold())
         merged = resampler.merge(partials, torch.tensor([0, 7, 400]), torch.arange(3), 3)
         projected = resampler.project(partials.values_TQD)
     torch.testing.assert_close(merged, projected, rtol=1e-5, atol=1e-5)
@@ -76,7 +77,7 @@ def test_merge_survives_scores_of_any_size(small_perception):
     """A frame that outweighs all others by e^1000 must give its own values, not infinity or nothing."""
     resampler = small_perception().resampler
     with torch.no_grad():
-        partials = resampler.attend_frames(torch.randn(3, 36, 40))
+        partials = resampler.attend_frames(torch.randn(3, 36, 40), resampler.fold())
         partials.log_weights_TQH[1] += 1000
         merged = resampler.merge(partials, torch.arange(3), torch.zeros(3, dtype=torch.long), 1)
         projected = resampler.project(partials.values_TQD[1:2])
