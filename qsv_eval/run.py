@@ -9,6 +9,7 @@ folder, so that the same command resumes, and says at the end whether the number
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -115,6 +116,7 @@ def run(
     """
     selection = select(tasks)
     _refuse_foreign_output(output, model)
+    print(f"Starting lmms-eval with {model.pretrained}; every answer goes to {output}", file=sys.stderr, flush=True)
     adapter, results = _evaluate(selection, model, output, limit=limit, batch_size=batch_size, device=device)
     if results is None:
         return None
@@ -221,8 +223,6 @@ def _protocol(task: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _quiet() -> None:
     """Let lmms-eval speak only of trouble; it logs through loguru and resets it when it is imported."""
-    import sys
-
     from loguru import logger
 
     logger.remove()
