@@ -94,12 +94,17 @@ class Resampler(nn.Module):
         rows, columns = code.repeat_interleave(self.grid_size, 0), code.repeat(self.grid_size, 1)
         return score_map_RD[:, width // 4 :].float() @ torch.cat([rows, columns], -1).T
 
+    def _to_width(self) -> Tensor:
+        """Return the projection (D, d) of the features to the language model's width, float32."""
+        if isinstance(self.kv_proj, nn.Linear):
+            return self.kv_proj.weight.float()
+        return torch.eye(self.query.shape[-1], device=self.query.device)
+
     def fold(self) -> FoldedAttention:
         """Multiply out what does not depend on the frames, in float32."""
         with full_precision(self.query.device):
             dtype, width = self.query.dtype, self.query.shape[-1]
-            identity = isinstance(self.kv_proj, nn.Identity)
-            to_width_Dd = torch.eye(width, device=self.query.device) if identity else self.kv_proj.weight.float()
+            to_width_Dd = self._to_width()
             centred_Dd = to_width_Dd - to_width_Dd.mean(0)  # the norm takes the mean away, which is linear
             normed_Dd = self.ln_kv.weight.float().unsqueeze(-1) * centred_Dd
             to_value_DD = self.attn.in_proj_weight.chunk(3)[2].float()
