@@ -16,15 +16,16 @@ from lmms_eval.api.instance import GenerationResult, Instance, TokenCounts
 from lmms_eval.api.model import lmms
 
 from qsv_eval.model_adapters.engine import session
-from qsv_eval.model_adapters.engine.answer_key import AnswerSettings, checkpoint_fingerprint, model_code_version
+from qsv_eval.model_adapters.engine.answer_key import AnswerSettings, model_code_version
 from qsv_eval.model_adapters.engine.answering import Answerer
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
+from qsv_eval.model_adapters.engine.fingerprint import checkpoint_fingerprint
 from qsv_eval.model_adapters.engine.journal import Fate, Journal, Record
 from qsv_eval.model_adapters.engine.question import Generation, Question, messages_from_lmms, messages_from_visuals
 from qsv_eval.model_adapters.errors import QsvError, SetupError
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.paths import cache_folder
-from qsv_eval.model_adapters.quicksviewer import load_pretrained
+from qsv_eval.model_adapters.quicksviewer import load_pretrained, resolve_device
 
 __all__ = ["QuicksviewerChat", "QuicksviewerSimple"]
 
@@ -79,15 +80,17 @@ class _Quicksviewer(lmms):
         _refuse_unknown(unknown)
         if not pretrained:
             raise SetupError("model_args: pretrained=FOLDER_OR_HUB_ID is missing")
-        rule = FrameRule(fps=float(fps), max_frames=int(max_frames), name=frame_rule)  # type: ignore[arg-type]
-        self._device = _device(device)
+        fps, max_frames = _number("fps", fps, float), _number("max_frames", max_frames, int)
+        rule = FrameRule(fps=fps, max_frames=max_frames, name=frame_rule)  # type: ignore[arg-type]
+        pretrained = str(Path(pretrained).expanduser())
+        self._device = resolve_device(device)
         self.quicksviewer = load_pretrained(
             pretrained,
             device=self._device,
             dtype=dtype,
             frame_rule=rule,
             resize=resize,  # type: ignore[arg-type]  # checked there
-            chunk_frames=chunk_frames,
+            chunk_frames=None if chunk_frames is None else _number("chunk_frames", chunk_frames, int),
             attn_implementation=attn_implementation,
             revision=revision,
             subfolder=subfolder,
@@ -104,9 +107,10 @@ class _Quicksviewer(lmms):
         session.begin(self.settings, {"device": _device_name(self._device), "attention": str(attention)})
         self.journal = Journal(journal or cache_folder("journal"))
         self.batch_size_per_gpu = _batch_size(batch_size)
-        self.asked = 0
-        """Questions that were put to the model; the others' answers were known."""
-        self._failures: Counter[str] = Counter()
+        self._asked: set[str] = set()
+        self._failed: set[tuple[str, Any, int]] = set()
+        self.damaged = 0
+        """Answers that rest on a video of which frames were lost."""
         self._rank, self._world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
     @property
@@ -127,13 +131,20 @@ class _Quicksviewer(lmms):
             self.quicksviewer, self.journal, self.settings, self.batch_size_per_gpu, show_progress=self.rank == 0
         )
         records = answerer.answer(questions)
-        self.asked += answerer.asked
-        self._failures.update(record.task for record in records if record.fate is Fate.FAILED)
+        failed = {(record.task, record.doc_id, record.repeat) for record in records if record.fate is Fate.FAILED}
+        self._failed |= _all_of(failed)
+        self._asked |= _all_of(answerer.asked)
+        self.damaged += len(_all_of({record.key for record in records if any(v.lost_frames for v in record.videos)}))
         return [_result(record) for record in records]
 
     def failures(self) -> dict[str, int]:
-        """Return how many questions of each task have no answer."""
-        return dict(self._failures)
+        """Return how many questions of each task have no answer, over all processes."""
+        return dict(Counter(task for task, _, _ in self._failed))
+
+    @property
+    def asked(self) -> int:
+        """Questions that were put to the model, in all processes; the others' answers were known."""
+        return len(self._asked)
 
     def _question(self, request: Instance, repeats: Counter[tuple[str, Any]]) -> Question:
         call = self._call(request)
@@ -217,14 +228,20 @@ def _batch_size(value: int | str) -> int:
     return int(value)
 
 
-def _device(name: str | None) -> torch.device:
-    """Return the device of this process: the one asked for, else its share of the accelerators, else the CPU."""
-    if name is not None and (name != "cuda" or torch.cuda.is_available()):
-        return torch.device(name)
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    if accelerator is None:
-        return torch.device("cpu")
-    return torch.device(accelerator.type, int(os.environ.get("LOCAL_RANK", 0)) % torch.accelerator.device_count())
+def _number(name: str, value: Any, kind: type[int] | type[float]) -> Any:
+    try:
+        return kind(value)
+    except (TypeError, ValueError) as error:
+        raise SetupError(f"model_args: {name}={value!r} is not a number") from error
+
+
+def _all_of(mine: set[Any]) -> set[Any]:
+    """Return the union over all processes; each process calls this as often as lmms-eval asks it."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return mine
+    gathered: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(gathered, mine)
+    return set().union(*gathered)
 
 
 def _device_name(device: torch.device) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.frames import size_bytes
 
 if TYPE_CHECKING:
     from qsv_eval.model_adapters.quicksviewer import Reply
@@ -21,8 +22,10 @@ def conversation(
         if question or videos or images:
             raise SetupError("ask: --messages is the whole conversation; leave the question, --video and --image away")
         return _read_messages(messages)
-    if not question:
+    if not question.strip():
         raise SetupError("ask: there is no question; give it as the last word, in quotes, or a file by --messages")
+    for path in (*videos, *images):
+        size_bytes(path)  # refuses a file that is not there, before a model is loaded
     parts: list[dict[str, Any]] = [{"type": "video", "video": str(path)} for path in videos]
     parts += [{"type": "image", "image": str(path)} for path in images]
     return [{"role": "user", "content": [*parts, {"type": "text", "text": question}]}]
@@ -35,7 +38,7 @@ def _read_messages(path: Path) -> list[dict[str, Any]]:
         raise SetupError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise SetupError(f"{path}: is not JSON ({error})") from error
-    if not isinstance(messages, list) or not all(isinstance(turn, dict) for turn in messages):
+    if not isinstance(messages, list) or not messages or not all(isinstance(turn, dict) for turn in messages):
         raise SetupError(f"{path}: must hold a list of messages, each with role and content")
     return messages
 
@@ -48,6 +51,7 @@ def reply_as_json(reply: "Reply") -> str:
             "token_ids": reply.token_ids,
             "prompt": reply.prompt,
             "frames": reply.frames,
+            "lost_frames": reply.lost_frames,
             "cubes": [[cube._asdict() for cube in video] for video in reply.cubes],
         },
         ensure_ascii=False,

@@ -20,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Evaluate, ablate, train and serve the Quicksviewer video LMM with lmms-eval.",
+    help="Evaluate the Quicksviewer video LMM under lmms-eval, and ask it about videos.",
 )
 
 EXIT_SETUP, EXIT_INCOMPLETE = 2, 3

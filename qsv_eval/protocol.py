@@ -1,4 +1,4 @@
-"""The protocol: one frozen record of everything that moves a score, and its hash (DESIGN decision 8).
+"""The protocol: one frozen record of everything that moves a score, and its hash (docs/design.md, decision 7).
 
 It is the answer key's ingredients, which move the replies, and what turns replies into a number. Two scores may be
 compared where their protocols are equal; where they are not, `differences` says in what.

@@ -19,13 +19,19 @@ def print_report(report: RunReport) -> None:
         console.print(_scores(scored))
         for task in scored:
             console.print(_breakdown(task))
+            console.print(_provenance(task), highlight=False, soft_wrap=True)
     others = [task for task in report.tasks if task not in scored]
     if others:
         console.print(_plain(others))
     answered = f"{report.asked} questions asked in this run"
     console.print(f"{answered}; results in {report.results_file}", soft_wrap=True, highlight=False)
+    if report.damaged:
+        console.print(f"{report.damaged} answers rest on videos with frames that could not be decoded: see lost_frames")
     if not report.complete:
-        console.print("INCOMPLETE: the score is between the two bounds; give the command again to ask the failed ones.")
+        console.print(
+            "INCOMPLETE: some questions have no answer. Our scores leave them out and show the possible range; "
+            "lmms-eval's own count them as wrong. The journal has the reasons; the same command asks them again."
+        )
 
 
 def _scores(tasks: list[TaskReport]) -> Table:
@@ -44,6 +50,12 @@ def _breakdown(task: TaskReport) -> Table:
         for number, (value, group) in enumerate(groups.items()):
             table.add_row(field if number == 0 else "", value, _percent(group["accuracy"]), str(group["n"]))
     return table
+
+
+def _provenance(task: TaskReport) -> str:
+    reference = _percent(task.metrics.get("accuracy_reference_extractor"))
+    protocol = task.metrics["outcome"].get("protocol", {}).get("hash", "none")
+    return f"{task.task}: read by the reference's extractor {reference}; protocol {protocol}"
 
 
 def _plain(tasks: list[TaskReport]) -> Table:

@@ -2,8 +2,8 @@
 
     qsv-eval run --tasks videomme --pretrained CHECKPOINT --output OUT
 
-lmms-eval does the work; this module refuses what cannot work before a model is loaded, keeps the journal in the output
-folder, so that the same command resumes, and says at the end whether the numbers are complete.
+lmms-eval does the work; this module refuses what it can see to be wrong before a model is loaded, keeps the journal in
+the output folder, so that the same command resumes, and says at the end whether the numbers are complete.
 """
 
 import hashlib
@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.protocol import Protocol, Scoring, library_versions
-from qsv_eval.tasknames import Selection, select, unknown_task
+from qsv_eval.tasknames import Selection, own_tasks, select, unknown_task
 from qsv_eval.tasks import FOLDER
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ class ModelOptions:
     dtype: str = "auto"
     attn_implementation: str | None = None
     chunk_frames: int | None = None
+
+    def __post_init__(self) -> None:
+        """Give a folder one name, however it was typed."""
+        folder = Path(self.pretrained).expanduser()
+        if folder.is_dir():
+            object.__setattr__(self, "pretrained", str(folder.resolve()))
 
     def moving_replies(self) -> dict[str, Any]:
         """Return the options that move replies; a folder of results holds one set of them."""
@@ -76,6 +83,8 @@ class RunReport:
     tasks: list[TaskReport]
     asked: int
     """Questions put to the model in this run; the others were known from the journal."""
+    damaged: int
+    """Answers that rest on a video of which frames could not be decoded."""
 
     @property
     def complete(self) -> bool:
@@ -116,23 +125,24 @@ def run(
     """
     selection = select(tasks)
     _refuse_foreign_output(output, model)
+    FrameRule(model.fps, model.max_frames, model.frame_rule)  # type: ignore[arg-type]  # refuses what cannot be
     print(f"Starting lmms-eval with {model.pretrained}; every answer goes to {output}", file=sys.stderr, flush=True)
     adapter, results = _evaluate(selection, model, output, limit=limit, batch_size=batch_size, device=device)
     if results is None:
         return None
-    results_file = _newest(output)
+    results_file = next(output.rglob(f"{results['date']}_results.json"), None)
     if results_file is None:
         raise SetupError(f"{output}: lmms-eval wrote no results file; is the folder writable, the disk full?")
     failures = adapter.failures()
     reports = [TaskReport(name, _metrics(values), failures.get(name, 0)) for name, values in results["results"].items()]
-    return RunReport(output, results_file, reports, adapter.asked)
+    return RunReport(output, results_file, reports, adapter.asked, adapter.damaged)
 
 
 def _refuse_foreign_output(output: Path, model: ModelOptions) -> None:
     """Refuse an output folder that holds something else, before a model is loaded."""
     marker = output / _RUN_FILE
     if marker.is_file():
-        held = json.loads(marker.read_text("utf-8"))["options"]
+        held = _read_marker(marker)["options"]
         wanted = model.moving_replies()
         differing = [
             f"{name} {held.get(name)!r}, not {value!r}" for name, value in wanted.items() if held.get(name) != value
@@ -147,7 +157,7 @@ def _claim(output: Path, model: ModelOptions, checkpoint: str) -> None:
     """Write down whose folder this is, or see that the checkpoint is still the one that began it."""
     marker = output / _RUN_FILE
     if marker.is_file():
-        held = json.loads(marker.read_text("utf-8"))["checkpoint"]
+        held = _read_marker(marker)["checkpoint"]
         if held != checkpoint:
             raise SetupError(
                 f"{output}: was begun with other files in {model.pretrained} (fingerprint {held}, now {checkpoint}); "
@@ -155,7 +165,19 @@ def _claim(output: Path, model: ModelOptions, checkpoint: str) -> None:
             )
         return
     record = {"options": model.moving_replies(), "checkpoint": checkpoint}
-    marker.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+    draft = marker.with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+    os.replace(draft, marker)
+
+
+def _read_marker(marker: Path) -> dict[str, Any]:
+    try:
+        held = json.loads(marker.read_text("utf-8"))
+        return {"options": held["options"], "checkpoint": held["checkpoint"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise SetupError(
+            f"{marker}: is damaged; whose run this is cannot be told, so choose another --output"
+        ) from error
 
 
 def _evaluate(
@@ -164,7 +186,7 @@ def _evaluate(
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     from lmms_eval.evaluator import simple_evaluate
     from lmms_eval.loggers import EvaluationTracker
-    from lmms_eval.tasks import TaskManager
+    from lmms_eval.tasks import TaskManager, get_task_dict
     from lmms_eval.utils import get_datetime_str
 
     from qsv_eval.model_adapters.lmms import QuicksviewerChat
@@ -176,6 +198,8 @@ def _evaluate(
     for name in selection.names:
         if not manager.match_tasks([name]):
             raise unknown_task(name, manager.all_tasks)
+    # A data root that is missing is met here, before minutes of loading.
+    get_task_dict([name for name in selection.names if name in own_tasks()], manager, "chat")
     adapter = QuicksviewerChat(**asdict(model), journal=output / "journal", batch_size=batch_size, device=device)
     _claim(output, model, adapter.settings.checkpoint)
     tracker, stamp = EvaluationTracker(output_path=str(output)), get_datetime_str("UTC")
@@ -227,10 +251,6 @@ def _quiet() -> None:
 
     logger.remove()
     logger.add(sys.stderr, level="WARNING", format="{level}: {message}")
-
-
-def _newest(output: Path) -> Path | None:
-    return max(output.rglob("*_results.json"), key=lambda path: path.name, default=None)
 
 
 def _metrics(values: Mapping[str, Any]) -> dict[str, Any]:

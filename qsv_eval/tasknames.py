@@ -8,7 +8,7 @@ from typing import NamedTuple
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.tasks import FOLDER
 
-__all__ = ["FOREIGN", "Selection", "own_tasks", "select", "unknown_task"]
+__all__ = ["FOREIGN", "Selection", "own_tags", "own_tasks", "select", "unknown_task"]
 
 FOREIGN = "lmms-eval/"
 """Prefix that asks for lmms-eval's own task where one of ours has the short name."""
@@ -28,6 +28,12 @@ def own_tasks() -> dict[str, Path]:
     return {path.stem: path for path in sorted(FOLDER.rglob("*.yaml"))}
 
 
+def own_tags() -> set[str]:
+    """Return the tags of our tasks; a tag stands for all tasks that have it."""
+    lines = [line for path in FOLDER.rglob("*yaml") for line in path.read_text("utf-8").splitlines()]
+    return {line.removeprefix("tag:").strip() for line in lines if line.startswith("tag:")}
+
+
 def select(names: Iterable[str]) -> Selection:
     """Resolve names: `qsv_videomme` and `videomme` mean ours, `lmms-eval/videomme` theirs, as does what is not ours."""
     own = own_tasks()
@@ -36,8 +42,10 @@ def select(names: Iterable[str]) -> Selection:
         if name.startswith(FOREIGN):
             selected.append(name.removeprefix(FOREIGN))
             foreign = True
-        elif name in own or f"qsv_{name}" in own:
-            selected.append(name if name in own else f"qsv_{name}")
+        elif name in own or name in own_tags():
+            selected.append(name)
+        elif f"qsv_{name}" in own:
+            selected.append(f"qsv_{name}")
         elif name.startswith("qsv_"):
             raise unknown_task(name, own)
         else:

@@ -1,4 +1,4 @@
-"""The answer key: the hash of everything that moves a reply, and of nothing else (DESIGN decision 5).
+"""The answer key: the hash of what moves a reply, and of nothing else (docs/design.md, decision 5).
 
 Scoring choices are not in it, so a saved answer serves every extractor and judge.
 """
@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from qsv_eval.model_adapters.engine.question import Question
-from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule, identity
 
-__all__ = ["AnswerSettings", "answer_key", "checkpoint_fingerprint", "model_code_version"]
+__all__ = ["AnswerSettings", "answer_key", "model_code_version"]
 
 
 @dataclass(frozen=True)
@@ -73,43 +72,6 @@ def _media_identity(media: Any) -> str:
 
 # Several questions stand on one file; one look at it will do.
 _file_identity = lru_cache(maxsize=64)(identity)
-
-
-_CHECKPOINT_FILES = (
-    *("*.safetensors", "*.bin", "*.index.json", "*config.json", "vision_tower/config.json", "token*", "vocab*"),
-    *("merges.txt", "special_tokens_map.json", "added_tokens.json", "chat_template*"),
-)
-
-
-def checkpoint_fingerprint(pretrained: str, revision: str | None = None, subfolder: str = "") -> str:
-    """Return a hash (16 hex digits) over the files of a checkpoint and, of an adapter, of its base.
-
-    Files are named by content (`frames.identity`), so a copy elsewhere has the same fingerprint and other files beside
-    them, such as results, do not count.
-    """
-    folder = _local_folder(pretrained, revision, subfolder)
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in _CHECKPOINT_FILES for path in folder.glob(pattern) if path.stat().st_size}):
-        digest.update(f"{path.relative_to(folder)} {identity(path)}\n".encode())
-    adapter = folder / "adapter_config.json"
-    if adapter.is_file():
-        digest.update(checkpoint_fingerprint(json.loads(adapter.read_text())["base_model_name_or_path"]).encode())
-    return digest.hexdigest()[:16]
-
-
-def _local_folder(pretrained: str, revision: str | None, subfolder: str) -> Path:
-    """Return the folder of a checkpoint; of a hub id its snapshot in the cache, where it lies once it was loaded."""
-    if Path(pretrained).is_dir():
-        return Path(pretrained, subfolder)
-    from transformers.utils import cached_file
-
-    for name in ("config.json", "adapter_config.json"):
-        found = cached_file(
-            pretrained, name, revision=revision, subfolder=subfolder, _raise_exceptions_for_missing_entries=False
-        )
-        if found:
-            return Path(found).parent
-    raise SetupError(f"{pretrained}: has neither config.json nor adapter_config.json")
 
 
 @cache

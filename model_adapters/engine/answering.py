@@ -3,12 +3,14 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+import torch
 from tqdm import tqdm
 
+from qsv_eval.model_adapters.engine import session
 from qsv_eval.model_adapters.engine.answer_key import AnswerSettings, answer_key
 from qsv_eval.model_adapters.engine.failure import note_failure
 from qsv_eval.model_adapters.engine.journal import Fate, Journal, Record, VideoUse
@@ -45,8 +47,8 @@ class Answerer:
     settings: AnswerSettings
     batch_size: int = 1
     show_progress: bool = True
-    asked: int = 0
-    """Questions that were put to the model."""
+    asked: set[str] = field(default_factory=set)
+    """Keys of the questions that were put to the model."""
 
     def answer(self, questions: Sequence[Question]) -> list[Record]:
         """Answer all questions, in their order. A question that fails costs its own record, never the run."""
@@ -64,13 +66,15 @@ class Answerer:
                 places.setdefault(key, []).append(place)
                 asked.setdefault(key, _Keyed(key, question))
         waiting = sum(map(len, places.values()))
-        self.asked += len(asked)
+        self.asked |= asked.keys()
         with self._progress(len(questions), len(questions) - waiting) as progress:
             for record in self._ask(list(asked.values())):
                 for place in places[record.key]:
                     records[place] = record
                     progress.update()
-        return [record for record in records if record is not None]
+        if None in records:
+            raise AssertionError("every question has a record")
+        return cast(list[Record], records)
 
     def _key(self, question: Question) -> str:
         if question.fault:
@@ -102,19 +106,27 @@ class Answerer:
 
     def _answer_batch(self, ready: list[_Ready], generation: Generation) -> Iterator[Record]:
         started = time.perf_counter()
-        try:
-            conversations = [one.conversation for one in ready]
-            replies = self.model.chat_batch(conversations, **generation.for_model())
-        except Exception as error:  # noqa: BLE001 - as above; memory that ran out included
-            if len(ready) == 1:
-                yield self._fail(ready[0].keyed, error)
-                return
-            for one in ready:  # one of them fails, or all of them are too many at once
+        replies, failure = self._replies(ready, generation)
+        if failure is not None and len(ready) == 1:
+            yield self._fail(ready[0].keyed, failure)
+            return
+        if failure is not None:  # one of them fails, or all of them are too many at once
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            for one in ready:
                 yield from self._answer_batch([one], generation)
             return
         share_s = (time.perf_counter() - started) / len(ready)
         for one, reply in zip(ready, replies, strict=True):
             yield self.journal.append(_record(one.keyed, _answered(reply, generation, one.read_s, share_s)))
+
+    def _replies(self, ready: list[_Ready], generation: Generation) -> tuple[list[Reply], Exception | None]:
+        """Return the replies, or what went wrong without its traceback, which would keep the batch's tensors alive."""
+        try:
+            return self.model.chat_batch([one.conversation for one in ready], **generation.for_model()), None
+        except Exception as error:  # noqa: BLE001 - as above; memory that ran out included
+            _log.debug("a batch of %d failed", len(ready), exc_info=True)
+            return [], error.with_traceback(None)
 
     def _fail(self, keyed: _Keyed, error: Exception) -> Record:
         expected = isinstance(error, QsvError)
@@ -140,8 +152,8 @@ def _record(keyed: _Keyed, values: dict[str, Any]) -> Record:
 
 def _answered(reply: Reply, generation: Generation, read_s: float, answer_s: float) -> dict[str, Any]:
     videos = [
-        VideoUse(timestamps_s=times or [], cubes=list(cubes))
-        for times, cubes in zip(reply.frames, reply.cubes, strict=True)
+        VideoUse(timestamps_s=times or [], cubes=list(cubes), lost_frames=lost)
+        for times, cubes, lost in zip(reply.frames, reply.cubes, reply.lost_frames, strict=True)
     ]
     return {
         "fate": Fate.ANSWERED,
@@ -151,4 +163,5 @@ def _answered(reply: Reply, generation: Generation, read_s: float, answer_s: flo
         "new_tokens": len(reply.token_ids),
         "read_s": round(read_s, 4),
         "answer_s": round(answer_s, 4),
+        "environment": session.environment_line(),
     }

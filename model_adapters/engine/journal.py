@@ -1,8 +1,8 @@
 """The journal: every answer on disk the moment it exists, so that no run is ever lost.
 
-A folder of append-only JSON-lines files, one for each process that wrote to it. A record is flushed when it is written;
-a torn last line, of a process that was killed while writing, is passed over. Any later run, with any number of
-processes, reads all files.
+A folder of append-only JSON-lines files, one for each process that wrote to it. A record is on the disk (fsync) when
+`append` returns; a torn last line, of a process that was killed while writing, is passed over. Any later run, with any
+number of processes, reads all files.
 """
 
 import os
@@ -10,7 +10,7 @@ import socket
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import jsonlines
 from pydantic import BaseModel, ValidationError
@@ -34,6 +34,8 @@ class VideoUse(BaseModel):
     """Instants of the frames."""
     cubes: list[tuple[int, int, float | None, float | None]]
     """(start frame, end frame, start s, end s), half-open, without the thumbnail."""
+    lost_frames: int = 0
+    """Frames that were wanted and could not be decoded."""
 
 
 class Record(BaseModel):
@@ -48,7 +50,7 @@ class Record(BaseModel):
     sample_id: str
     fate: Fate
     text: str = ""
-    """The reply, raw."""
+    """The reply, up to the first stop string."""
     reason: str = ""
     """Why it failed."""
     videos: list[VideoUse] = []
@@ -59,6 +61,8 @@ class Record(BaseModel):
     """Seconds spent on reading this question's media."""
     answer_s: float = 0.0
     """Seconds spent on answering it; of a batch, its share."""
+    environment: str = ""
+    """Libraries, device and attention that it was answered with."""
     written_at: str = ""
 
 
@@ -67,7 +71,7 @@ class Journal:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._writer: jsonlines.Writer | None = None
+        self._file: TextIO | None = None
         self._answers: dict[str, Record] = {}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -93,22 +97,23 @@ class Journal:
         return self._answers.get(key)
 
     def append(self, record: Record) -> Record:
-        """Write a record, hand it to the operating system at once, and return it as written."""
-        if self._writer is None:
+        """Write a record through to the disk and return it as written."""
+        if self._file is None:
             now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
             path = self.folder / f"{now}-{socket.gethostname()}-{os.getpid()}.jsonl"
-            self._writer = jsonlines.open(path, "w", flush=True)
+            self._file = path.open("w", encoding="utf-8")
         stamped = record.model_copy(update={"written_at": datetime.now(UTC).isoformat(timespec="milliseconds")})
-        self._writer.write(stamped.model_dump(mode="json"))
+        jsonlines.Writer(self._file, flush=True).write(stamped.model_dump(mode="json"))
+        os.fsync(self._file.fileno())
         if record.fate is Fate.ANSWERED:
             self._answers[record.key] = stamped
         return stamped
 
     def close(self) -> None:
         """Close this process's file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 def _parse(line: dict[str, Any]) -> Record | None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib import metadata
 from typing import Any
 
 from qsv_eval.model_adapters.engine.answer_key import AnswerSettings
 from qsv_eval.model_adapters.engine.question import Generation
 
-__all__ = ["answer_settings", "begin", "environment", "generation_of", "note_generation"]
+__all__ = ["answer_settings", "begin", "environment", "environment_line", "generation_of", "note_generation"]
 
 # One process answers with one model at a time.
 _settings: AnswerSettings | None = None
@@ -37,6 +38,12 @@ def answer_settings() -> AnswerSettings | None:
 def environment() -> dict[str, str]:
     """Return what the model runs on: device, attention."""
     return dict(_environment)
+
+
+def environment_line() -> str:
+    """Return the same and the versions that move numbers, as one line for the journal."""
+    libraries = {name: metadata.version(name) for name in ("torch", "transformers")} if _environment else {}
+    return ", ".join(f"{name} {value}" for name, value in (libraries | _environment).items())
 
 
 def generation_of(task: str) -> dict[str, Any]:

@@ -30,18 +30,16 @@ class FrameRule:
 
     def __post_init__(self) -> None:
         if self.name not in get_args(RuleName):
-            raise SetupError(f"FrameRule.name = {self.name!r} is unknown: use one of {', '.join(get_args(RuleName))}")
+            raise SetupError(f"frame_rule {self.name!r} is unknown: use one of {', '.join(get_args(RuleName))}")
         if not (math.isfinite(self.fps) and self.fps > 0):
-            raise SetupError(f"FrameRule.fps = {self.fps} is not a rate: use a number above 0")
+            raise SetupError(f"fps {self.fps} is not a rate: use a number above 0")
         if self.name == "reference" and self.fps <= 0.5:
             raise SetupError(
-                f"FrameRule.fps = {self.fps} gives no frames, because the rule 'reference' rounds it to whole frames "
-                "per second: use more than 0.5, or name='blocks', which takes any rate"
+                f"fps {self.fps} gives no frames, because the frame rule 'reference' rounds it to whole frames per "
+                "second: use more than 0.5, or the frame rule 'blocks' (--frame-rule blocks), which takes any rate"
             )
         if self.max_frames is not None and not (isinstance(self.max_frames, int) and self.max_frames >= 1):
-            raise SetupError(
-                f"FrameRule.max_frames = {self.max_frames!r} is not a count: use a whole number from 1, or None"
-            )
+            raise SetupError(f"max_frames {self.max_frames!r} is not a count: use a whole number from 1, or None")
 
     def indices(
         self, video_fps: float, frame_count: int, start_s: float | None = None, end_s: float | None = None

@@ -28,6 +28,7 @@ from qsv_eval.model_adapters.quicksviewer.configuration import (
     ReleasedLlamaConfig,
     ReleasedQwenConfig,
 )
+from qsv_eval.model_adapters.quicksviewer.device import resolve_device
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration, QuicksviewerModel
 from qsv_eval.model_adapters.quicksviewer.pixels import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
 from qsv_eval.model_adapters.quicksviewer.processing import QuicksviewerProcessor, Video
@@ -44,6 +45,7 @@ __all__ = [
     "Reply",
     "Video",
     "load_pretrained",
+    "resolve_device",
 ]
 
 for _config in (QuicksviewerConfig, ReleasedQwenConfig, ReleasedLlamaConfig):

@@ -17,6 +17,7 @@ from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule, read_image, read_video
 from qsv_eval.model_adapters.frames.pixels import Resize
 from qsv_eval.model_adapters.quicksviewer.checkpoint import LoadedCheckpoint, load_checkpoint
+from qsv_eval.model_adapters.quicksviewer.device import resolve_device
 from qsv_eval.model_adapters.quicksviewer.processing import Conversation, Message, Video, parts_of
 
 __all__ = ["Cube", "Quicksviewer", "Reply", "load_pretrained"]
@@ -46,6 +47,8 @@ class Reply:
     """For each video its cubes, without the thumbnail."""
     frames: list[list[float] | None]
     """For each video the timestamps of the frames that were looked at, in seconds."""
+    lost_frames: list[int]
+    """For each video the frames that were wanted and could not be decoded."""
     prompt_tokens: int
     """Tokens that the language model read, visual tokens included."""
 
@@ -131,7 +134,7 @@ class Quicksviewer:
             raise SetupError(f"{source}: timestamps are for frames given as an array; a file's are read from it")
         size = (self.processor.video_processor.frame_size,) * 2
         clip = read_video(Path(source), self.frame_rule, size, part.get("start_s"), part.get("end_s"), self.resize)
-        return Video(clip.frames, clip.timestamps_s, clip.duration_s)
+        return Video(clip.frames, clip.timestamps_s, clip.duration_s, clip.shortfall)
 
     def _generation(self, max_new_tokens: int, options: Mapping[str, Any]) -> GenerationConfig:
         tokenizer = self.processor.tokenizer
@@ -150,6 +153,7 @@ class Quicksviewer:
             prompt=self.processor.prompt(conversation),
             cubes=[_cubes(next(bounds), video) for video in videos],
             frames=[None if video.timestamps_s is None else [float(t) for t in video.timestamps_s] for video in videos],
+            lost_frames=[video.lost_frames for video in videos],
             prompt_tokens=prompt_tokens,
         )
 
@@ -182,11 +186,11 @@ def load_pretrained(
     Raises:
         SetupError: the checkpoint is not there or not whole.
     """
-    target = (
-        torch.device(device)
-        if device is not None
-        else torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    )
+    target = resolve_device(device)
+    if chunk_frames is not None and chunk_frames < 1:
+        raise SetupError(f"chunk_frames {chunk_frames}: give at least 1")
+    if attn_implementation not in (None, *_ATTENTIONS):
+        raise SetupError(f"attn_implementation {attn_implementation!r} is unknown: use {', '.join(_ATTENTIONS)}")
     name = str(dtype).removeprefix("torch.")
     if name not in _DTYPES:
         raise SetupError(f"{pretrained}: dtype {name!r} is unknown: use one of {', '.join(_DTYPES)}")
@@ -201,6 +205,7 @@ def load_pretrained(
     return Quicksviewer(checkpoint, frame_rule, resize)
 
 
+_ATTENTIONS = ("flash_attention_2", "sdpa", "eager")
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 

@@ -101,7 +101,8 @@ def _errors_only() -> Iterator[None]:
 
 def _check_folder(name: str, subfolder: str, what: str = "") -> None:
     folder = Path(name) / subfolder
-    looks_local = Path(name).exists() or name.startswith((".", "/", "~")) or name.count("/") > 1
+    beside = name.count("/") == 1 and Path(name).parent.is_dir()  # "checkpoints/typo" is no hub id
+    looks_local = Path(name).exists() or beside or name.startswith((".", "/", "~")) or name.count("/") > 1
     if looks_local and not folder.is_dir():
         raise SetupError(f"{what}{folder}: there is no such folder; --pretrained takes a checkpoint folder or a hub id")
     if looks_local and not any((folder / file).is_file() for file in ("config.json", "adapter_config.json")):

@@ -1,7 +1,7 @@
 """From pixels to visual tokens: the fold over chunks of frames, then thumbnail and cubes (spec model.md, 2.3 to 2.5).
 
-Frames go through SigLIP a chunk at a time and only their summaries stay (DESIGN decision 2), so memory grows with
-frames × queries, not with frames × tokens, and the chunk size moves no number.
+Frames go through SigLIP a chunk at a time and only their summaries stay (docs/design.md, decision 2), so memory grows
+with frames × queries, not with frames × tokens, and the chunk size moves no number.
 
 Shape legend: T frames, G gaps, C cubes, P image tiles, V videos, N tokens of a frame, Q queries, d vision width, D
 language width.

@@ -41,6 +41,8 @@ class Video(NamedTuple):
     """Time of each frame, or None to leave times out of the prompt."""
     end_s: float | None = None
     """Where the clip ends."""
+    lost_frames: int = 0
+    """Frames that were wanted and could not be decoded."""
 
 
 class QuicksviewerProcessor(ProcessorMixin):
@@ -205,6 +207,11 @@ def _check_part(part: Any) -> None:
         raise SetupError(f'message part: {_short(part)} is of type {kind!r} but has no "{kind}"')
     if kind == "text" and not isinstance(part["text"], str):
         raise SetupError(f"message part: the text is {_short(part['text'])}, not a string")
+    if isinstance(part[kind], bool | int | float | Mapping) or part[kind] is None:
+        raise SetupError(f"message part: the {kind} is {_short(part[kind])}; give a path, an array or a PIL image")
+    for bound in ("start_s", "end_s"):
+        if not isinstance(part.get(bound), int | float | None):
+            raise SetupError(f"message part: {bound} is {_short(part[bound])}, not a number of seconds")
 
 
 def _short(value: Any) -> str:

@@ -45,7 +45,7 @@ def test_ask_about_a_video_as_json(tiny, clips):
     words = ["ask", "--pretrained", str(tiny), "--video", str(clips[0]), "--json", "--max-new-tokens", "4", "What?"]
     done = CliRunner().invoke(app, [*words, "--device", "cpu", "--max-frames", "12"])
     reply = json.loads(done.stdout.splitlines()[-1])
-    assert set(reply) == {"text", "token_ids", "prompt", "frames", "cubes"}
+    assert set(reply) == {"text", "token_ids", "prompt", "frames", "lost_frames", "cubes"}
     assert len(reply["frames"][0]) == 12
     assert reply["cubes"][0][0]["start_frame"] == 0
     assert reply["cubes"][0][-1]["end_frame"] == 12
@@ -71,6 +71,9 @@ def test_ask_a_conversation(tiny, tmp_path):
         (["ask", "--pretrained", "{tmp}", "Hi"], "holds neither config.json nor adapter_config.json"),
         (["ask", "--pretrained", "{tiny}", "--fps", "0.5", "Hi"], "blocks"),
         (["ask", "--pretrained", "{tiny}", "--video", "{tmp}/gone.mp4", "Hi"], "gone.mp4: missing"),
+        (["ask", "--pretrained", "{tiny}", "   "], "there is no question"),
+        (["ask", "--pretrained", "{tiny}", "--device", "gpu", "Hi"], "device 'gpu' is unknown"),
+        (["run", "--tasks", "demo", "--pretrained", "{tiny}", "--fps", "0.5", "--output", "{tmp}/o"], "blocks"),
         (["run", "--tasks", "qsv_nothing", "--pretrained", "x"], "there is no task 'qsv_nothing'"),
     ],
 )

@@ -20,8 +20,8 @@ def rows(*outcomes):
     ]
 
 
-def shown(capsys, *tasks, asked=4):
-    print_report(RunReport(Path("out"), Path("out/model/1_results.json"), list(tasks), asked))
+def shown(capsys, *tasks, asked=4, damaged=0):
+    print_report(RunReport(Path("out"), Path("out/model/1_results.json"), list(tasks), asked, damaged))
     return capsys.readouterr().out
 
 
@@ -59,3 +59,8 @@ def test_lmms_evals_own_tasks(capsys, failures, complete):
     assert "61.5" in text
     assert "stderr" not in text
     assert ("INCOMPLETE" not in text) is complete
+
+
+def test_damaged_videos_are_counted(capsys):
+    outcome = summarise(rows("correct"), ("duration",))
+    assert "2 answers rest on videos" in shown(capsys, TaskReport("qsv_demo", {"outcome": outcome}, 0), damaged=2)

@@ -123,6 +123,34 @@ def test_a_checkpoint_that_changed_under_a_run(tiny, tmp_path):
         run(["demo"], model, tmp_path / "out", limit=1, device="cpu")
 
 
+def test_a_damaged_marker_is_one_line(model, tmp_path):
+    (tmp_path / "run.json").write_text('{"opt')
+    with pytest.raises(SetupError, match="is damaged; whose run this is"):
+        run(["demo"], model, tmp_path, limit=1, device="cpu")
+
+
+def test_a_folder_has_one_name_however_it_is_typed(tiny, monkeypatch):
+    monkeypatch.chdir(tiny.parent)
+    typed = [ModelOptions(name) for name in (str(tiny), f"{tiny}/", tiny.name, f"./{tiny.name}/")]
+    assert len({options.pretrained for options in typed}) == 1
+
+
+def test_a_damaged_video_is_reported(model, tmp_path, monkeypatch):
+    from qsv_eval.demo import clip_from_id, demo_questions, ensure_video
+    from qsv_eval.scoring import demo
+
+    path = ensure_video(clip_from_id(demo_questions()[0].clip_id), tmp_path / "clips")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)  # the second half is lost
+    path.write_bytes(content)
+    monkeypatch.setattr(demo, "clip_folder", lambda: tmp_path / "clips")
+    report = run(["demo"], model, tmp_path / "out", limit=1, device="cpu")
+    [record] = journal_of(tmp_path / "out")
+    lost = record["fate"] == "failed" or record["videos"][0]["lost_frames"] > 0
+    assert lost
+    assert report.damaged + report.tasks[0].failures == 1
+
+
 def test_wrong_checkpoint_leaves_no_folder(tmp_path):
     with pytest.raises(SetupError, match="no such folder"):
         run(["demo"], ModelOptions(str(tmp_path / "nothing")), tmp_path / "out", device="cpu")

@@ -18,6 +18,7 @@ def test_every_task_file_is_named_after_its_task():
         (["videomme"], ["qsv_videomme"], False),
         (["videomme", "qsv_videomme"], ["qsv_videomme"], False),
         (["lmms-eval/videomme"], ["videomme"], True),
+        (["qsv_video"], ["qsv_video"], False),
         (["demo", "mme"], ["qsv_demo", "mme"], True),
     ],
 )

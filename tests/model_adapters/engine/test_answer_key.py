@@ -7,11 +7,10 @@ from PIL import Image
 from qsv_eval.model_adapters.engine.answer_key import (
     AnswerSettings,
     answer_key,
-    checkpoint_fingerprint,
     model_code_version,
 )
 from qsv_eval.model_adapters.engine.question import Generation, Question
-from qsv_eval.model_adapters.errors import MediaError, SetupError
+from qsv_eval.model_adapters.errors import MediaError
 from qsv_eval.model_adapters.frames import FrameRule
 
 SETTINGS = AnswerSettings("weights", "code", "float32", FrameRule(), "pyav", "exact")
@@ -79,38 +78,6 @@ def test_images_in_memory():
 def test_missing_media(tmp_path):
     with pytest.raises(MediaError, match="missing"):
         answer_key(SETTINGS, question({"type": "video", "video": str(tmp_path / "gone.mp4")}))
-
-
-def test_fingerprint_follows_the_files_not_the_place(tiny, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(tiny, copy)
-    assert checkpoint_fingerprint(str(copy)) == checkpoint_fingerprint(str(tiny))
-    (copy / "results.json").write_text("{}")
-    assert checkpoint_fingerprint(str(copy)) == checkpoint_fingerprint(str(tiny))
-    weights = copy / "model.safetensors"
-    content = bytearray(weights.read_bytes())
-    content[-1] ^= 1
-    weights.write_bytes(content)
-    assert checkpoint_fingerprint(str(copy)) != checkpoint_fingerprint(str(tiny))
-
-
-def test_fingerprint_of_an_adapter_includes_its_base(tiny, tmp_path):
-    bases = [tmp_path / "one", tmp_path / "two"]
-    for base in bases:
-        shutil.copytree(tiny, base)
-    (bases[1] / "tokenizer_config.json").write_text("{}")
-    prints = []
-    for base in bases:
-        adapter = tmp_path / "adapter"
-        adapter.mkdir(exist_ok=True)
-        (adapter / "adapter_config.json").write_text(f'{{"base_model_name_or_path": "{base}"}}')
-        prints.append(checkpoint_fingerprint(str(adapter)))
-    assert prints[0] != prints[1]
-
-
-def test_fingerprint_of_no_checkpoint():
-    with pytest.raises((SetupError, OSError)):
-        checkpoint_fingerprint("nobody/nothing")
 
 
 def test_model_code_version_ignores_comments_and_docstrings(tmp_path):

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from qsv_eval.model_adapters.engine.answer_key import AnswerSettings, checkpoint_fingerprint, model_code_version
+from qsv_eval.model_adapters.engine.answer_key import AnswerSettings, model_code_version
 from qsv_eval.model_adapters.engine.answering import Answerer
 from qsv_eval.model_adapters.engine.failure import reason_for
+from qsv_eval.model_adapters.engine.fingerprint import checkpoint_fingerprint
 from qsv_eval.model_adapters.engine.journal import Fate, Journal
 from qsv_eval.model_adapters.engine.question import Generation, Question
 from qsv_eval.model_adapters.frames import FrameRule
@@ -35,19 +36,19 @@ def question(number, path=None, task="task", words="What happens?"):
 
 def fresh(answerer):
     """The same as after a restart."""
-    return replace(answerer, journal=Journal(answerer.journal.folder), asked=0)
+    return replace(answerer, journal=Journal(answerer.journal.folder), asked=set())
 
 
 def test_answers_are_kept_and_asked_once(answerer, clips):
     questions = [question(number, clip) for number, clip in enumerate(clips)]
     first = answerer.answer(questions)
     assert [record.fate for record in first] == [Fate.ANSWERED] * 3
-    assert answerer.asked == 3
+    assert len(answerer.asked) == 3
     restarted = fresh(answerer)
     assert restarted.answer(questions) == first
-    assert restarted.asked == 0
+    assert not restarted.asked
     assert restarted.answer([*questions, question(9)])[:3] == first
-    assert restarted.asked == 1
+    assert len(restarted.asked) == 1
 
 
 def test_a_record_says_what_the_answer_rests_on(answerer, clips):
@@ -63,7 +64,7 @@ def test_a_record_says_what_the_answer_rests_on(answerer, clips):
 def test_duplicates_are_answered_once(answerer):
     records = answerer.answer([question(1), question(2), question(1)])
     assert records[0] == records[2]
-    assert answerer.asked == 2
+    assert len(answerer.asked) == 2
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4])

@@ -1,0 +1,31 @@
+"""Which device is meant by a name."""
+
+import os
+
+import torch
+
+from qsv_eval.model_adapters.errors import SetupError
+
+__all__ = ["resolve_device"]
+
+
+def resolve_device(device: str | torch.device | None) -> torch.device:
+    """Return the device: None and a kind without a number mean this process's share of the accelerators.
+
+    Raises:
+        SetupError: there is no such device.
+    """
+    try:
+        asked = torch.device(device) if device is not None else None
+    except RuntimeError as error:
+        raise SetupError(f"device {device!r} is unknown: use cpu, cuda, cuda:1 …") from error
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    count = torch.accelerator.device_count() if accelerator else 0
+    if asked is None:
+        asked = accelerator or torch.device("cpu")
+    if asked.type == "cpu":
+        return asked
+    if accelerator is None or asked.type != accelerator.type or (asked.index or 0) >= count:
+        raise SetupError(f"device {device!r} is not here: this machine has {count} accelerators; use another or cpu")
+    number = int(os.environ.get("LOCAL_RANK", 0)) % count if asked.index is None else asked.index
+    return torch.device(asked.type, number)
