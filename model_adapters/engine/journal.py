@@ -42,7 +42,7 @@ class Record(BaseModel):
     """One line of the journal."""
 
     key: str
-    """The answer key; empty where a file of the question was not there."""
+    """The answer key; empty where the question or its media could not even be named."""
     task: str
     doc_id: int | str
     split: str

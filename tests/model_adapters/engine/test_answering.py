@@ -81,6 +81,23 @@ def test_failures_cost_one_sample_each(answerer, clips, tmp_path, batch_size):
     assert reason_for("task", "q-0") == ""
 
 
+@pytest.mark.parametrize("media", [None, {"no": "path"}, 7])
+def test_media_that_cannot_even_be_named_cost_one_sample(answerer, media):
+    odd = [{"role": "user", "content": [{"type": "image", "image": media}, {"type": "text", "text": "What?"}]}]
+    records = answerer.answer([question(0), replace(question(1), messages=odd), question(2)])
+    assert [record.fate for record in records] == [Fate.ANSWERED, Fate.FAILED, Fate.ANSWERED]
+
+
+def test_a_file_that_may_not_be_opened_costs_one_sample(answerer, clips, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("qsv_eval.model_adapters.engine.answer_key._file_identity", refuse)
+    records = answerer.answer([question(0, clips[0]), question(1)])
+    assert [record.fate for record in records] == [Fate.FAILED, Fate.ANSWERED]
+    assert "Permission denied" in reason_for("task", "q-0")
+
+
 def test_a_failed_question_is_asked_again(answerer, clips, tmp_path):
     late = tmp_path / "late.mp4"
     asked = question(0, late)
