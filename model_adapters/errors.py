@@ -23,6 +23,8 @@ class MediaFault(StrEnum):
     NO_VIDEO = "no video stream"
     UNDECODABLE = "undecodable"
     OUT_OF_RANGE = "segment outside the clip"
+    HUNG = "its reader hung"
+    DIED = "its reader died"
 
 
 class MediaError(QsvError):

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from qsv_eval.model_adapters.errors import QsvError
+from qsv_eval.ranknotes import note_end, note_start, supervised, wait_for_the_first_to_die
 
 __all__ = ["app", "main"]
 
@@ -51,6 +52,9 @@ Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
 Attention = Annotated[str | None, typer.Option(help="flash_attention_2, sdpa or eager; the best there is by default.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …; the accelerator if there is one.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Questions answered at once.")]
+Processes = Annotated[
+    str | None, typer.Option(help="Processes on this machine: a number, or auto for one for each GPU.")
+]
 
 
 @app.command(epilog="Example: qsv-eval demo --limit 20 --output demo_run")
@@ -59,10 +63,12 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for results and journal.")] = Path("qsv_runs/demo"),
     pretrained: Annotated[str | None, typer.Option(help="Checkpoint to ask instead of the built-in one.")] = None,
     device: Device = None,
+    processes: Processes = None,
 ) -> None:
     """Run the built-in sample benchmark: clips drawn here, nothing downloaded."""
     from qsv_eval.report import print_report
     from qsv_eval.run import ModelOptions, run
+    from qsv_eval.stopping import clean_stop
 
     built_in = pretrained is None
     if pretrained is None:
@@ -70,7 +76,9 @@ def demo(
         from qsv_eval.model_adapters.quicksviewer.tiny import make_random_checkpoint
 
         pretrained = str(make_random_checkpoint(cache_folder("random-checkpoint-1")))
-    report = run(["qsv_demo"], ModelOptions(pretrained), output, limit=limit, device=device)
+    _launch(processes, 1, device, output)
+    with clean_stop(output):
+        report = run(["qsv_demo"], ModelOptions(pretrained), output, limit=limit, device=device)
     if report is not None:
         print_report(report)
         if built_in:
@@ -97,10 +105,15 @@ def run_command(
     revision: Revision = None,
     subfolder: Subfolder = "",
     chunk_frames: Annotated[int | None, typer.Option(min=1, help="Frames in the vision tower at once.")] = None,
+    processes: Processes = None,
+    gpus_per_process: Annotated[
+        int, typer.Option(min=1, max=2, help="2 puts the vision tower on one GPU, the language model on another.")
+    ] = 1,
 ) -> None:
     """Evaluate a checkpoint under lmms-eval. A run that was stopped goes on when the command is given again."""
     from qsv_eval.report import print_report
     from qsv_eval.run import ModelOptions, default_output, run
+    from qsv_eval.stopping import clean_stop
 
     model = ModelOptions(
         pretrained=pretrained,
@@ -113,12 +126,37 @@ def run_command(
         dtype=dtype,
         attn_implementation=attn_implementation,
         chunk_frames=chunk_frames,
+        gpus_per_process=gpus_per_process,
     )
     names = [name.strip() for name in tasks.split(",") if name.strip()]
-    report = run(names, model, output or default_output(model), limit=limit, batch_size=batch_size, device=device)
+    output = output or default_output(model)
+    _launch(processes, gpus_per_process, device, output)
+    with clean_stop(output):
+        report = run(names, model, output, limit=limit, batch_size=batch_size, device=device)
     if report is not None:
         print_report(report)
         raise typer.Exit(0 if report.complete else EXIT_INCOMPLETE)
+
+
+@app.command(epilog="Example: qsv-eval status OUT")
+def status(
+    folder: Annotated[Path, typer.Argument(help="The --output folder of a run, or a journal folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same, and all names, as JSON.")] = False,
+    missing: Annotated[bool, typer.Option("--missing", help="Print only the missing questions, all of them.")] = False,
+) -> None:
+    """Say how far a run is, also while it goes on; exit with 0 if it is complete and with 3 if not."""
+    import json
+    from datetime import UTC, datetime
+
+    from qsv_eval.status import status_of
+    from qsv_eval.statustable import print_missing, print_status, status_as_json
+
+    found = status_of(folder, datetime.now(UTC))
+    if as_json:
+        typer.echo(json.dumps(status_as_json(found), indent=2))
+    else:
+        (print_missing if missing else print_status)(found)
+    raise typer.Exit(0 if found.complete else EXIT_INCOMPLETE)
 
 
 @app.command(epilog='Example: qsv-eval ask --pretrained CHECKPOINT --video clip.mp4 "What happens first?"')
@@ -172,13 +210,41 @@ def tasks(
         typer.echo(f"{name:28} {file.parent.name}")
 
 
+def _launch(processes: str | None, gpus_per_process: int, device: str | None, output: Path) -> None:
+    """Run this command line in several processes and exit as they do; return where one, this one, is enough."""
+    if processes is None:
+        return
+    from qsv_eval.processes import accelerators_here, layout, supervise
+
+    chosen = layout(processes, gpus_per_process, device, 0 if device == "cpu" else accelerators_here())
+    if chosen.processes > 1:
+        code, lines = supervise(sys.argv[1:], output, chosen)
+        for line in lines:
+            typer.echo(line, err=True)
+        raise typer.Exit(code)
+
+
 def main() -> None:
     """Run the command line; what a user can put right is one line on stderr, without a traceback."""
+    note_start()
+    code: int | str | None = 0
+    message = ""
     try:
         app()
     except QsvError as error:
-        typer.echo(f"qsv-eval: {error}", err=True)
-        sys.exit(EXIT_SETUP)
+        code, message = EXIT_SETUP, str(error)
+        if not supervised():  # a supervisor says it once for all ranks
+            typer.echo(f"qsv-eval: {message}", err=True)
+    except SystemExit as done:
+        code = done.code
+    except BaseException as error:
+        wait_for_the_first_to_die()
+        note_end(1, f"{type(error).__name__}: {error}")
+        raise
+    code = code if isinstance(code, int) else int(code is not None)
+    note_end(code, message)
+    # To a launcher, an incomplete result is no failure: it would end the other ranks.
+    sys.exit(0 if supervised() and code == EXIT_INCOMPLETE else code)
 
 
 if __name__ == "__main__":

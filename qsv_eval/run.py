@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.protocol import Protocol, Scoring, library_versions
+from qsv_eval.runlock import LOCK_FILES, hold
 from qsv_eval.tasknames import Selection, own_tasks, select, unknown_task
 from qsv_eval.tasks import FOLDER
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelOptions", "RunReport", "TaskReport", "default_output", "run"]
 
-_RUN_FILE = "run.json"
+_RUN_FILE, _JOURNAL = "run.json", "journal"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class ModelOptions:
     dtype: str = "auto"
     attn_implementation: str | None = None
     chunk_frames: int | None = None
+    gpus_per_process: int = 1
 
     def __post_init__(self) -> None:
         """Give a folder one name, however it was typed."""
@@ -52,7 +55,7 @@ class ModelOptions:
 
     def moving_replies(self) -> dict[str, Any]:
         """Return the options that move replies; a folder of results holds one set of them."""
-        speed_only = {"chunk_frames", "attn_implementation"}
+        speed_only = {"chunk_frames", "attn_implementation", "gpus_per_process"}
         return {name: value for name, value in asdict(self).items() if name not in speed_only}
 
 
@@ -126,8 +129,12 @@ def run(
     selection = select(tasks)
     _refuse_foreign_output(output, model)
     FrameRule(model.fps, model.max_frames, model.frame_rule)  # type: ignore[arg-type]  # refuses what cannot be
-    print(f"Starting lmms-eval with {model.pretrained}; every answer goes to {output}", file=sys.stderr, flush=True)
-    adapter, results = _evaluate(selection, model, output, limit=limit, batch_size=batch_size, device=device)
+    first = int(os.environ.get("RANK", 0)) == 0
+    with hold(output) if first else nullcontext():
+        if first:
+            text = f"Starting lmms-eval with {model.pretrained}; every answer goes to {output}"
+            print(text, file=sys.stderr, flush=True)
+        adapter, results = _evaluate(selection, model, output, limit=limit, batch_size=batch_size, device=device)
     if results is None:
         return None
     results_file = next(output.rglob(f"{results['date']}_results.json"), None)
@@ -149,8 +156,13 @@ def _refuse_foreign_output(output: Path, model: ModelOptions) -> None:
         ]
         if differing:
             raise SetupError(f"{output}: holds another run ({'; '.join(differing)}); choose another --output")
-    elif output.exists() and (not output.is_dir() or any(output.iterdir())):
+    elif output.exists() and (not output.is_dir() or _other_things(output)):
         raise SetupError(f"{output}: is not empty and holds no qsv-eval run; choose another --output")
+
+
+def _other_things(output: Path) -> bool:
+    """Tell whether there is more than the beginning of a run; its other ranks may be a little ahead of this one."""
+    return any(path.name not in LOCK_FILES | {_JOURNAL} for path in output.iterdir())
 
 
 def _claim(output: Path, model: ModelOptions, checkpoint: str) -> None:
@@ -200,7 +212,7 @@ def _evaluate(
             raise unknown_task(name, manager.all_tasks)
     # A data root that is missing is met here, before minutes of loading.
     get_task_dict([name for name in selection.names if name in own_tasks()], manager, "chat")
-    adapter = QuicksviewerChat(**asdict(model), journal=output / "journal", batch_size=batch_size, device=device)
+    adapter = QuicksviewerChat(**asdict(model), journal=output / _JOURNAL, batch_size=batch_size, device=device)
     _claim(output, model, adapter.settings.checkpoint)
     tracker, stamp = EvaluationTracker(output_path=str(output)), get_datetime_str("UTC")
     results = simple_evaluate(
@@ -234,12 +246,11 @@ def _protocol(task: str, values: Mapping[str, Any]) -> dict[str, Any]:
         return dict(own["protocol"])
     from qsv_eval.model_adapters.engine import session
 
-    settings = session.answer_settings()
     return Protocol(
         task=task,
         prompt="lmms-eval's own",
         generation=session.generation_of(task),
-        answers=settings.as_dict() if settings else None,
+        answers=session.answers_of(task),
         scoring=Scoring(extractor="lmms-eval's own", average="lmms-eval's own"),
         environment=library_versions() | session.environment(),
     ).as_dict()

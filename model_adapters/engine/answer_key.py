@@ -3,17 +3,18 @@
 Scoring choices are not in it, so a saved answer serves every extractor and judge.
 """
 
-import ast
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from qsv_eval.model_adapters.engine.question import Question
-from qsv_eval.model_adapters.frames import FrameRule, identity
+from qsv_eval.model_adapters.engine.question import ImageInMemory, Question
+from qsv_eval.model_adapters.frames import FrameRule
+from qsv_eval.model_adapters.frames.codeversion import code_of as _code_of  # noqa: F401 - its test looks here
+from qsv_eval.model_adapters.frames.codeversion import code_version
 
 __all__ = ["AnswerSettings", "answer_key", "model_code_version"]
 
@@ -36,62 +37,41 @@ class AnswerSettings:
         return asdict(self)
 
 
-def answer_key(settings: AnswerSettings, question: Question) -> str:
-    """Return the key (32 hex digits) of a question's answer.
+def answer_key(settings: AnswerSettings, question: Question, identities: Mapping[str, str]) -> str:
+    """Return the key (32 hex digits) of a question's answer; `identities` names the content of each file by its path.
 
-    Raises:
-        MediaError: a file of the question is not there.
+    The frame rule is the question's own: what its task says, or else the model's.
     """
+    model = {name: value for name, value in settings.as_dict().items() if name != "frame_rule"}
     asked = {
-        "settings": settings.as_dict(),
+        "settings": model,
+        "frame_rule": asdict(question.rule),
         "task": question.task,
         "doc_id": question.doc_id,
         "split": question.split,
         "repeat": question.repeat,
         "messages": [
-            {"role": message["role"], "content": [_describe(part) for part in message["content"]]}
+            {"role": message["role"], "content": [_describe(part, identities) for part in message["content"]]}
             for message in question.messages
         ],
         "generation": asdict(question.generation),
+        "kind": question.kind,
+        "continuation": question.continuation,
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _describe(part: Mapping[str, Any]) -> dict[str, Any]:
+def _describe(part: Mapping[str, Any], identities: Mapping[str, str]) -> dict[str, Any]:
     """Return a message part with its media named by content."""
-    return {key: _media_identity(value) if key in {"image", "video"} else value for key, value in part.items()}
-
-
-def _media_identity(media: Any) -> str:
-    if isinstance(media, str | Path):
-        return _file_identity(str(media))
-    pixels = hashlib.sha256(f"{media.mode} {media.size}".encode())
-    pixels.update(media.tobytes())
-    return pixels.hexdigest()
-
-
-# Several questions stand on one file; one look at it will do.
-_file_identity = lru_cache(maxsize=64)(identity)
+    kind = part["type"]
+    if kind == "text":
+        return dict(part)
+    media = part[kind]
+    return {**part, kind: media.digest if isinstance(media, ImageInMemory) else identities[media]}
 
 
 @cache
 def model_code_version() -> str:
     """Return a hash (12 hex digits) of the code between file and reply, blind to comments, docstrings and layout."""
     package = Path(__file__).parent.parent
-    digest = hashlib.sha256()
-    for path in sorted([*package.glob("quicksviewer/*.py"), *package.glob("frames/*.py")]):
-        digest.update(f"{path.name} {_code_of(path)}\n".encode())
-    return digest.hexdigest()[:12]
-
-
-def _code_of(path: Path) -> str:
-    tree = ast.parse(path.read_text("utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [line for line in body if not _is_string(line)]  # type: ignore[attr-defined]
-    return ast.dump(tree)
-
-
-def _is_string(line: ast.stmt) -> bool:
-    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
+    return code_version(sorted([*package.glob("quicksviewer/*.py"), *package.glob("frames/*.py")]))

@@ -1,167 +1,226 @@
-"""Answer questions: known answers from the journal, the rest from the model, each written down at once."""
+"""Answer the questions of one unit: what they have in common is read once, and they are answered batch by batch.
 
-import logging
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
-from typing import Any, NamedTuple, cast
+Whatever goes wrong costs the questions that it concerns, never the run: a failure is a result with a reason. Where
+memory runs out, a question is tried once more alone, then (if that is allowed) with fewer frames, and then it failed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
-from tqdm import tqdm
 
-from qsv_eval.model_adapters.engine import session
-from qsv_eval.model_adapters.engine.answer_key import AnswerSettings, answer_key
-from qsv_eval.model_adapters.engine.failure import note_failure
-from qsv_eval.model_adapters.engine.journal import Fate, Journal, Record, VideoUse
-from qsv_eval.model_adapters.engine.question import Generation, Question
-from qsv_eval.model_adapters.errors import QsvError
+from qsv_eval.model_adapters.engine import memory
+from qsv_eval.model_adapters.engine.looking import Look, Scene
+from qsv_eval.model_adapters.engine.plan import Asked, Batch, Sight, Unit, sight_of
+from qsv_eval.model_adapters.engine.question import ImageInMemory, Kind, Question, media_parts
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.frames import read_image
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer, Reply
+from qsv_eval.model_adapters.quicksviewer.replying import (
+    NO_PREFIX,
+    Prefix,
+    Prompt,
+    Score,
+    common_length,
+    generate,
+    read_prefix,
+    score,
+)
 
-__all__ = ["Answerer"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["Harness", "Said", "UnitWork"]
 
 
-class _Keyed(NamedTuple):
-    """A question that is to be asked, and under which key its answer is kept."""
+class Harness(Protocol):
+    """What only the side of the harness knows of a question."""
 
-    key: str
+    def media(self, question: Question) -> Sequence[Any]:
+        """Return the media of its document as the task gives them, in order: images in memory are taken from here."""
+        ...
+
+    def next_round(self, question: Question, replies: Sequence[str], state: Any) -> tuple[list[Any], Any] | None:
+        """Return the next messages of a conversation and what its task wants to remember, or None at its end."""
+        ...
+
+
+class Said(NamedTuple):
+    """What came of one question: a reply, a score, or an error."""
+
     question: Question
+    reply: Reply | None = None
+    score: Score | None = None
+    rounds: tuple[str, ...] = ()
+    degraded: bool = False
+    error: Exception | None = None
 
 
 class _Ready(NamedTuple):
-    """A question whose media have been read."""
+    """A question whose prompt stands."""
 
-    keyed: _Keyed
+    key: str
+    question: Question
     conversation: list[dict[str, Any]]
-    read_s: float
+    prompt: Prompt
+    look: Look
 
 
 @dataclass
-class Answerer:
-    """Answers questions with one model and keeps every answer in a journal."""
+class UnitWork:
+    """A unit while it is answered."""
 
     model: Quicksviewer
-    journal: Journal
-    settings: AnswerSettings
-    batch_size: int = 1
-    show_progress: bool = True
-    asked: set[str] = field(default_factory=set)
-    """Keys of the questions that were put to the model."""
+    unit: Unit
+    questions: Mapping[str, Question]
+    """All questions of the run by answer key."""
+    harness: Harness
+    scene: Scene
+    """Has seen the unit's files."""
+    allow_degraded: bool = False
 
-    def answer(self, questions: Sequence[Question]) -> list[Record]:
-        """Answer all questions, in their order. A question that fails costs its own record, never the run."""
-        records: list[Record | None] = [None] * len(questions)
-        places: dict[str, list[int]] = {}
-        asked: dict[str, _Keyed] = {}
-        for place, question in enumerate(questions):
-            try:
-                key = self._key(question)
-            except Exception as error:  # noqa: BLE001 - naming a sample's media reads them: the run goes on
-                records[place] = self._fail(_Keyed("", question), error)
-                continue
-            records[place] = self.journal.answer(key)
-            if records[place] is None:
-                places.setdefault(key, []).append(place)
-                asked.setdefault(key, _Keyed(key, question))
-        waiting = sum(map(len, places.values()))
-        self.asked |= asked.keys()
-        with self._progress(len(questions), len(questions) - waiting) as progress:
-            for record in self._ask(list(asked.values())):
-                for place in places[record.key]:
-                    records[place] = record
-                    progress.update()
-        if None in records:
-            raise AssertionError("every question has a record")
-        return cast(list[Record], records)
+    def __post_init__(self) -> None:
+        """Nothing has been looked at yet."""
+        self._sights = self.unit.sights
+        self._looks: dict[Sight, Look] = {}
+        self._ready: dict[str, _Ready | Exception] = {}
+        self._prefix: tuple[Sight, Prefix] | None = None
 
-    def _key(self, question: Question) -> str:
-        if question.fault:
-            raise QsvError(question.fault)
-        return answer_key(self.settings, question)
+    def get_ready(self, batch: Batch) -> None:
+        """Look at what the batch's questions are about and read what their prompts begin with, if that is new."""
+        for asked in batch:
+            if asked.key not in self._ready:
+                tried = memory.attempt(lambda asked=asked: self._prepare(asked))  # type: ignore[misc]
+                self._ready[asked.key] = tried.error or cast(_Ready, tried.value)
+        if not isinstance(self._ready[batch[0].key], Exception):
+            # A prefix for which there is no room: the questions are then tried without.
+            memory.attempt(lambda: self._prefix_of(batch))
 
-    def _progress(self, total: int, known: int) -> tqdm:
-        return tqdm(total=total, initial=known, desc="Answering", unit="question", disable=not self.show_progress)
-
-    def _ask(self, asked: list[_Keyed]) -> Iterator[Record]:
-        """Ask in batches of equal generation settings; yield records as they are written."""
-        for generation, same in groupby(asked, key=lambda keyed: keyed.question.generation):
-            group = list(same)
-            for start in range(0, len(group), self.batch_size):
-                yield from self._ask_batch(group[start : start + self.batch_size], generation)
-
-    def _ask_batch(self, batch: Sequence[_Keyed], generation: Generation) -> Iterator[Record]:
-        ready = []
-        for keyed in batch:
-            started = time.perf_counter()
-            try:
-                conversation = self.model.read_media(keyed.question.messages)
-            except Exception as error:  # noqa: BLE001 - whatever one sample's media do, the run goes on
-                yield self._fail(keyed, error)
-            else:
-                ready.append(_Ready(keyed, conversation, time.perf_counter() - started))
+    def answer(self, batch: Batch) -> dict[str, Said]:
+        """Answer a batch that is ready; return by key what came of each question."""
+        found = {asked.key: self._ready[asked.key] for asked in batch}
+        ready = {key: one for key, one in found.items() if isinstance(one, _Ready)}
+        said = {key: Said(self.questions[key], error=one) for key, one in found.items() if isinstance(one, Exception)}
         if ready:
-            yield from self._answer_batch(ready, generation)
+            members = [asked for asked in batch if asked.key in ready]
+            tried = memory.attempt(lambda: self._ask(list(ready.values()), self._prefix_of(members)))
+            if tried.error is None:
+                said |= dict(zip(ready, cast(list[Said], tried.value), strict=True))
+            else:
+                said |= {asked.key: self._alone(asked, ready[asked.key], len(ready), tried.error) for asked in members}
+        return said
 
-    def _answer_batch(self, ready: list[_Ready], generation: Generation) -> Iterator[Record]:
-        started = time.perf_counter()
-        replies, failure = self._replies(ready, generation)
-        if failure is not None and len(ready) == 1:
-            yield self._fail(ready[0].keyed, failure)
-            return
-        if failure is not None:  # one of them fails, or all of them are too many at once
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            for one in ready:
-                yield from self._answer_batch([one], generation)
-            return
-        share_s = (time.perf_counter() - started) / len(ready)
-        for one, reply in zip(ready, replies, strict=True):
-            yield self.journal.append(_record(one.keyed, _answered(reply, generation, one.read_s, share_s)))
+    def _alone(self, asked: Asked, ready: _Ready, together: int, error: Exception) -> Said:
+        """Try a question again by itself, when it failed together with others or for want of memory."""
+        starved = memory.is_out_of_memory(error)
+        if together == 1 and not starved:
+            return Said(ready.question, error=error)
+        self._prefix = None
+        memory.free()
+        tried = memory.attempt(lambda: self._ask([ready], NO_PREFIX))
+        rungs = memory.rungs_below(ready.look.frames) if self.allow_degraded else []
+        for rung in rungs:
+            if not memory.is_out_of_memory(tried.error):
+                break
+            memory.free()
+            tried = memory.attempt(lambda rung=rung: self._ask_with_fewer(asked, rung))  # type: ignore[misc]
+        if tried.error is not None:
+            return Said(ready.question, error=tried.error)
+        return cast(list[Said], tried.value)[0]
 
-    def _replies(self, ready: list[_Ready], generation: Generation) -> tuple[list[Reply], Exception | None]:
-        """Return the replies, or what went wrong without its traceback, which would keep the batch's tensors alive."""
-        try:
-            return self.model.chat_batch([one.conversation for one in ready], **generation.for_model()), None
-        except Exception as error:  # noqa: BLE001 - as above; memory that ran out included
-            _log.debug("a batch of %d failed", len(ready), exc_info=True)
-            return [], error.with_traceback(None)
+    def _prepare(self, asked: Asked) -> _Ready:
+        """Look, once for each sight, and lay out the question's prompt."""
+        sight = sight_of(asked)
+        if sight not in self._looks:
+            self._looks[sight] = self._look(sight)
+        return self._lay_out(asked, self._looks[sight])
 
-    def _fail(self, keyed: _Keyed, error: Exception) -> Record:
-        expected = isinstance(error, QsvError)
-        reason = str(error) if expected else f"{type(error).__name__}: {error}"
-        question = keyed.question
-        _log.warning("%s, sample %s: %s", question.task, question.sample_id, reason, exc_info=not expected)
-        note_failure(question.task, question.sample_id, reason)
-        return self.journal.append(_record(keyed, {"fate": Fate.FAILED, "reason": reason}))
+    def _lay_out(self, asked: Asked, look: Look) -> _Ready:
+        question = self.questions[asked.key]
+        conversation = _with_media(question.messages, look.media)
+        return _Ready(asked.key, question, conversation, self.model.prompt(conversation, look.visual), look)
+
+    def _look(self, sight: Sight, limit: int | None = None) -> Look:
+        return self.scene.look(sight, self._images(self.questions[self._sights[sight][0].key]), limit)
+
+    def _ask_with_fewer(self, asked: Asked, limit: int) -> list[Said]:
+        return self._ask([self._lay_out(asked, self._look(sight_of(asked), limit))], NO_PREFIX)
+
+    def _images(self, question: Question) -> list[Any]:
+        """Return the images of a question, which all questions on its sight share, as upright RGB."""
+        parts = media_parts(question.messages)
+        sources = self.harness.media(question) if question.in_memory else [part[part["type"]] for part in parts]
+        images = []
+        for part, source in zip(parts, sources, strict=True):
+            if part["type"] != "image":
+                continue
+            named = part["image"]
+            if isinstance(named, ImageInMemory) and ImageInMemory.of(source) != named:
+                raise SetupError(f"{question.task}: the task gives another image each time it is asked for a sample's")
+            images.append(read_image(source))
+        return images
+
+    def _prefix_of(self, members: Sequence[Asked]) -> Prefix:
+        """Return what the prompts of all questions on this sight begin with, read once while batches stay on it."""
+        sight = sight_of(members[0])
+        if any(sight_of(asked) != sight for asked in members):
+            return NO_PREFIX
+        if self._prefix is None or self._prefix[0] != sight:
+            self._prefix = None  # the one before is not kept while the next is made
+            prompts = [self._prepare(asked).prompt for asked in self._sights[sight]]
+            self._prefix = sight, read_prefix(self.model.model, prompts[0], common_length(prompts))
+        return self._prefix[1]
+
+    def _ask(self, ready: Sequence[_Ready], prefix: Prefix) -> list[Said]:
+        """Put questions of the same settings to the model."""
+        first = ready[0].question
+        prompts = [one.prompt for one in ready]
+        if first.kind is Kind.SCORE:
+            ids = [self._continuation(one.question) for one in ready]
+            scores = score(self.model.model, prompts, ids, prefix)
+            said = [Said(one.question, self._reply(one, []), found) for one, found in zip(ready, scores, strict=True)]
+        else:
+            config = self.model.generation(**first.generation.for_model())
+            if first.generation.do_sample:
+                # By the question, not by what this process answered before.
+                torch.manual_seed(int(ready[0].key[:15], 16))
+            replies = generate(self.model.model, prompts, config, prefix)
+            said = [Said(one.question, self._reply(one, ids)) for one, ids in zip(ready, replies, strict=True)]
+        if first.kind is Kind.ROUNDS:
+            said = [self._converse(one) for one in said]
+        return [one._replace(degraded=source.look.degraded) for one, source in zip(said, ready, strict=True)]
+
+    def _reply(self, ready: _Ready, ids: list[int]) -> Reply:
+        return self.model.reply(ready.conversation, ready.prompt, ids)
+
+    def _continuation(self, question: Question) -> list[int]:
+        # lmms-eval puts a space before it, as behind running text; here it begins the assistant's turn.
+        text = question.continuation.lstrip()
+        ids = self.model.processor.tokenizer(text, add_special_tokens=False).input_ids
+        if not ids:
+            raise SetupError(f"{question.task}: the continuation {question.continuation!r} has no tokens to score")
+        return list(ids)
+
+    def _converse(self, said: Said) -> Said:
+        """Let the task lead the conversation on from the first reply."""
+        question, reply, state = said.question, said.reply, None
+        assert reply is not None, "there is a first reply"
+        rounds = [question.generation.cut(reply.text)]
+        while (following := self.harness.next_round(question, rounds, state)) is not None:
+            messages, state = following
+            read = self.model.read_media(messages, question.rule)
+            conversation, visual = self.model.see(read)
+            prompt = self.model.prompt(conversation, visual)
+            config = self.model.generation(**question.generation.for_model())
+            [ids] = generate(self.model.model, [prompt], config)
+            reply = self.model.reply(conversation, prompt, ids)
+            rounds.append(question.generation.cut(reply.text))
+        return said._replace(reply=replace(reply, text=rounds[-1]), rounds=tuple(rounds))
 
 
-def _record(keyed: _Keyed, values: dict[str, Any]) -> Record:
-    question = keyed.question
-    return Record(
-        key=keyed.key,
-        task=question.task,
-        doc_id=question.doc_id,
-        split=question.split,
-        repeat=question.repeat,
-        sample_id=question.sample_id,
-        **values,
-    )
+def _with_media(messages: list[dict[str, Any]], media: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the messages with these media in the places of theirs."""
+    following = iter(media)
 
+    def filled(part: dict[str, Any]) -> dict[str, Any]:
+        return part if part["type"] == "text" else {"type": part["type"], part["type"]: next(following)}
 
-def _answered(reply: Reply, generation: Generation, read_s: float, answer_s: float) -> dict[str, Any]:
-    videos = [
-        VideoUse(timestamps_s=times or [], cubes=list(cubes), lost_frames=lost)
-        for times, cubes, lost in zip(reply.frames, reply.cubes, reply.lost_frames, strict=True)
-    ]
-    return {
-        "fate": Fate.ANSWERED,
-        "text": generation.cut(reply.text),
-        "videos": videos,
-        "prompt_tokens": reply.prompt_tokens,
-        "new_tokens": len(reply.token_ids),
-        "read_s": round(read_s, 4),
-        "answer_s": round(answer_s, 4),
-        "environment": session.environment_line(),
-    }
+    return [message | {"content": [filled(part) for part in message["content"]]} for message in messages]

@@ -1,12 +1,26 @@
 """One question to the model, as plain data: what lmms-eval hands over, without its live objects."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.frames import FrameRule
 
-__all__ = ["Generation", "Question", "messages_from_lmms", "messages_from_visuals"]
+__all__ = [
+    "Generation",
+    "ImageInMemory",
+    "Kind",
+    "Question",
+    "media_parts",
+    "messages_from_lmms",
+    "messages_from_visuals",
+    "rule_from_lmms",
+    "without_images",
+]
 
 
 @dataclass(frozen=True)
@@ -53,9 +67,44 @@ class Generation:
         return text[: min(ends)] if ends else text
 
 
+def rule_from_lmms(kwargs: Mapping[str, Any], default: FrameRule) -> FrameRule:
+    """Return the frame rule of a task: its generation_kwargs may say `fps`, `max_frames` and `frame_rule`.
+
+    Raises:
+        SetupError: there is no such rule.
+    """
+    names = {"fps": "fps", "max_frames": "max_frames", "frame_rule": "name"}
+    said = {field: kwargs[name] for name, field in names.items() if kwargs.get(name) is not None}
+    values: dict[str, Any] = {"fps": default.fps, "max_frames": default.max_frames, "name": default.name} | said
+    return FrameRule(**values | {"fps": float(values["fps"])})
+
+
+class Kind(StrEnum):
+    """What is wanted of the model."""
+
+    GENERATE = "generate"
+    SCORE = "score"
+    """How probable a given continuation is (lmms-eval's loglikelihood)."""
+    ROUNDS = "rounds"
+    """A conversation that the task leads on after each reply."""
+
+
+class ImageInMemory(NamedTuple):
+    """Stands for an image that has no file: its pixels stay with the task until they are looked at."""
+
+    digest: str
+
+    @classmethod
+    def of(cls, image: Any) -> "ImageInMemory":
+        """Name a PIL image by its pixels."""
+        pixels = hashlib.sha256(f"{image.mode} {image.size}".encode())
+        pixels.update(image.tobytes())
+        return cls(pixels.hexdigest())
+
+
 @dataclass(frozen=True)
 class Question:
-    """What to ask, and whose question it is."""
+    """What to ask, and whose question it is. Plain values, so that any process can answer it."""
 
     task: str
     doc_id: int | str
@@ -65,10 +114,36 @@ class Question:
     sample_id: str
     """The sample's own id (its `question_id`), or else its number."""
     messages: list[dict[str, Any]]
-    """In chat form; media as paths or PIL images."""
+    """In chat form; media as paths or `ImageInMemory`."""
     generation: Generation
+    rule: FrameRule
+    kind: Kind = Kind.GENERATE
+    continuation: str = ""
+    """What is to be scored."""
     fault: str = ""
-    """Why it cannot be asked at all: its task could not build it."""
+    """Why it cannot be asked at all: its task could not build it, or a file is not there."""
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it has images that only its task can give."""
+        return any(isinstance(part[part["type"]], ImageInMemory) for part in media_parts(self.messages))
+
+
+def media_parts(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the images and videos of a conversation, in order."""
+    return [part for message in messages for part in message["content"] if part["type"] != "text"]
+
+
+def without_images(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the messages as plain values: images in memory are named, files are paths."""
+
+    def plain(part: dict[str, Any]) -> dict[str, Any]:
+        media = None if part["type"] == "text" else part[part["type"]]
+        if media is None:
+            return part
+        return part | {part["type"]: str(media) if isinstance(media, str | Path) else ImageInMemory.of(media)}
+
+    return [message | {"content": [plain(part) for part in message["content"]]} for message in messages]
 
 
 def messages_from_lmms(messages: list[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -7,13 +7,14 @@ from typing import Any
 
 from qsv_eval.model_adapters.engine.answer_key import AnswerSettings
 from qsv_eval.model_adapters.engine.question import Generation
+from qsv_eval.model_adapters.frames import FrameRule
 
-__all__ = ["answer_settings", "begin", "environment", "environment_line", "generation_of", "note_generation"]
+__all__ = ["answers_of", "begin", "environment", "environment_line", "generation_of", "note_request"]
 
 # One process answers with one model at a time.
 _settings: AnswerSettings | None = None
 _environment: dict[str, str] = {}
-_generations: dict[str, Generation] = {}
+_asked_with: dict[str, tuple[Generation, FrameRule]] = {}
 
 
 def begin(settings: AnswerSettings, environment: Mapping[str, str]) -> None:
@@ -22,17 +23,20 @@ def begin(settings: AnswerSettings, environment: Mapping[str, str]) -> None:
     _settings = settings
     _environment.clear()
     _environment.update(environment)
-    _generations.clear()
+    _asked_with.clear()
 
 
-def note_generation(task: str, generation: Generation) -> None:
-    """Remember the generation settings that a task's requests really came with."""
-    _generations[task] = generation
+def note_request(task: str, generation: Generation, rule: FrameRule) -> None:
+    """Remember the settings that a task's requests really came with."""
+    _asked_with[task] = generation, rule
 
 
-def answer_settings() -> AnswerSettings | None:
-    """Return the settings, or None where no Quicksviewer is answering: another model, or a second scoring."""
-    return _settings
+def answers_of(task: str) -> dict[str, Any] | None:
+    """Return what moves a task's replies, or None where no Quicksviewer is answering: another model, or a rescoring."""
+    if _settings is None:
+        return None
+    rule = _asked_with[task][1] if task in _asked_with else _settings.frame_rule
+    return _settings.as_dict() | {"frame_rule": asdict(rule)}
 
 
 def environment() -> dict[str, str]:
@@ -48,5 +52,4 @@ def environment_line() -> str:
 
 def generation_of(task: str) -> dict[str, Any]:
     """Return the generation settings of a task that was asked in this process, else nothing."""
-    generation = _generations.get(task)
-    return asdict(generation) if generation else {}
+    return asdict(_asked_with[task][0]) if task in _asked_with else {}

@@ -22,6 +22,11 @@ class PixelConverter:
         self._resize = resize
         self._reformatter = VideoReformatter()
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of what it gives: (height, width, 3)."""
+        return self._height, self._width, 3
+
     def __call__(self, frame: VideoFrame) -> np.ndarray:
         """Upright RGB at the converter's size; the aspect ratio is not kept."""
         quarter_turns = round(frame.rotation / 90)

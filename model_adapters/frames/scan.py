@@ -26,7 +26,7 @@ from av.video.stream import VideoStream
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
 from qsv_eval.model_adapters.frames.media import size_bytes
 
-__all__ = ["Access", "Scan", "demux", "open_video", "scan_video"]
+__all__ = ["Access", "Scan", "declared_rate", "demux", "open_video", "scan_video", "video_stream"]
 
 _SEEKABLE_FORMATS = {"mov", "mp4", "matroska", "webm"}
 # AVI stores decode order only, and FFmpeg hands it out as presentation times: with B-frames they are permuted.
@@ -104,7 +104,7 @@ def open_video(path: str | Path) -> Iterator[InputContainer]:
 def scan_video(path: str | Path) -> Scan:
     """List the frames of the file's first video stream; MediaError if there is none to list."""
     with open_video(path) as container:
-        stream = _video_stream(container, path)
+        stream = video_stream(container, path)
         packets, seen_end_s = _demux(container, stream)
         return _summarise(path, container, stream, packets, seen_end_s)
 
@@ -126,7 +126,7 @@ def _begins_like_mp4(path: str | Path) -> bool:
         return file.read(8)[4:] == b"ftyp"
 
 
-def _video_stream(container: InputContainer, path: str | Path) -> VideoStream:
+def video_stream(container: InputContainer, path: str | Path) -> VideoStream:
     """Return the first video stream that is no cover picture: the one that OpenCV, hence the reference, reads."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
@@ -169,7 +169,7 @@ def _summarise(
     time_base = stream.time_base
     if time_base is None or (access is Access.COUNT and not _each_has_its_time(packets)):
         packets = [packet._replace(pts=number, duration=1) for number, packet in enumerate(packets)]
-        time_base = 1 / (_declared_rate(stream) or Fraction(25))  # 25 is FFmpeg's own guess for elementary streams
+        time_base = 1 / (declared_rate(stream) or Fraction(25))  # 25 is FFmpeg's own guess for elementary streams
     keyframe_pts = sorted({packet.pts for packet in packets if packet.pts is not None and packet.is_keyframe})
     shown = {packet.pts: packet.duration for packet in packets if packet.pts is not None and not packet.is_discard}
     pts = sorted(shown)
@@ -178,7 +178,7 @@ def _summarise(
         pts = [time for time in pts if time >= keyframe_pts[0]]
     if not pts:
         raise MediaError(path, MediaFault.TRUNCATED, "the headers are there, but no frame follows them")
-    fps = float(_declared_rate(stream) or _measured_rate(pts, time_base))
+    fps = float(declared_rate(stream) or _measured_rate(pts, time_base))
     span_s = float((pts[-1] - pts[0]) * time_base)
     frame_count = round(span_s * fps) + 1
     duration_s = span_s + (float(shown[pts[-1]] * time_base) or 1 / fps)
@@ -201,7 +201,7 @@ def _each_has_its_time(packets: list[_Listed]) -> bool:
     return None not in times and len(times) == len(packets)
 
 
-def _declared_rate(stream: VideoStream) -> Fraction | None:
+def declared_rate(stream: VideoStream) -> Fraction | None:
     """Return the rate by FFmpeg's guess, which is what OpenCV reports, or the next best that the file gives."""
     return stream.guessed_rate or stream.average_rate or stream.base_rate
 

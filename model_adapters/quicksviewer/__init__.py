@@ -21,7 +21,7 @@ from transformers import (
     AutoVideoProcessor,
 )
 
-from qsv_eval.model_adapters.quicksviewer.chat import Cube, Quicksviewer, Reply, load_pretrained
+from qsv_eval.model_adapters.quicksviewer.chat import Cube, Quicksviewer, Reply
 from qsv_eval.model_adapters.quicksviewer.checkpoint import register_released_names
 from qsv_eval.model_adapters.quicksviewer.configuration import (
     QuicksviewerConfig,
@@ -29,6 +29,7 @@ from qsv_eval.model_adapters.quicksviewer.configuration import (
     ReleasedQwenConfig,
 )
 from qsv_eval.model_adapters.quicksviewer.device import resolve_device
+from qsv_eval.model_adapters.quicksviewer.loading import load_pretrained
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration, QuicksviewerModel
 from qsv_eval.model_adapters.quicksviewer.pixels import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
 from qsv_eval.model_adapters.quicksviewer.processing import QuicksviewerProcessor, Video

@@ -9,18 +9,23 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
-from transformers import GenerationConfig, PreTrainedModel
-from transformers.utils import is_flash_attn_2_available
+from transformers import GenerationConfig
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule, read_image, read_video
 from qsv_eval.model_adapters.frames.pixels import Resize
-from qsv_eval.model_adapters.quicksviewer.checkpoint import LoadedCheckpoint, load_checkpoint
-from qsv_eval.model_adapters.quicksviewer.device import resolve_device
-from qsv_eval.model_adapters.quicksviewer.processing import Conversation, Message, Video, parts_of
+from qsv_eval.model_adapters.quicksviewer.checkpoint import LoadedCheckpoint
+from qsv_eval.model_adapters.quicksviewer.perception import FrameSummaries, VisualTokens
+from qsv_eval.model_adapters.quicksviewer.processing import (
+    Conversation,
+    SeenVideo,
+    Video,
+    media_of,
+    parts_of,
+)
+from qsv_eval.model_adapters.quicksviewer.replying import Prompt, generate, merge_prompt
 
-__all__ = ["Cube", "Quicksviewer", "Reply", "load_pretrained"]
+__all__ = ["Cube", "Quicksviewer", "Reply", "Seen"]
 
 
 class Cube(NamedTuple):
@@ -51,6 +56,14 @@ class Reply:
     """For each video the frames that were wanted and could not be decoded."""
     prompt_tokens: int
     """Tokens that the language model read, visual tokens included."""
+    visual_tokens: int
+
+
+class Seen(NamedTuple):
+    """A conversation whose media were looked at: `SeenImage` and `SeenVideo` stand in their places."""
+
+    conversation: list[dict[str, Any]]
+    visual: VisualTokens
 
 
 class Quicksviewer:
@@ -90,39 +103,62 @@ class Quicksviewer:
         """
         if not conversations:
             return []
-        read = [self.read_media(conversation) for conversation in conversations]
-        batch = self.processor(read).to(self.model.device)
+        seen = [self.see(self.read_media(conversation)) for conversation in conversations]
+        prompts = [self.prompt(conversation, visual) for conversation, visual in seen]
+        replies = generate(self.model, prompts, self.generation(max_new_tokens, **generation))
+        rows = zip(seen, prompts, replies, strict=True)
+        return [self.reply(conversation, prompt, ids) for (conversation, _), prompt, ids in rows]
+
+    def see(self, conversation: Conversation) -> Seen:
+        """Look at the media of a conversation whose files have been read."""
+        tiles = self.summarise_images(media_of(conversation, "image"))
+        videos = media_of(conversation, "video")
+        frames = [self.summarise_frames(video.frames_THWC) for video in videos]
+        visual = self.visual_tokens(tiles, frames)
+        return Seen(self.processor.without_pixels(conversation), visual)
+
+    def summarise_images(self, images: Sequence[Image.Image]) -> FrameSummaries | None:
+        """Look at the tiles of images; None if there are no images."""
+        if not images:
+            return None
+        tiles = self.processor.image_processor.preprocess(images)["pixel_values"]
         with torch.inference_mode():
-            visual = self.model.perceive(
-                batch.pop("pixel_values", None), batch.pop("pixel_values_videos", None), batch.pop("frame_counts", None)
-            )
-            text = {key: batch[key] for key in ("input_ids", "attention_mask", "visual_kind", "frame_ids")}
-            merged = self.model.model.merge(**text, visual=visual, pad_left=True)
-            ids = self.model.generate(
-                inputs_embeds=merged.inputs_embeds,
-                attention_mask=merged.attention_mask,
-                generation_config=self._generation(max_new_tokens, generation),
-            )
-        bounds, lengths = iter(visual.bounds()), merged.attention_mask.sum(1).tolist()
-        rows = zip(read, ids.tolist(), lengths, strict=True)
-        return [self._reply(conversation, row, bounds, length) for conversation, row, length in rows]
+            return self.model.model.perception.summarise(tiles)
 
-    def read_media(self, messages: Conversation) -> list[dict[str, Any]]:
-        """Return the conversation with its files and arrays read: PIL images and `Video`s."""
-        return [self._read_message(message) for message in messages]
+    def summarise_frames(self, frames_THWC: np.ndarray) -> FrameSummaries:
+        """Look at frames, uint8 of any size; they go to the model's device a chunk at a time."""
+        frames = self.processor.video_processor.preprocess([frames_THWC])["pixel_values_videos"]
+        with torch.inference_mode():
+            return self.model.model.perception.summarise(frames)
 
-    def _read_message(self, message: Message) -> dict[str, Any]:
-        parts = [self._read_part(part) for part in parts_of(message)]
-        return {"role": message["role"], "content": parts}
+    def visual_tokens(self, tiles: FrameSummaries | None, videos: Sequence[FrameSummaries]) -> VisualTokens:
+        """Turn what was seen of images and of videos, in order, into what the language model reads."""
+        frames = FrameSummaries.join(videos) if videos else None
+        counts = tuple(len(video.means_Td) for video in videos)
+        with torch.inference_mode():
+            return self.model.model.perception.tokens(tiles, frames, counts)
 
-    def _read_part(self, part: Mapping[str, Any]) -> dict[str, Any]:
-        if part["type"] == "image":
-            return {"type": "image", "image": _read_image(part["image"])}
-        if part["type"] == "video":
-            return {"type": "video", "video": self._read_video(part)}
-        return dict(part)
+    def prompt(self, conversation: Conversation, visual: VisualTokens) -> Prompt:
+        """Merge a conversation, with `SeenImage` and `SeenVideo` for media, with what was seen of them."""
+        return merge_prompt(self.model, self.processor.tokens(conversation), visual)
 
-    def _read_video(self, part: Mapping[str, Any]) -> Video:
+    def read_media(self, messages: Conversation, rule: FrameRule | None = None) -> list[dict[str, Any]]:
+        """Return the conversation with its files and arrays read: PIL images and `Video`s.
+
+        Of video files the frames that `rule` wants are read, or else the model's own rule.
+        """
+
+        def read(part: Mapping[str, Any]) -> dict[str, Any]:
+            if part["type"] == "image":
+                return {"type": "image", "image": _read_image(part["image"])}
+            if part["type"] == "video":
+                return {"type": "video", "video": self._read_video(part, rule or self.frame_rule)}
+            return dict(part)
+
+        contents = [[read(part) for part in parts_of(message)] for message in messages]
+        return [{"role": message["role"], "content": parts} for message, parts in zip(messages, contents, strict=True)]
+
+    def _read_video(self, part: Mapping[str, Any], rule: FrameRule) -> Video:
         source, timestamps = part["video"], part.get("timestamps")
         if isinstance(source, Video):
             return source
@@ -133,86 +169,31 @@ class Quicksviewer:
         if timestamps is not None:
             raise SetupError(f"{source}: timestamps are for frames given as an array; a file's are read from it")
         size = (self.processor.video_processor.frame_size,) * 2
-        clip = read_video(Path(source), self.frame_rule, size, part.get("start_s"), part.get("end_s"), self.resize)
+        clip = read_video(Path(source), rule, size, part.get("start_s"), part.get("end_s"), self.resize)
         return Video(clip.frames, clip.timestamps_s, clip.duration_s, clip.shortfall)
 
-    def _generation(self, max_new_tokens: int, options: Mapping[str, Any]) -> GenerationConfig:
+    def generation(self, max_new_tokens: int = 2048, **options: Any) -> GenerationConfig:
+        """Return complete generation settings; greedy where `options` (transformers' names) do not say otherwise."""
         tokenizer = self.processor.tokenizer
         # transformers would cut sampling off at the 50 most probable tokens.
         defaults: dict[str, Any] = {"top_k": 0} if options.get("do_sample") else {"do_sample": False}
         defaults |= {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
         return GenerationConfig(**{"max_new_tokens": max_new_tokens, **defaults, **options})
 
-    def _reply(self, conversation: Conversation, row: list[int], bounds: Any, prompt_tokens: int) -> Reply:
-        eos = self.processor.tokenizer.eos_token_id
-        ids = row[: row.index(eos) + 1] if eos in row else row
-        videos = [part["video"] for message in conversation for part in message["content"] if part["type"] == "video"]
+    def reply(self, conversation: Conversation, prompt: Prompt, ids: list[int]) -> Reply:
+        """Put together the reply to a conversation (as in `prompt`) from the generated ids."""
+        videos = media_of(conversation, "video")
+        bounds = prompt.visual.bounds()
         return Reply(
             text=self.processor.decode_reply(ids),
             token_ids=ids,
             prompt=self.processor.prompt(conversation),
-            cubes=[_cubes(next(bounds), video) for video in videos],
+            cubes=[_cubes(cubes, video) for cubes, video in zip(bounds, videos, strict=True)],
             frames=[None if video.timestamps_s is None else [float(t) for t in video.timestamps_s] for video in videos],
             lost_frames=[video.lost_frames for video in videos],
-            prompt_tokens=prompt_tokens,
+            prompt_tokens=len(prompt),
+            visual_tokens=prompt.visual_tokens,
         )
-
-
-def load_pretrained(
-    pretrained: str | PathLike[str],
-    *,
-    device: str | torch.device | None = None,
-    dtype: str | torch.dtype = "auto",
-    frame_rule: FrameRule | None = None,
-    resize: Resize = "exact",
-    chunk_frames: int | None = None,
-    attn_implementation: str | None = None,
-    **options: Any,
-) -> Quicksviewer:
-    """Load a checkpoint, ready to `chat`.
-
-    Args:
-        pretrained: a folder or hub id of a released or saved checkpoint, or of a PEFT adapter.
-        device: where to put it; the accelerator if there is one, else the CPU. Not with `device_map`.
-        dtype: "float32", "bfloat16", "float16", or "auto" for the checkpoint's own.
-        frame_rule: which frames of a video file are looked at.
-        resize: "exact" (Pillow, as the reference) or "fast" (swscale).
-        chunk_frames: frames that go through the vision tower at once.
-        attn_implementation: "flash_attention_2", "sdpa" or "eager"; None takes flash-attn where it is installed and the
-            device and dtype allow it, and SDPA otherwise.
-        options: `revision`, `subfolder`, and what else transformers' `from_pretrained` takes (`device_map`,
-            `quantization_config`, …).
-
-    Raises:
-        SetupError: the checkpoint is not there or not whole.
-    """
-    target = resolve_device(device)
-    if chunk_frames is not None and chunk_frames < 1:
-        raise SetupError(f"chunk_frames {chunk_frames}: give at least 1")
-    if attn_implementation not in (None, *_ATTENTIONS):
-        raise SetupError(f"attn_implementation {attn_implementation!r} is unknown: use {', '.join(_ATTENTIONS)}")
-    name = str(dtype).removeprefix("torch.")
-    if name not in _DTYPES:
-        raise SetupError(f"{pretrained}: dtype {name!r} is unknown: use one of {', '.join(_DTYPES)}")
-    checkpoint = load_checkpoint(str(pretrained), dtype=name, attn_implementation=attn_implementation, **options)
-    model: nn.Module = checkpoint.model
-    if "device_map" not in options:
-        model.to(target)
-    if attn_implementation is None and _flash_attention_fits(checkpoint.model):
-        checkpoint.model.set_attn_implementation("flash_attention_2")
-    if chunk_frames is not None:
-        checkpoint.model.model.perception.chunk_frames = chunk_frames
-    return Quicksviewer(checkpoint, frame_rule, resize)
-
-
-_ATTENTIONS = ("flash_attention_2", "sdpa", "eager")
-_DTYPES = ("auto", "float32", "bfloat16", "float16")
-
-
-def _flash_attention_fits(model: PreTrainedModel) -> bool:
-    """Say whether flash-attn is installed and can serve this model where it is."""
-    half = model.dtype in (torch.bfloat16, torch.float16)
-    return model.device.type == "cuda" and half and is_flash_attn_2_available()
 
 
 def _read_image(source: Any) -> Image.Image:
@@ -230,7 +211,7 @@ def _end_of(timestamps_s: Sequence[float] | None) -> float | None:
     return last + (last - first) / (len(timestamps_s) - 1) / 2 if len(timestamps_s) > 1 else last
 
 
-def _cubes(bounds: Sequence[tuple[int, int]], video: Video) -> list[Cube]:
+def _cubes(bounds: Sequence[tuple[int, int]], video: SeenVideo) -> list[Cube]:
     if video.timestamps_s is None:
         return [Cube(start, end, None, None) for start, end in bounds]
     times = [float(time) for time in video.timestamps_s]

@@ -1,4 +1,4 @@
-"""Which device is meant by a name."""
+"""Which device is meant by a name, and how a model is laid out over several."""
 
 import os
 
@@ -6,7 +6,7 @@ import torch
 
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["resolve_device"]
+__all__ = ["resolve_device", "split_map"]
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:
@@ -29,3 +29,24 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
         raise SetupError(f"device {device!r} is not here: this machine has {count} accelerators; use another or cpu")
     number = int(os.environ.get("LOCAL_RANK", 0)) % count if asked.index is None else asked.index
     return torch.device(asked.type, number)
+
+
+def split_map(devices: int) -> dict[str, str]:
+    """Return the device map that puts the vision side on one accelerator and the language model on another.
+
+    Args:
+        devices: accelerators of each process; process k of a machine has those from k · devices on.
+
+    Raises:
+        SetupError: this machine has too few.
+    """
+    first = int(os.environ.get("LOCAL_RANK", 0)) * devices
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    count = torch.accelerator.device_count() if accelerator else 0
+    if accelerator is None or first + devices > count:
+        raise SetupError(
+            f"gpus_per_process {devices}: process {os.environ.get('LOCAL_RANK', 0)} needs accelerators {first} to "
+            f"{first + devices - 1}, and this machine has {count}; start fewer processes"
+        )
+    vision, language = f"{accelerator.type}:{first}", f"{accelerator.type}:{first + devices - 1}"
+    return {"model.perception": vision, "model.language_model": language, "lm_head": language}

@@ -14,10 +14,12 @@ from torch import Tensor
 
 from qsv_eval.model_adapters.quicksviewer.perception import VisualTokens
 
-__all__ = ["IGNORED", "MergePlan", "VisualKind", "plan_merge"]
+__all__ = ["IGNORED", "PADDING", "MergePlan", "VisualKind", "plan_merge"]
 
 IGNORED = -100
 """Label of positions that take no part in the loss."""
+PADDING = torch.iinfo(torch.long).min
+"""Name of a merged position where there is no token."""
 
 
 class VisualKind(IntEnum):
@@ -45,6 +47,19 @@ class MergePlan(NamedTuple):
     """Which block of the visual features stands at each kept placeholder (S,)."""
     attention_mask: Tensor
     """(B, M): 1 where there is a token."""
+
+    def names(self, input_ids: Tensor) -> Tensor:
+        """Name every merged token, (B, M): text by its id, the i-th of all visual tokens by -1 - i, or `PADDING`.
+
+        Two prompts over the same visual tokens read the same wherever their names are equal.
+        """
+        names_BM = input_ids.new_full(self.attention_mask.shape, PADDING)
+        names_BM[self.text_target] = input_ids[self.text_source]
+        if len(self.visual_block):
+            queries = len(self.visual_target[0]) // len(self.visual_block)
+            within_Q = torch.arange(queries, device=input_ids.device)
+            names_BM[self.visual_target] = (-1 - (self.visual_block.unsqueeze(1) * queries + within_Q)).flatten()
+        return names_BM
 
 
 def plan_merge(

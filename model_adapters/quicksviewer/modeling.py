@@ -12,7 +12,7 @@ from transformers.cache_utils import Cache
 from transformers.utils import ModelOutput
 
 from qsv_eval.model_adapters.quicksviewer.configuration import PLACE, QuicksviewerConfig, vision_config_beside
-from qsv_eval.model_adapters.quicksviewer.merging import IGNORED, VisualKind, plan_merge
+from qsv_eval.model_adapters.quicksviewer.merging import IGNORED, PADDING, MergePlan, VisualKind, plan_merge
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise, Perception, VisualTokens
 from qsv_eval.model_adapters.quicksviewer.resampler import Resampler
 
@@ -106,26 +106,46 @@ class QuicksviewerModel(QuicksviewerPreTrainedModel):
         pad_left: bool = False,
     ) -> MergedInputs:
         """Embed the text, drop the frames that start no cube and put the visual tokens in their places."""
-        embed = self.get_input_embeddings()
-        device, placeholder = input_ids.device, self.config.image_token_id
+        plan = self.plan(input_ids, attention_mask, visual_kind, frame_ids, visual, pad_left=pad_left)
+        embeds = self.embed(plan.names(input_ids), visual)
+        if labels is not None:
+            merged = labels.new_full(plan.attention_mask.shape, IGNORED)
+            labels = merged.index_put(plan.text_target, labels[plan.text_source])
+        return MergedInputs(embeds, plan.attention_mask, labels)
+
+    def plan(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None,
+        visual_kind: Tensor | None,
+        frame_ids: Tensor | None,
+        visual: VisualTokens,
+        *,
+        pad_left: bool = False,
+    ) -> MergePlan:
+        """Work out where everything goes; see `plan_merge`. What is left out stands for plain text."""
+        placeholder = self.config.image_token_id
         assert placeholder is not None, "the config fills it in"
-        plan = plan_merge(
+        return plan_merge(
             torch.eq(input_ids, placeholder),
             torch.full_like(input_ids, VisualKind.TEXT) if visual_kind is None else visual_kind,
             torch.full_like(input_ids, -1) if frame_ids is None else frame_ids,
             torch.ones_like(input_ids) if attention_mask is None else attention_mask,
-            visual._replace(starts_T=visual.starts_T.to(device)),
+            visual._replace(starts_T=visual.starts_T.to(input_ids.device)),
             pad_left=pad_left,
         )
-        text_embeds = embed(input_ids[plan.text_source])
-        blocks_SQD = torch.cat([visual.tiles_PQD, visual.thumbnails_VQD, visual.cubes_CQD]).to(text_embeds)
-        shape = (len(input_ids), plan.length)
-        visual_embeds = blocks_SQD[plan.visual_block.to(blocks_SQD.device)].flatten(0, 1)
-        embeds = text_embeds.new_zeros(*shape, text_embeds.shape[-1]).index_put(plan.text_target, text_embeds)
-        embeds = embeds.index_put(plan.visual_target, visual_embeds)
-        if labels is not None:
-            labels = labels.new_full(shape, IGNORED).index_put(plan.text_target, labels[plan.text_source])
-        return MergedInputs(embeds, plan.attention_mask, labels)
+
+    def embed(self, names: Tensor, visual: VisualTokens) -> Tensor:
+        """Turn the names of merged tokens (`MergePlan.names`), of any shape, into embeddings (…, D); padding is 0."""
+        layer = self.get_input_embeddings()
+        names = names.to(self.language_model.device)
+        is_text = names >= 0
+        text_embeds = layer(names[is_text])
+        embeds = text_embeds.new_zeros(*names.shape, text_embeds.shape[-1]).index_put((is_text,), text_embeds)
+        is_visual = ~is_text & (names > PADDING)
+        tokens_ID = torch.cat([visual.tiles_PQD, visual.thumbnails_VQD, visual.cubes_CQD]).flatten(0, 1)
+        seen = tokens_ID[(-1 - names[is_visual]).to(tokens_ID.device)]
+        return embeds.index_put((is_visual,), seen.to(text_embeds))
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the language model's token embedding."""

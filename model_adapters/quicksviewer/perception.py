@@ -7,6 +7,7 @@ Shape legend: T frames, G gaps, C cubes, P image tiles, V videos, N tokens of a 
 language width.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from transformers import AutoModel
 from qsv_eval.model_adapters.quicksviewer.configuration import QuicksviewerConfig
 from qsv_eval.model_adapters.quicksviewer.gate import Gate, choose_starts, cut_count, cut_probabilities, gumbel_noise
 from qsv_eval.model_adapters.quicksviewer.resampler import FoldedAttention, FramePartials, Resampler
+from qsv_eval.model_adapters.stopwatch import stage
 
 __all__ = ["FrameSummaries", "GumbelNoise", "Perception", "VisualTokens"]
 
@@ -32,11 +34,22 @@ class FrameSummaries(NamedTuple):
     partials: FramePartials
     """The resampler's attention within each frame."""
 
-    def frames(self, start: int, end: int) -> "FrameSummaries":
-        """Return the summaries of frames [start, end)."""
-        part = slice(start, end)
-        partials = FramePartials(*(tensor[part] for tensor in self.partials))
-        return FrameSummaries(self.means_Td[part], self.pooled_TQd[part], partials)
+    def take(self, positions: Sequence[int]) -> "FrameSummaries":
+        """Return the summaries of these frames; all of them, in order, are not copied."""
+        if list(positions) == list(range(len(self.means_Td))):
+            return self
+        index = torch.as_tensor(positions, device=self.means_Td.device)
+        partials = FramePartials(*(tensor[index] for tensor in self.partials))
+        return FrameSummaries(self.means_Td[index], self.pooled_TQd[index], partials)
+
+    @classmethod
+    def join(cls, videos: Sequence["FrameSummaries"]) -> "FrameSummaries":
+        """Put the summaries of several videos one behind the other; a single one is not copied."""
+        if len(videos) == 1:
+            return videos[0]
+        partials = FramePartials(*map(torch.cat, zip(*(video.partials for video in videos), strict=True)))
+        means, pooled = ([getattr(video, name) for video in videos] for name in ("means_Td", "pooled_TQd"))
+        return cls(torch.cat(means), torch.cat(pooled), partials)
 
 
 class GumbelNoise(NamedTuple):
@@ -125,19 +138,21 @@ class Perception(nn.Module):
     def summarise(self, pixels_TCHW: Tensor) -> FrameSummaries:
         """Fold frames (T, 3, height, width) into their summaries, a chunk at a time."""
         kept: FrameSummaries | None = None
-        folded = self.resampler.fold()
-        for start in range(0, len(pixels_TCHW), self.chunk_frames):
-            part = self._summarise_chunk(pixels_TCHW[start : start + self.chunk_frames], folded)
-            if kept is None:
-                kept = _room_for(len(pixels_TCHW), part)
-            _put(kept, start, part)
-            del part  # or it would be alive throughout the next chunk
+        with stage("cubing"):
+            folded = self.resampler.fold()
+            for start in range(0, len(pixels_TCHW), self.chunk_frames):
+                part = self._summarise_chunk(pixels_TCHW[start : start + self.chunk_frames], folded)
+                if kept is None:
+                    kept = _room_for(len(pixels_TCHW), part)
+                _put(kept, start, part)
+                del part  # or it would be alive throughout the next chunk
         if kept is None:
             raise ValueError("there are no frames to look at")
         return kept
 
     def _summarise_chunk(self, pixels_TCHW: Tensor, folded: FoldedAttention) -> FrameSummaries:
-        feats_TNd = self.encode(pixels_TCHW)
+        with stage("vit"):
+            feats_TNd = self.encode(pixels_TCHW)
         pooled_TQd = feats_TNd.unflatten(1, (self.config.num_queries, -1)).mean(2)
         partials = self.resampler.attend_frames(feats_TNd, folded)
         return FrameSummaries(feats_TNd.float().mean(1), pooled_TQd, partials)
@@ -157,14 +172,25 @@ class Perception(nn.Module):
             frame_counts: frames of each video, in order; they sum to T.
             noise: Gumbel noise for training; None chooses the most probable cuts.
         """
+        tiles = None if tiles_PCHW is None or not len(tiles_PCHW) else self.summarise(tiles_PCHW)
+        frames = None if frames_TCHW is None or not frame_counts else self.summarise(frames_TCHW)
+        return self.tokens(tiles, frames, frame_counts, noise)
+
+    def tokens(
+        self,
+        tiles: FrameSummaries | None,
+        frames: FrameSummaries | None,
+        frame_counts: tuple[int, ...] = (),
+        noise: GumbelNoise | None = None,
+    ) -> VisualTokens:
+        """Turn the summaries of images' tiles and of videos' frames into visual tokens; None where there are none."""
         empty = self.resampler.query.new_zeros(0, *self.resampler.query.shape)
-        tiles_PQD = empty
-        if tiles_PCHW is not None and len(tiles_PCHW):
-            tiles_PQD = self.resampler.project(self.summarise(tiles_PCHW).partials.values_TQD)
-        if frames_TCHW is None or not frame_counts:
-            none = torch.zeros(0, device=empty.device)
-            return VisualTokens(tiles_PQD, empty, empty, none.bool(), none.view(0, 2), ())
-        return self.cut(self.summarise(frames_TCHW), frame_counts, noise)._replace(tiles_PQD=tiles_PQD)
+        with stage("cubing"):
+            tiles_PQD = empty if tiles is None else self.resampler.project(tiles.partials.values_TQD)
+            if frames is None:
+                none = torch.zeros(0, device=empty.device)
+                return VisualTokens(tiles_PQD, empty, empty, none.bool(), none.view(0, 2), ())
+            return self.cut(frames, frame_counts, noise)._replace(tiles_PQD=tiles_PQD)
 
     def cut(
         self, summaries: FrameSummaries, frame_counts: tuple[int, ...], noise: GumbelNoise | None = None

@@ -16,7 +16,7 @@ from transformers.video_processing_utils import BaseVideoProcessor
 
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["CANVASES_HW", "QuicksviewerImageProcessor", "QuicksviewerVideoProcessor", "cut_tiles"]
+__all__ = ["CANVASES_HW", "QuicksviewerImageProcessor", "QuicksviewerVideoProcessor", "cut_tiles", "tile_corners"]
 
 CANVASES_HW = ((448, 224), (672, 224), (896, 224), (448, 448), (224, 448), (224, 672), (224, 896))
 """The reference's candidate canvases (`image_grid_pinpoints`), here as (height, width), in its order."""
@@ -43,6 +43,10 @@ class QuicksviewerImageProcessor(BaseImageProcessor):
         counts = torch.tensor([len(group) for group in tiles])
         return BatchFeature({"pixel_values": pixels.permute(0, 3, 1, 2), "tile_counts": counts})
 
+    def tile_count(self, image: Image.Image) -> int:
+        """Return how many tiles an image is cut into, the whole image among them."""
+        return 1 + len(tile_corners(_canvas_for(image, self.canvases_hw), self.tile_size))
+
 
 def cut_tiles(image: Image.Image, tile_size: int, canvases_hw: Sequence[Sequence[int]]) -> list[Image.Image]:
     """Return the whole image, squeezed to a tile, and then the tiles of the canvas that it fills best, row by row.
@@ -51,7 +55,7 @@ def cut_tiles(image: Image.Image, tile_size: int, canvases_hw: Sequence[Sequence
     reference.
     """
     width, height = image.size
-    canvas_height, canvas_width = select_best_resolution((height, width), [tuple(canvas) for canvas in canvases_hw])
+    canvas_height, canvas_width = _canvas_for(image, canvases_hw)
     scale_w, scale_h = canvas_width / width, canvas_height / height
     if scale_w < scale_h:
         fitted = (canvas_width, min(int(np.ceil(height * scale_w)), canvas_height))
@@ -60,9 +64,19 @@ def cut_tiles(image: Image.Image, tile_size: int, canvases_hw: Sequence[Sequence
     canvas = Image.new("RGB", (canvas_width, canvas_height))
     corner = ((canvas_width - fitted[0]) // 2, (canvas_height - fitted[1]) // 2)
     canvas.paste(image.resize(fitted, Image.Resampling.BICUBIC), corner)
-    corners = [(x, y) for y in range(0, canvas_height, tile_size) for x in range(0, canvas_width, tile_size)]
+    corners = tile_corners((canvas_height, canvas_width), tile_size)
     whole = image.resize((tile_size, tile_size), Image.Resampling.BICUBIC)
     return [whole, *(canvas.crop((x, y, x + tile_size, y + tile_size)) for x, y in corners)]
+
+
+def _canvas_for(image: Image.Image, canvases_hw: Sequence[Sequence[int]]) -> tuple[int, int]:
+    return select_best_resolution((image.height, image.width), [tuple(canvas) for canvas in canvases_hw])
+
+
+def tile_corners(canvas_hw: tuple[int, int], tile_size: int) -> list[tuple[int, int]]:
+    """Return the left upper corners (x, y) of the tiles of a canvas, row by row."""
+    height, width = canvas_hw
+    return [(x, y) for y in range(0, height, tile_size) for x in range(0, width, tile_size)]
 
 
 class QuicksviewerVideoProcessor(BaseVideoProcessor):

@@ -26,7 +26,16 @@ from qsv_eval.model_adapters.quicksviewer.prompt import (
     video_markup,
 )
 
-__all__ = ["Conversation", "Message", "QuicksviewerProcessor", "Video", "parts_of"]
+__all__ = [
+    "Conversation",
+    "Message",
+    "QuicksviewerProcessor",
+    "SeenImage",
+    "SeenVideo",
+    "Video",
+    "media_of",
+    "parts_of",
+]
 
 Message = Mapping[str, Any]
 Conversation = Sequence[Message]
@@ -44,13 +53,32 @@ class Video(NamedTuple):
     lost_frames: int = 0
     """Frames that were wanted and could not be decoded."""
 
+    def without_pixels(self) -> "SeenVideo":
+        """Return what is left of it once its frames were seen."""
+        return SeenVideo(len(self.frames_THWC), self.timestamps_s, self.end_s, self.lost_frames)
+
+
+class SeenVideo(NamedTuple):
+    """What text and report need of a video; see `Video`."""
+
+    frames: int
+    timestamps_s: Sequence[float] | None = None
+    end_s: float | None = None
+    lost_frames: int = 0
+
+
+class SeenImage(NamedTuple):
+    """What the text needs of an image."""
+
+    tiles: int
+
 
 class QuicksviewerProcessor(ProcessorMixin):
     """Tokenizer, chat template, and image and video processors in one.
 
     Conversations are lists of messages `{"role": …, "content": text | [part, …]}`; a part is `{"type": "text", "text":
     …}`, `{"type": "image", "image": PIL image}` or `{"type": "video", "video": Video}`. Files are read one floor up, by
-    `Quicksviewer.chat` and by the engine.
+    `Quicksviewer.chat` and by the engine. For the text alone, `SeenImage` and `SeenVideo` will do.
     """
 
     def __init__(
@@ -104,29 +132,42 @@ class QuicksviewerProcessor(ProcessorMixin):
             `input_ids`, `attention_mask`, `visual_kind`, `frame_ids` (B, L), padded at the right; and where there are
             images or videos `pixel_values` with `tile_counts`, `pixel_values_videos` with `frame_counts`.
         """
-        images = [image for conversation in conversations for image in _media(conversation, "image")]
-        videos = [video for conversation in conversations for video in _media(conversation, "video")]
+        images = [image for conversation in conversations for image in media_of(conversation, "image")]
+        videos = [video for conversation in conversations for video in media_of(conversation, "video")]
         batch = BatchFeature()
-        tile_counts: list[int] = []
         if images:
             batch.update(self.image_processor.preprocess(images))
-            tile_counts = batch["tile_counts"].tolist()
         if videos:
             batch.update(self.video_processor.preprocess([video.frames_THWC for video in videos]))
-        rows, tiles, frames = [], iter(tile_counts), 0
-        for conversation in conversations:
-            rendered = self._render(conversation, tiles, add_generation_prompt)
-            tokens = tokenize_prompt(rendered, self.tokenizer)
+        rows, frames = [], 0
+        for conversation in map(self.without_pixels, conversations):
+            tokens = self.tokens(conversation, add_generation_prompt=add_generation_prompt)
             rows.append(tokens._replace(frame_ids=[id_ + frames if id_ >= 0 else -1 for id_ in tokens.frame_ids]))
-            frames += sum(len(video.frames_THWC) for video in _media(conversation, "video"))
+            frames += sum(video.frames for video in media_of(conversation, "video"))
         batch.update(_pad(rows, self.tokenizer.pad_token_id or 0))
         return batch
 
+    def without_pixels(self, conversation: Conversation) -> list[dict[str, Any]]:
+        """Return the conversation with its media as `SeenImage` and `SeenVideo`."""
+
+        def seen(part: Mapping[str, Any]) -> dict[str, Any]:
+            if part["type"] == "image" and not isinstance(part["image"], SeenImage):
+                return {"type": "image", "image": SeenImage(self.image_processor.tile_count(part["image"]))}
+            if part["type"] == "video" and not isinstance(part["video"], SeenVideo):
+                return {"type": "video", "video": part["video"].without_pixels()}
+            return dict(part)
+
+        return [
+            {"role": message["role"], "content": [seen(part) for part in parts_of(message)]} for message in conversation
+        ]
+
+    def tokens(self, conversation: Conversation, *, add_generation_prompt: bool = True) -> PromptTokens:
+        """Return the tokens of a conversation, with every frame and before the cubes are merged."""
+        return tokenize_prompt(self._render(conversation, add_generation_prompt), self.tokenizer)
+
     def prompt(self, conversation: Conversation, *, add_generation_prompt: bool = True) -> str:
         """Return the prompt as text, with every frame and before the cubes are merged."""
-        images = list(_media(conversation, "image"))
-        tiles = self.image_processor.preprocess(images)["tile_counts"].tolist() if images else []
-        return unescape(self._render(conversation, iter(tiles), add_generation_prompt))
+        return unescape(self._render(conversation, add_generation_prompt))
 
     def apply_chat_template(  # type: ignore[override]
         self,
@@ -152,14 +193,11 @@ class QuicksviewerProcessor(ProcessorMixin):
             ids = ids[: ids.index(eos)]
         return self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False).strip()
 
-    def _render(self, conversation: Conversation, tile_counts: Any, add_generation_prompt: bool) -> str:
+    def _render(self, conversation: Conversation, add_generation_prompt: bool) -> str:
         specials = special_tokens(self.tokenizer)
         messages = [
-            {
-                "role": message["role"],
-                "content": [self._text_part(part, tile_counts, specials) for part in parts_of(message)],
-            }
-            for message in conversation
+            {"role": message["role"], "content": [self._text_part(part, specials) for part in message["content"]]}
+            for message in self.without_pixels(conversation)
         ]
         template: Any = self.chat_template
         rendered: Any = render_jinja_template(
@@ -167,17 +205,15 @@ class QuicksviewerProcessor(ProcessorMixin):
         )
         return rendered[0][0]  # of (texts, marks of the assistant's words)
 
-    def _text_part(self, part: Mapping[str, Any], tile_counts: Any, specials: Sequence[str]) -> dict[str, str]:
-        kind = part["type"]
-        if kind == "text":
-            return {"type": kind, "text": escape(part["text"], specials)}
-        if kind == "image":
-            return {"type": kind, "text": image_markup(next(tile_counts))}
-        video: Video = part["video"]
-        return {
-            "type": kind,
-            "text": video_markup(len(video.frames_THWC), video.timestamps_s, thumbnail=self.thumbnail),
-        }
+    def _text_part(self, part: Mapping[str, Any], specials: Sequence[str]) -> dict[str, str]:
+        kind, content = part["type"], part[part["type"]]
+        if isinstance(content, SeenImage):
+            text = image_markup(content.tiles)
+        elif isinstance(content, SeenVideo):
+            text = video_markup(content.frames, content.timestamps_s, thumbnail=self.thumbnail)
+        else:
+            text = escape(content, specials)
+        return {"type": kind, "text": text}
 
 
 _ROLES = ("system", "user", "assistant")
@@ -219,7 +255,8 @@ def _short(value: Any) -> str:
     return f"a dictionary of {sorted(map(str, value))}" if isinstance(value, Mapping) else f"a {type(value).__name__}"
 
 
-def _media(conversation: Conversation, kind: str) -> list[Any]:
+def media_of(conversation: Conversation, kind: str) -> list[Any]:
+    """Return a conversation's images or videos, in order."""
     return [part[kind] for message in conversation for part in parts_of(message) if part["type"] == kind]
 
 

@@ -97,13 +97,12 @@ class ChoiceTask:
 
     def protocol(self) -> Protocol:
         """Return everything that moves this task's score in this process."""
-        settings = session.answer_settings()
         fields = {"question": "{question}", "options": [f"{{option {letter}}}" for letter in self.letters]}
         return Protocol(
             task=self.name,
             prompt=self.prompt(fields),
             generation=session.generation_of(self.name),
-            answers=settings.as_dict() if settings else None,
+            answers=session.answers_of(self.name),
             scoring=Scoring(extractor=EXTRACTOR, average="pooled: correct / (n - error - unscored)"),
             environment=library_versions() | session.environment(),
         )

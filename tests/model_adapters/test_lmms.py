@@ -5,6 +5,7 @@ import json
 import pytest
 
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
+from qsv_eval.model_adapters.engine.journal import How, read_logs
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.lmms import QuicksviewerChat, QuicksviewerSimple
 
@@ -52,8 +53,39 @@ def gives_up(doc):
         sys.exit("video path gone.mp4 does not exist")
     raise KeyError("no such column")
 
+def second(doc):
+    return 1
+
+def choices(doc):
+    return ["red", "blue", "green"]
+
+def rounds(doc, lmms_eval_specific_kwargs=None, previous_output=None, round_idx=None, previous_round_info=None):
+    if round_idx is None:
+        return doc["question"]
+    assert len(previous_output) == round_idx
+    if round_idx == 2:
+        return None, None, True, previous_output, None
+    return [], f"You said {previous_output[-1]}. Why?", False, previous_output, {"seen": round_idx}
+
 def process_results(doc, results):
     return {"length": float(len(results[0]))}
+"""
+CHOICE = """
+task: form_choice
+dataset_path: json
+dataset_kwargs:
+  data_files:
+    test: rows.jsonl
+test_split: test
+output_type: multiple_choice
+doc_to_visual: !function helpers.video
+doc_to_text: question
+doc_to_target: !function helpers.second
+doc_to_choice: !function helpers.choices
+metric_list:
+  - metric: acc
+    aggregation: mean
+    higher_is_better: true
 """
 FORMS = ("nothing", "one_image", "two_images", "video", "clip", "gives_up")
 
@@ -72,7 +104,12 @@ def task_folder(tmp_path_factory, clips):
         text = TASK.format(name=f"form_{form}", visual=form, output_type="generate_until")
         (folder / f"form_{form}.yaml").write_text(text)
     text = TASK.format(name="form_rounds", visual="nothing", output_type="generate_until_multi_round")
-    (folder / "form_rounds.yaml").write_text(text)
+    (folder / "form_rounds.yaml").write_text(
+        text.replace("doc_to_text: question", "doc_to_text: !function helpers.rounds")
+    )
+    text = TASK.format(name="form_few_frames", visual="video", output_type="generate_until")
+    (folder / "form_few_frames.yaml").write_text(text + "  max_frames: 3\n")
+    (folder / "form_choice.yaml").write_text(CHOICE)
     return folder
 
 
@@ -94,8 +131,7 @@ def replies(results, task):
 
 
 def records(tmp_path):
-    lines = [line for path in (tmp_path / "journal").glob("*.jsonl") for line in path.read_text().splitlines()]
-    return [json.loads(line) for line in lines]
+    return [record for log in read_logs(tmp_path / "journal") for record in log.records]
 
 
 @pytest.mark.parametrize("form", ["nothing", "one_image", "two_images", "video"])
@@ -103,7 +139,7 @@ def test_every_form_of_task(adapter, task_folder, form, tmp_path):
     results = evaluate(adapter, task_folder, f"form_{form}")
     assert len(replies(results, f"form_{form}")) == 2
     assert ERROR_REPLY not in str(replies(results, f"form_{form}"))
-    videos = [len(record["videos"]) for record in records(tmp_path)]
+    videos = [len(record.videos) for record in records(tmp_path)]
     assert videos == [1, 1] if form == "video" else videos == [0, 0]
     counts = [sample["token_counts"][0] for sample in results["samples"][f"form_{form}"]]
     assert all(count["input_tokens"] > 8 and 1 <= count["output_tokens"] <= 4 for count in counts)
@@ -112,7 +148,7 @@ def test_every_form_of_task(adapter, task_folder, form, tmp_path):
 def test_bounds_of_a_clip_are_honoured(adapter, task_folder, tmp_path):
     evaluate(adapter, task_folder, "form_clip")
     for record in records(tmp_path):
-        times = record["videos"][0]["timestamps_s"]
+        times = record.videos[0].timestamps_s
         assert 2 <= times[0] < times[-1] <= 8
         assert len(times) <= 6
 
@@ -121,35 +157,82 @@ def test_a_task_that_gives_up_on_a_sample(adapter, task_folder, tmp_path):
     results = evaluate(adapter, task_folder, "form_gives_up")
     assert ERROR_REPLY in str(replies(results, "form_gives_up")[0])
     assert adapter.failures() == {"form_gives_up": 2}
-    reasons = [record["reason"] for record in records(tmp_path)]
+    reasons = [record.reason for record in records(tmp_path)]
     assert reasons == ["KeyError: 'no such column'", "video path gone.mp4 does not exist"]
 
 
 def test_repeats_are_asked_apart(tiny, task_folder, tmp_path):
     adapter = QuicksviewerChat(str(tiny), dtype="float32", device="cpu", journal=tmp_path / "journal")
     evaluate(adapter, task_folder, "form_nothing", repeats=2)
-    assert sorted(record["repeat"] for record in records(tmp_path)) == [0, 0, 1, 1]
+    assert sorted(record.repeat for record in records(tmp_path)) == [0, 0, 1, 1]
 
 
-def test_several_rounds_are_refused_clearly(tiny, task_folder, tmp_path):
-    adapter = QuicksviewerChat(str(tiny), device="cpu", journal=tmp_path / "journal")
-    with pytest.raises(SetupError, match="task form_rounds asks for several rounds, which cannot be answered yet"):
-        evaluate(adapter, task_folder, "form_rounds")
+def test_several_rounds(adapter, task_folder, tmp_path):
+    """The task asks a second time, with what was said, and then ends the conversation."""
+    results = evaluate(adapter, task_folder, "form_rounds")
+    for record, sample in zip(records(tmp_path), results["samples"]["form_rounds"], strict=True):
+        assert len(record.rounds) == 2
+        assert record.rounds in (sample["resps"][0], list(sample["resps"][0]))
+    assert adapter.asked == 2
 
 
-def test_log_likelihoods_are_refused_clearly(tiny, tmp_path):
+def test_choices_are_scored(tiny, task_folder, tmp_path):
+    """lmms-eval's multiple choice takes the smallest loss; it has this form for simple models only."""
+    adapter = QuicksviewerSimple(str(tiny), dtype="float32", max_frames=8, device="cpu", journal=tmp_path / "journal")
+    results = evaluate(adapter, task_folder, "form_choice")
+    losses = [[float(answer[0]) for answer in sample["filtered_resps"]] for sample in results["samples"]["form_choice"]]
+    assert [len(set(each)) for each in losses] == [3, 3]
+    assert [record.loss for record in records(tmp_path)] == pytest.approx([loss for each in losses for loss in each])
+    expected = sum(each.index(min(each)) == 1 for each in losses) / 2
+    assert results["results"]["form_choice"]["acc,none"] == expected
+    assert adapter.efficiency()["reads"] == 1
+
+
+def test_a_choice_without_its_question(tiny, tmp_path):
     from lmms_eval.api.instance import Instance
 
-    adapter = QuicksviewerChat(str(tiny), device="cpu", journal=tmp_path / "journal")
-    metadata = {"task": "hellaswag", "doc_id": 0, "repeats": 1}
-    with pytest.raises(SetupError, match="log-likelihoods"):
-        adapter.loglikelihood([Instance("loglikelihood", ("a", "b"), 0, metadata)])
+    adapter = QuicksviewerSimple(str(tiny), device="cpu", journal=tmp_path / "journal")
+    adapter.task_dict["mutual"] = {"test": [{"question": "?"}]}
+    metadata = {"task": "mutual", "doc_id": 0, "repeats": 1, "split": "test"}
+    request = Instance("loglikelihood", ("", "B"), 0, metadata, task_name="mutual", doc_id=0)
+    [(loss, is_greedy)] = adapter.loglikelihood([request])
+    assert loss > 0
+    assert not is_greedy
 
 
-def test_clean_lets_go_of_the_model(tiny, tmp_path):
+def test_padding_gets_its_twins_answer(tiny, task_folder, tmp_path):
+    """lmms-eval fills up the smaller shares of a run with copies of a request."""
+    from lmms_eval.evaluator import _clone_padding_request
+
+    adapter = QuicksviewerChat(str(tiny), dtype="float32", device="cpu", journal=tmp_path / "journal")
+    generate_until, seen = adapter.generate_until, []
+
+    def padded(requests):
+        answers = generate_until(
+            [*requests, _clone_padding_request(requests[-1]), _clone_padding_request(requests[-1])]
+        )
+        seen.extend(answers)
+        return answers[: len(requests)]
+
+    adapter.generate_until = padded
+    evaluate(adapter, task_folder, "form_one_image")
+    assert len(seen) == 4
+    assert seen[1] == seen[2] == seen[3]
+    assert adapter.asked == len(records(tmp_path)) == 2
+
+
+def test_a_task_may_have_a_frame_rule_of_its_own(tiny, task_folder, tmp_path):
+    adapter = QuicksviewerChat(str(tiny), dtype="float32", device="cpu", journal=tmp_path / "journal")
+    evaluate(adapter, task_folder, "form_few_frames")
+    assert [len(record.videos[0].timestamps_s) for record in records(tmp_path)] == [3, 3]
+
+
+def test_clean_lets_go_of_the_model(tiny, task_folder, tmp_path):
     adapter = QuicksviewerChat(str(tiny), device="cpu", journal=tmp_path / "journal")
-    adapter.clean()
-    assert not hasattr(adapter, "quicksviewer")
+    evaluate(adapter, task_folder, "form_nothing")  # lmms-eval calls `clean` itself
+    assert not hasattr(adapter.engine, "model")
+    [log] = read_logs(tmp_path / "journal")
+    assert log.end.how is How.DONE
 
 
 @pytest.mark.parametrize(

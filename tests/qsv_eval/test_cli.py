@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from qsv_eval.cli import app
 
-VERBS = ("demo", "run", "ask", "tasks")
+VERBS = ("demo", "run", "status", "ask", "tasks")
 
 
 def qsv_eval(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -90,6 +90,29 @@ def test_what_a_user_can_put_right_is_one_line(words, message, tmp_path, tiny, m
     assert stopped.value.code == 2
     assert last.startswith("qsv-eval: ")
     assert message in last
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["run", "--tasks", "qsv_nothing", "--pretrained", "x"],
+            "there is no task 'qsv_nothing'; did you mean qsv_demo?",
+        ),
+        (["demo", "--output", "{tmp}"], "{tmp}: is not empty and holds no qsv-eval run; choose another --output"),
+    ],
+)
+def test_two_ranks_that_cannot_begin_say_so_once(words, message, tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    filled = [word.format(tmp=tmp_path) for word in words]
+    done = qsv_eval(*filled, "--processes", "2", "--device", "cpu", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert (done.returncode, done.stderr) == (2, f"qsv-eval: {message.format(tmp=tmp_path)}\n")
+
+
+def test_status_of_no_run(tmp_path):
+    done = qsv_eval("status", str(tmp_path / "none"))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "there is no such folder" in done.stderr
 
 
 def test_demo_from_the_command_line(tmp_path):

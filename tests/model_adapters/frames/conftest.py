@@ -8,6 +8,9 @@ import av
 import numpy as np
 import pytest
 
+from qsv_eval.model_adapters.errors import MediaError
+from qsv_eval.model_adapters.frames import ClipRequest, Footage, FrameStore, read_footage
+
 BITS = 10
 CELL = 16
 
@@ -87,3 +90,52 @@ def decode_all() -> Callable[[Path], list[np.ndarray]]:
             return [frame.to_ndarray(format="rgb24", dst_colorspace="ITU601") for frame in container.decode(video=0)]
 
     return decode
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FrameStore:
+    """An empty frame store with room for everything."""
+    return FrameStore(tmp_path / "store", 1 << 30)
+
+
+@pytest.fixture(scope="session")
+def entries() -> Callable[..., list[Path]]:
+    """Return the function that lists a store's files."""
+    return lambda store, suffix=".frames": sorted(store.folder.glob(f"*/*{suffix}"))
+
+
+def assert_same_footage(footage: Footage, expected: Footage) -> None:
+    assert np.array_equal(footage.frames, expected.frames)
+    assert (footage.frames.dtype, footage.frames.shape) == (np.uint8, expected.frames.shape)
+    for view, wanted in zip(footage.views, expected.views, strict=True):
+        if isinstance(wanted, MediaError):
+            assert (view.path, view.fault, view.detail) == (wanted.path, wanted.fault, wanted.detail)
+        else:
+            assert view == wanted
+    rest = ("timestamps_s", "fps", "packet_errors")
+    assert [getattr(footage, name) for name in rest] == [getattr(expected, name) for name in rest]
+
+
+@pytest.fixture(scope="session")
+def assert_read() -> Callable[..., None]:
+    """Return the function that reads through a store: what it gives is what reading the video gives."""
+
+    def check(
+        store: FrameStore,
+        path: Path,
+        requests: list[ClipRequest],
+        size: tuple[int, int] = (96, 160),
+        resize: str = "exact",
+        hit: bool | None = None,
+    ) -> None:
+        footage, was_hit = store.read(path, requests, size, resize)
+        assert hit is None or was_hit is hit
+        assert_same_footage(footage, read_footage(path, requests, size, resize))
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def of_seconds(make_video: Callable[..., Path]) -> Callable[[int], Path]:
+    """Return the function that makes a video so long."""
+    return lambda seconds: make_video(f"of{seconds}s.mp4", count=30 * seconds)

@@ -74,7 +74,12 @@ def test_saved_and_loaded_gives_the_same_logits(qv, batch, tmp_path, original):
     names = load_file(tmp_path / "model.safetensors").keys()
     assert any(name.startswith("model.cubing.") for name in names) == original
     loaded = load(tmp_path, dtype="float32")
-    assert torch.equal(logits(loaded.model, batch), logits(qv.model, batch))
+    weights = loaded.model.state_dict()
+    assert weights.keys() == qv.model.state_dict().keys()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in qv.model.state_dict().items())
+    # Weights lie in memory as they lie in the file, and some processors' kernels round by that.
+    ours, theirs = logits(loaded.model, batch), logits(qv.model, batch)
+    assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

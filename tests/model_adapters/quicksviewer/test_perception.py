@@ -207,7 +207,7 @@ def test_memory_after_the_tower(wide, live_bytes, dtype):
     summaries = real_like(summaries)
     perception.to_empty(device="cpu")
     with torch.no_grad(), live_bytes(perception.parameters()) as cutting:
-        perception.cut(summaries.frames(0, frames), (frames,))
+        perception.cut(summaries.take(range(frames)), (frames,))
     perception.to("meta")
     assert state < cutting.peak <= limit
     table = 300 * TOKENS * WIDTH * 4

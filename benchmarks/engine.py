@@ -1,0 +1,353 @@
+"""The engine against a naive pipeline: 12 videos of 1 to 10 minutes, 3 questions on each.
+
+    python benchmarks/engine.py [--runs 3] [--videos 12] [--lean] [--processes 1 2 4]
+
+Both sides answer the same questions with the same weights in float32, threads and attention: fps 1, at most 420
+frames, greedy, 16 new tokens. Each runs in a process of its own, one after the other in turns. The naive side is
+naive_pipeline.py, made as the reference works; the engine is the one that lmms-eval's adapter calls, with a new
+journal. Time is from the first question to the last answer: imports and loading are left out on both sides, starting
+the reader processes is not. The peak is the most that a side's processes hold together (frames that two of them share
+count once), looked at ten times a second; `above start` is that without what the process held when the model was
+loaded. `--lean` adds a naive side that resizes each frame as it is decoded. `--processes` runs the engine alone with
+so many processes, requests dealt by index as lmms-eval does, and shows that a video is read once and that the answers
+are the same.
+"""
+
+import argparse
+import json
+import os
+import resource
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+SAFE_GAP = 1e-3
+"""Distance of the two best logits from which on float32 noise cannot change a greedy token."""
+BATCH_SIZE = int(os.environ.get("BENCHMARK_BATCH_SIZE", 1))
+NAIVE, LEAN, ENGINE = "naive", "lean", "engine"
+
+
+class Ask(NamedTuple):
+    """One question."""
+
+    number: int
+    path: str
+    text: str
+
+
+@dataclass
+class Result:
+    """What one side did."""
+
+    answers: dict[str, str]
+    """By the question's number."""
+    stages: dict[str, float]
+    """Seconds of decode (on the engine's side in the background), vit, perception, llm, wait and other."""
+    reads: int
+    """How often a video was decoded."""
+    gaps: dict[str, float] = field(default_factory=dict)
+    """Smallest distance of the two best logits in each answer; known to the naive side only."""
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    start_mb: float = 0.0
+    peak_mb: float = 0.0
+    self_mb: float = 0.0
+    """The kernel's own figure for the answering process (ru_maxrss)."""
+
+
+def asks(videos: int) -> list[Ask]:
+    from naive_pipeline import questions_on
+    from videos import videos as make
+
+    texts = [(str(path), text) for number, path in enumerate(make(videos)) for text in questions_on(number)]
+    return [Ask(number, *entry) for number, entry in enumerate(texts)]
+
+
+# ---- inside a side's process
+
+
+def run_naive(questions: Sequence[Ask], model: Any, *, lean: bool) -> Result:
+    from naive_pipeline import NaivePipeline
+
+    pipeline = NaivePipeline(model, lean=lean)
+    replies = [pipeline.answer(Path(ask.path), ask.text) for ask in questions]
+    names = ("decode", "vit", "perception", "llm")
+    return Result(
+        answers={str(ask.number): reply.text for ask, reply in zip(questions, replies, strict=True)},
+        stages={name: sum(getattr(reply.seconds, name) for reply in replies) for name in names},
+        reads=len(replies),
+        gaps={str(ask.number): reply.smallest_gap for ask, reply in zip(questions, replies, strict=True)},
+    )
+
+
+def run_engine(questions: Sequence[Ask], model: Any, journal: Path) -> Result:
+    """Give the questions to the engine, with the options that are lmms-eval's defaults here."""
+    from naive_pipeline import CHECKPOINT, MAX_NEW_TOKENS
+
+    from qsv_eval.model_adapters.engine.answer_key import AnswerSettings, model_code_version
+    from qsv_eval.model_adapters.engine.engine import Engine
+    from qsv_eval.model_adapters.engine.fingerprint import checkpoint_fingerprint
+    from qsv_eval.model_adapters.engine.journal import Fate, How, Journal
+    from qsv_eval.model_adapters.engine.question import Generation, Question
+    from qsv_eval.model_adapters.modelargs import ModelArgs
+
+    options = ModelArgs.parse({"pretrained": str(CHECKPOINT), "batch_size": BATCH_SIZE}).engine_options(
+        model.processor.video_processor.frame_size, show_progress=False
+    )
+    fingerprint = checkpoint_fingerprint(str(CHECKPOINT))
+    settings = AnswerSettings(fingerprint, model_code_version(), "float32", model.frame_rule, "pyav", "exact")
+    # None: only images in memory and further rounds need the harness.
+    engine = Engine(model, Journal(journal), settings, None, options)  # type: ignore[arg-type]
+    answers = engine.answer(
+        [
+            Question(
+                task="benchmark",
+                doc_id=ask.number,
+                split="test",
+                repeat=0,
+                sample_id=str(ask.number),
+                messages=[
+                    {
+                        "role": "user",
+                        "content": [{"type": "video", "video": ask.path}, {"type": "text", "text": ask.text}],
+                    }
+                ],
+                generation=Generation(max_new_tokens=MAX_NEW_TOKENS),
+                rule=model.frame_rule,
+            )
+            for ask in questions
+        ]
+    )
+    engine.journal.end(How.DONE)
+    assert all(answer.fate is Fate.ANSWERED for answer in answers), [answer.reason for answer in answers]
+    stages = engine.efficiency.stages
+    return Result(
+        answers={str(ask.number): answer.text for ask, answer in zip(questions, answers, strict=True)},
+        stages={
+            "decode": engine.efficiency.read_s,
+            "vit": stages["vit"],
+            "perception": stages["cubing"],
+            "llm": stages["prefill"] + stages["generation"],
+            "wait": stages["wait"],
+            "other": stages["other"],
+        },
+        reads=engine.efficiency.reads,
+    )
+
+
+def side(name: str, videos: int, output: Path) -> None:
+    """Run one side and write down what it did."""
+    from naive_pipeline import CHECKPOINT, RULE
+
+    from qsv_eval.model_adapters.quicksviewer import load_pretrained
+
+    rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    questions = asks(videos)[rank::world_size]
+    model = load_pretrained(CHECKPOINT, device="cpu", dtype="float32", frame_rule=RULE)
+    if world_size > 1:
+        from qsv_eval.model_adapters.engine import ranks
+
+        ranks.join(on_cpu=True)
+    start_mb = _held_kb(os.getpid()) / 1024
+    started, cpu = time.perf_counter(), _cpu_s()
+    if name == ENGINE:
+        with tempfile.TemporaryDirectory() as folder:
+            result = run_engine(questions, model, Path(os.environ.get("BENCHMARK_JOURNAL", folder)))
+    else:
+        result = run_naive(questions, model, lean=name == LEAN)
+    result.wall_s = time.perf_counter() - started
+    _reap()
+    result.cpu_s, result.start_mb = _cpu_s() - cpu, start_mb
+    result.self_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    output.write_text(json.dumps(asdict(result)))
+
+
+def _cpu_s() -> float:
+    """Return the CPU seconds of this process and of those it started and waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _reap() -> None:
+    """Wait for readers that were ended, so that their seconds count."""
+    while True:
+        try:
+            os.wait()
+        except ChildProcessError:
+            return
+
+
+# ---- around it
+
+
+class Watch(threading.Thread):
+    """Looks at how much memory a process and all it started hold."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.pid, self.peak_kb, self.over = pid, 0, threading.Event()
+
+    def run(self) -> None:
+        """Look until it is over."""
+        while not self.over.wait(0.1):
+            self.peak_kb = max(self.peak_kb, sum(map(_held_kb, _family(self.pid))))
+
+
+def _family(pid: int) -> list[int]:
+    children = []
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children += [int(child) for child in tasks.read_text().split()]
+        except OSError:
+            continue
+    return [pid, *(descendant for child in children for descendant in _family(child))]
+
+
+def _held_kb(pid: int) -> int:
+    """Return what a process holds: its own memory, its files', and its part of memory that it shares.
+
+    Programs and libraries count in full, whoever else on this machine has them open.
+    """
+    try:
+        rolled, status = (Path(f"/proc/{pid}/{name}").read_text() for name in ("smaps_rollup", "status"))
+    except OSError:  # it has just ended
+        return 0
+    fields = dict(line.split(":", 1) for line in (rolled.split("\n", 1)[-1] + status).splitlines() if ":" in line)
+    return sum(int(fields.get(name, "0").split()[0]) for name in ("Pss_Anon", "Pss_Shmem", "RssFile"))
+
+
+def run_side(name: str, videos: int, environment: dict[str, str] | None = None) -> Result:
+    """Run one side in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, "result.json")
+        process = _start(name, videos, output, environment or {})
+        watch = Watch(process.pid)
+        watch.start()
+        if process.wait():
+            raise RuntimeError(f"the {name} side failed")
+        watch.over.set()
+        result = Result(**json.loads(output.read_text()))
+    result.peak_mb = max(watch.peak_kb / 1024, result.self_mb if name != ENGINE else 0)
+    return result
+
+
+def _start(name: str, videos: int, output: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, __file__, "--side", name, "--videos", str(videos), "--output", str(output)]
+    quiet = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    return subprocess.Popen(command, env=os.environ | quiet | environment)
+
+
+def run_processes(videos: int, count: int) -> list[Result]:
+    """Run the engine with several processes; return what each did."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        common = {
+            "WORLD_SIZE": str(count),
+            "LOCAL_WORLD_SIZE": str(count),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(probe.getsockname()[1]),
+            "BENCHMARK_JOURNAL": str(Path(folder, "journal")),
+            "ACCELERATE_USE_CPU": "true",
+            "OMP_NUM_THREADS": "1",
+        }
+        probe.close()
+        outputs = [Path(folder, f"{rank}.json") for rank in range(count)]
+        processes = [
+            _start(ENGINE, videos, output, common | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+            for rank, output in enumerate(outputs)
+        ]
+        statuses = [process.wait() for process in processes]
+        if any(statuses):
+            raise RuntimeError(f"a process of {count} failed")
+        return [Result(**json.loads(output.read_text())) for output in outputs]
+
+
+def show(results: dict[str, list[Result]], videos: int) -> None:
+    """Print the medians of all sides, and the ratios to the engine."""
+    others = [name for name in results if name != ENGINE]
+    print(f"\n| what | {' | '.join(others)} | engine | {' | '.join(f'{name} / engine' for name in others)} |")
+    print("|--|" + "--:|" * (2 * len(others) + 1))
+
+    def row(title: str, of: Any, digits: int = 1) -> None:
+        values = {name: statistics.median(map(of, runs)) for name, runs in results.items()}
+        shown = [f"{values[name]:.{digits}f}" for name in (*others, ENGINE)]
+        ratios = [f"{values[name] / values[ENGINE]:.1f}" if values[ENGINE] >= 0.05 else "" for name in others]
+        print(f"| {title} | {' | '.join(shown)} | {' | '.join(ratios)} |")
+
+    row("wall s", lambda result: result.wall_s)
+    row("CPU s", lambda result: result.cpu_s)
+    for stage in ("decode", "vit", "perception", "llm", "wait", "other"):
+        row(f"{stage} s", lambda result, stage=stage: result.stages.get(stage, 0.0))
+    row("peak MB", lambda result: result.peak_mb, 0)
+    row("peak MB above start", lambda result: result.peak_mb - result.start_mb, 0)
+    row("decodes for each video", lambda result: result.reads / videos, 2)
+    print("\nwall s of each run: " + "; ".join(f"{n} {[round(r.wall_s, 1) for r in rs]}" for n, rs in results.items()))
+
+
+def show_answers(naive: Result, engine: Result) -> None:
+    differing = [number for number, text in naive.answers.items() if engine.answers[number] != text]
+    unsafe = [number for number, gap in naive.gaps.items() if gap <= SAFE_GAP]
+    equal = len(naive.answers) - len(differing)
+    print(
+        f"\n{equal} of {len(naive.answers)} answers are equal; {len(unsafe)} have two best "
+        f"logits within {SAFE_GAP} somewhere; different although all are further apart: "
+        f"{sorted(set(differing) - set(unsafe), key=int) or 'none'}. Smallest distance {min(naive.gaps.values()):.4f}."
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--videos", type=int, default=12)
+    parser.add_argument("--lean", action="store_true")
+    parser.add_argument("--processes", type=int, nargs="*")
+    parser.add_argument("--side", help=argparse.SUPPRESS)
+    parser.add_argument("--output", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.side:
+        side(options.side, options.videos, options.output)
+        return
+    asks(options.videos)  # makes the videos
+    if options.processes:
+        compare_processes(options.videos, options.processes)
+        return
+    names = [NAIVE, *([LEAN] if options.lean else []), ENGINE]
+    results: dict[str, list[Result]] = {name: [] for name in names}
+    for run in range(options.runs):
+        for name in names:
+            results[name].append(run_side(name, options.videos))
+            load = os.getloadavg()[1]
+            print(
+                f"run {run + 1}, {name}: {results[name][-1].wall_s:.1f} s, load {load:.1f}", file=sys.stderr, flush=True
+            )
+    print(f"{options.videos} videos, {options.videos * 3} questions, median of {options.runs} runs")
+    show(results, options.videos)
+    for name in names[:-1]:
+        show_answers(results[name][0], results[ENGINE][0])
+
+
+def compare_processes(videos: int, counts: Sequence[int]) -> None:
+    print("| processes | WORLD_SIZE seen | decodes for each video | answers as with the first |\n|--:|--:|--:|--:|")
+    first: dict[str, str] = {}
+    for count in counts:
+        results = run_processes(videos, count)
+        answers = {number: text for result in results for number, text in result.answers.items()}
+        first = first or answers
+        same = sum(first[number] == text for number, text in answers.items())
+        reads = sum(result.reads for result in results) / videos
+        print(f"| {count} | {len(results)} | {reads:.2f} | {same} of {len(answers)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""The engine: every process brings its questions, all of them plan together, each answers its share and tells the rest.
+
+    describe → gather → plan → read ahead → look → answer → journal → gather
+
+A question whose answer the journal holds is not asked. What a process answers is on its disk at once; the exchange at
+the end only brings the answers to those whose questions they were.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+from qsv_eval.model_adapters.engine import ranks
+from qsv_eval.model_adapters.engine.answer_key import AnswerSettings, answer_key
+from qsv_eval.model_adapters.engine.answering import Harness
+from qsv_eval.model_adapters.engine.efficiency import Efficiency
+from qsv_eval.model_adapters.engine.estimate import Costs, describe_bytes
+from qsv_eval.model_adapters.engine.failure import note_failure
+from qsv_eval.model_adapters.engine.journal import Fate, How, Journal, Record, Share, TaskTotal
+from qsv_eval.model_adapters.engine.plan import Asked, Media, Unit, make_units, share_out
+from qsv_eval.model_adapters.engine.question import ImageInMemory, Kind, Question, media_parts
+from qsv_eval.model_adapters.engine.records import failed_record
+from qsv_eval.model_adapters.engine.survey import FileFacts, survey
+from qsv_eval.model_adapters.engine.working import EngineOptions, Worker
+from qsv_eval.model_adapters.errors import QsvError
+from qsv_eval.model_adapters.frames import VideoFacts
+from qsv_eval.model_adapters.quicksviewer import Quicksviewer
+
+__all__ = ["Answer", "Engine", "EngineOptions"]
+
+
+class Answer(NamedTuple):
+    """What of a record those want to know whose question it was."""
+
+    fate: Fate
+    text: str
+    rounds: list[str]
+    loss: float | None
+    is_greedy: bool | None
+    reason: str
+    prompt_tokens: int
+    new_tokens: int
+    lost_frames: bool
+    """Whether frames of its videos could not be decoded."""
+    degraded: bool
+
+    @classmethod
+    def of(cls, record: Record) -> "Answer":
+        """Take it from a record."""
+        lost = any(video.lost_frames for video in record.videos)
+        same = {name: getattr(record, name) for name in cls._fields if name != "lost_frames"}
+        return cls(lost_frames=lost, **same)
+
+
+class _Brought(NamedTuple):
+    """What one process brings to the plan."""
+
+    started_at: str
+    questions: list[tuple[str, Question, bool]]
+    """Key, question, and whether its journal has the answer."""
+    facts: dict[str, FileFacts]
+    tasks: frozenset[str]
+    """The tasks of which it can ask for images in memory and further rounds."""
+    faults: dict[str, int]
+    """How many questions of each task cannot be asked at all."""
+
+
+@dataclass
+class Engine:
+    """Answers questions with one model and keeps every answer in a journal."""
+
+    model: Quicksviewer
+    journal: Journal
+    settings: AnswerSettings
+    harness: Harness
+    options: EngineOptions = field(default_factory=EngineOptions)
+    asked: set[str] = field(default_factory=set)
+    """Keys of the questions that were put to the model, in all processes."""
+    efficiency: Efficiency = field(default_factory=Efficiency)
+    """Of this process."""
+
+    def answer(self, questions: Sequence[Question], tasks: Iterable[str] = ()) -> list[Answer]:
+        """Answer all questions, in their order; every process of a run must call this equally often.
+
+        Args:
+            questions: this process's own. A question that fails costs its own answer, never the run.
+            tasks: names of the tasks whose documents the harness can be asked about here.
+        """
+        try:
+            return self._answer(questions, frozenset(tasks))
+        except KeyboardInterrupt:
+            self.journal.end(How.STOPPED, "interrupted")
+            raise
+        except BaseException as error:
+            self.journal.end(How.FAILED, f"{type(error).__name__}: {error}")
+            raise
+
+    def _answer(self, questions: Sequence[Question], tasks: frozenset[str]) -> list[Answer]:
+        files = survey(questions, show_progress=self.options.show_progress)
+        places: list[str | Record] = [self._key_or_fault(question, files) for question in questions]
+        own = {key: question for key, question in zip(places, questions, strict=True) if isinstance(key, str)}
+        faults = [place for place in places if isinstance(place, Record)]
+        brought = ranks.all_gather(self._brought(own, files, tasks, faults))
+        shares = share_out(self._units(brought), len(brought))
+        mine = shares[ranks.rank()]
+        self.journal.begin(_share(brought, mine))
+        for fault in faults:
+            self.journal.append(fault)
+        everyone = {key: question for one in brought for key, question, _ in one.questions}
+        self._say_plan(brought, shares)
+        worker = Worker(self.model, self.journal, self.harness, self.options, self.efficiency)
+        answered = {key: Answer.of(record) for key, record in worker.work(mine, everyone).items()}
+        told = {key: answer for each in ranks.all_gather(answered) for key, answer in each.items()}
+        self.asked |= told.keys()
+        return [self._known_or_told(place, question, told) for place, question in zip(places, questions, strict=True)]
+
+    def _key_or_fault(self, question: Question, files: Mapping[str, FileFacts]) -> str | Record:
+        paths = [part[part["type"]] for part in media_parts(question.messages)]
+        faults = [question.fault, *(files[path].fault for path in paths if isinstance(path, str))]
+        if fault := next(filter(None, faults), ""):
+            return failed_record(question, "", QsvError(fault))
+        return answer_key(self.settings, question, {path: file.identity for path, file in files.items()})
+
+    def _known_or_told(self, place: str | Record, question: Question, told: Mapping[str, Answer]) -> Answer:
+        if isinstance(place, Record):
+            answer = Answer.of(place)
+        elif place in told:
+            answer = told[place]
+        else:
+            record = self.journal.answer(place)
+            assert record is not None, "what is not asked is known"
+            answer = Answer.of(record)
+        if answer.fate is Fate.FAILED:
+            note_failure(question.task, question.sample_id, answer.reason)
+        return answer
+
+    def _brought(
+        self,
+        own: Mapping[str, Question],
+        files: dict[str, FileFacts],
+        tasks: frozenset[str],
+        faults: Sequence[Record],
+    ) -> _Brought:
+        known = [(key, question, self.journal.answer(key) is not None) for key, question in own.items()]
+        counted: dict[str, int] = {}
+        for fault in faults:
+            counted[fault.task] = counted.get(fault.task, 0) + 1
+        return _Brought(datetime.now(UTC).isoformat(), known, files, tasks, counted)
+
+    def _costs(self) -> Costs:
+        model = self.model.model
+        return Costs.of(
+            model.config,
+            frame_size=self.options.reading.size[0],
+            value_bytes=model.dtype.itemsize,
+            flops=3e10 if model.device.type == "cpu" else 1e14,
+            readers=self.options.readers,
+        )
+
+    def _units(self, brought: Sequence[_Brought]) -> list[Unit]:
+        files = {path: file for one in brought for path, file in one.facts.items()}
+        able = {
+            task: frozenset(rank for rank, one in enumerate(brought) if task in one.tasks)
+            for task in set().union(*(one.tasks for one in brought))
+        }
+        asked = [
+            _asked(key, question, known, files, able.get(question.task, frozenset()))
+            for one in brought
+            for key, question, known in one.questions
+        ]
+        facts: dict[str, VideoFacts | None] = {file.identity: file.video for file in files.values()}
+        options = self.options
+        return make_units(asked, facts, self._costs(), batch_size=options.batch_size, cache_bytes=options.cache_bytes)
+
+    def _say_plan(self, brought: Sequence[_Brought], shares: Sequence[Sequence[Unit]]) -> None:
+        units = [unit for share in shares for unit in share]
+        if not units or not self.options.show_progress:
+            return
+        left = sum(not asked.known for unit in units for batch in unit.due for asked in batch)
+        total = len({key for one in brought for key, _, _ in one.questions})
+        loads = [sum(unit.cost_s for unit in share) for share in shares]
+        spread = f" (shares within {max(loads) / (sum(loads) / len(loads)) - 1:.0%} of even)" if len(loads) > 1 else ""
+        frames = max(unit.expected.frames for unit in units)
+        tqdm.write(
+            f"Plan: {left} of {total} questions, {len(units)} units, {len(shares)} processes{spread}. The largest: "
+            + describe_bytes(self._costs(), frames, self.options.batch_size),
+            file=sys.stderr,
+        )
+
+
+def _share(brought: Sequence[_Brought], units: Sequence[Unit]) -> Share:
+    """Say what this process is going to ask, and how much the run has in all."""
+    distinct = {key: (question.task, known) for one in brought for key, question, known in one.questions}
+    totals: dict[str, TaskTotal] = {}
+    for task, known in distinct.values():
+        total = totals.setdefault(task, TaskTotal(total=0, known=0))
+        total.total, total.known = total.total + 1, total.known + known
+    for one in brought:
+        for task, faults in one.faults.items():
+            totals.setdefault(task, TaskTotal(total=0, known=0)).total += faults
+    questions = {key: question for one in brought for key, question, _ in one.questions}
+    mine = [asked.key for unit in units for batch in unit.due for asked in batch if not asked.known]
+    return Share(
+        run=brought[0].started_at,
+        rank=ranks.rank(),
+        world_size=len(brought),
+        totals=totals,
+        questions=[(questions[key].task, questions[key].sample_id, key) for key in mine],
+    )
+
+
+def _asked(key: str, question: Question, known: bool, files: Mapping[str, FileFacts], able: frozenset[int]) -> Asked:
+    """Return the question as the plan sees it."""
+
+    def media(part: Mapping[str, Any]) -> Media:
+        source, bounds = part[part["type"]], (part.get("start_s"), part.get("end_s"))
+        if isinstance(source, ImageInMemory):
+            return Media(part["type"], source.digest, None, *bounds)
+        return Media(part["type"], files[source].identity, source, *bounds)
+
+    document = (isinstance(question.doc_id, str), question.doc_id)  # numbers in their order, before names
+    return Asked(
+        key=key,
+        task=question.task,
+        order=(question.task, question.split, document, question.repeat, question.kind, question.continuation, key),
+        media=tuple(media(part) for part in media_parts(question.messages)),
+        rule=question.rule,
+        settings=(question.kind, question.generation),
+        known=known,
+        able=able if question.in_memory or question.kind is Kind.ROUNDS else None,
+    )

@@ -1,0 +1,56 @@
+"""The first look at a run's files, before anything is planned: what is there, what it is, and how long it lasts.
+
+Files are looked at by several threads, because on network storage each look is a wait.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from qsv_eval.model_adapters.engine.question import Question, media_parts
+from qsv_eval.model_adapters.errors import QsvError
+from qsv_eval.model_adapters.frames import VideoFacts, identity, probe_video
+
+__all__ = ["FileFacts", "survey"]
+
+_THREADS = 16
+
+
+class FileFacts(NamedTuple):
+    """What one look at a file tells."""
+
+    identity: str = ""
+    """Names its content; empty if there is none to name."""
+    video: VideoFacts | None = None
+    """None for an image, and where the header cannot be read: whoever reads the file will find out why."""
+    fault: str = ""
+    """Why it cannot be used at all."""
+
+
+def survey(questions: Iterable[Question], *, show_progress: bool = False) -> dict[str, FileFacts]:
+    """Look at every file of the questions once; return what was found by path."""
+    kinds = {
+        part[part["type"]]: part["type"]
+        for question in questions
+        for part in media_parts(question.messages)
+        if isinstance(part[part["type"]], str)
+    }
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = pool.map(_look_at, kinds, kinds.values())
+        bar = tqdm(found, "Looking at files", len(kinds), leave=False, disable=not show_progress, delay=2)
+        return dict(zip(kinds, bar, strict=True))
+
+
+def _look_at(path: str, kind: str) -> FileFacts:
+    try:
+        name = identity(path)
+    except (QsvError, OSError) as error:
+        return FileFacts(fault=str(error))
+    if kind == "image":
+        return FileFacts(name)
+    try:
+        return FileFacts(name, probe_video(path))
+    except Exception:  # noqa: BLE001 - whatever a damaged file does to a demuxer, whoever reads it finds out why
+        return FileFacts(name)

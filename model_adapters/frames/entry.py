@@ -1,0 +1,169 @@
+"""The file that one entry of the frame store is: a footage with its requests, and a checksum for every part.
+
+    the packed frames, one after the other · index (JSON) · length of the index, its checksum, a magic word
+
+A file that is not exactly as long as its index says, or of which a part has another checksum, is damaged. All of it is
+checked before anything is unpacked, so whoever gets a footage gets the right one.
+"""
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import IO, Any
+
+from qsv_eval.model_adapters.errors import MediaError, MediaFault
+from qsv_eval.model_adapters.frames.footage import Allocate, ClipRequest, Footage, View
+from qsv_eval.model_adapters.frames.packing import pack, unpack
+
+__all__ = [
+    "DamagedEntryError",
+    "Index",
+    "TooLargeError",
+    "read_footage_from",
+    "read_index",
+    "request_name",
+    "write_entry",
+]
+
+_TAIL = struct.Struct("<II8s")
+_MAGIC = b"qsvframe"
+
+
+class DamagedEntryError(Exception):
+    """The file is not what was once written."""
+
+
+class TooLargeError(Exception):
+    """The entry would be larger than it may be."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """What an entry holds, frames aside."""
+
+    shape: list[int]
+    """Of its frames, `[T, H, W, 3]`."""
+    timestamps_s: list[float]
+    fps: float
+    packet_errors: int
+    views: dict[str, dict[str, Any]]
+    """What each request sees, by its name."""
+    sizes: list[int]
+    """Bytes of each packed frame."""
+    checksums: list[int]
+    """CRC-32 of each packed frame."""
+
+    def serves(self, names: Sequence[str]) -> bool:
+        """Say whether reading these requests from the video would give just what is here.
+
+        Of a damaged video only the same requests together would: what else is read moves what is refused.
+        """
+        asked = set(names)
+        return asked == self.views.keys() if self.packet_errors else asked <= self.views.keys()
+
+
+def request_name(request: ClipRequest) -> str:
+    """Return a text that is the same for requests that mean the same."""
+    rule, end_s = request.rule, request.end_s
+    end_s = None if end_s is None else float(end_s)
+    return json.dumps([rule.name, float(rule.fps), rule.max_frames, float(request.start_s or 0.0), end_s])
+
+
+def write_entry(file: IO[bytes], names: Sequence[str], footage: Footage, max_bytes: int) -> None:
+    """Write the footage of the requests with these names into an empty file; TooLargeError past `max_bytes`."""
+    sizes, checksums, written = [], [], 0
+    for packed in pack(footage.frames):
+        written += len(packed)
+        if written > max_bytes:
+            raise TooLargeError
+        file.write(packed)
+        sizes.append(len(packed))
+        checksums.append(zlib.crc32(packed))
+    views = {name: _plain(view) for name, view in zip(names, footage.views, strict=True)}
+    shape, times_s = list(footage.frames.shape), footage.timestamps_s
+    index = Index(shape, times_s, footage.fps, footage.packet_errors, views, sizes, checksums)
+    data = json.dumps(vars(index)).encode()
+    if written + len(data) + _TAIL.size > max_bytes:
+        raise TooLargeError
+    file.write(data + _TAIL.pack(len(data), zlib.crc32(data), _MAGIC))
+
+
+def read_index(file: IO[bytes]) -> Index:
+    """Read what an entry holds; DamagedEntryError if it is damaged so far."""
+    end = file.seek(0, 2)
+    if end < _TAIL.size:
+        raise DamagedEntryError
+    file.seek(end - _TAIL.size)
+    length, checksum, magic = _TAIL.unpack(file.read(_TAIL.size))
+    begin = end - _TAIL.size - length
+    if magic != _MAGIC or begin < 0:
+        raise DamagedEntryError
+    file.seek(begin)
+    data = file.read(length)
+    if len(data) != length or zlib.crc32(data) != checksum:
+        raise DamagedEntryError
+    index = Index(**json.loads(data))
+    if sum(index.sizes) != begin:
+        raise DamagedEntryError
+    return index
+
+
+def read_footage_from(
+    file: IO[bytes], index: Index, names: Sequence[str], path: str | Path, allocate: Allocate
+) -> Footage:
+    """Read what the requests with these names see, as `read_footage` would from the video at `path`.
+
+    Raises:
+        DamagedEntryError: the file is damaged. This is known before `allocate` is called.
+        MediaError: none of these requests can be served.
+    """
+    views = [_view(path, index.views[name]) for name in names]
+    errors = [view for view in views if isinstance(view, MediaError)]
+    if len(errors) == len(views):
+        raise errors[0]
+    seen = sorted({position for view in views if isinstance(view, View) for position in view.positions})
+    for position, packed in zip(seen, _packed_frames(file, index, seen), strict=True):
+        if zlib.crc32(packed) != index.checksums[position]:
+            raise DamagedEntryError
+    frames = allocate((len(seen), *index.shape[1:]))
+    try:
+        unpack(_packed_frames(file, index, seen), frames)  # read again: it is in the system's cache, and 60 MB here
+    except ValueError as error:
+        raise DamagedEntryError from error
+    place = {position: number for number, position in enumerate(seen)}
+    views = [
+        view._replace(positions=[place[position] for position in view.positions]) if isinstance(view, View) else view
+        for view in views
+    ]
+    return Footage(frames, [index.timestamps_s[position] for position in seen], views, index.fps, index.packet_errors)
+
+
+def _packed_frames(file: IO[bytes], index: Index, positions: Sequence[int]) -> Iterator[memoryview]:
+    """Yield packed frames; each lies where the one before it lay."""
+    begins = list(accumulate(index.sizes, initial=0))
+    room = memoryview(bytearray(max(index.sizes)))
+    for position in positions:
+        file.seek(begins[position])
+        packed = room[: index.sizes[position]]
+        if file.readinto(packed) != len(packed):  # type: ignore[attr-defined]
+            raise DamagedEntryError
+        yield packed
+
+
+def _plain(view: View | MediaError) -> dict[str, Any]:
+    if isinstance(view, MediaError):
+        return {"fault": view.fault.value, "detail": view.detail}
+    return view._asdict() | {"duration_s": float(view.duration_s)}  # the end that was asked for may be a NumPy number
+
+
+def _view(path: str | Path, plain: dict[str, Any]) -> View | MediaError:
+    if "fault" not in plain:
+        return View(**plain)
+    try:
+        return MediaError(path, MediaFault(plain["fault"]), plain["detail"])
+    except ValueError as error:
+        raise DamagedEntryError from error  # the faults had other names when this was written

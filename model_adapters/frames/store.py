@@ -1,0 +1,204 @@
+"""Frames once read, kept on disk for every later run on the same videos: many checkpoints, one decoding.
+
+    store = FrameStore(Path("/scratch/frames"), max_bytes=200 << 30)
+    footage, hit = store.read("talk.mp4", [ClipRequest(FrameRule())])
+
+A reading is found again by the video's content, the requests, size and resize, and by all that decides what frames a
+video has: our code, FFmpeg and Pillow. Any number of processes and machines may share the folder. Nothing that goes
+wrong with it fails a reading.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import PIL
+
+from qsv_eval.model_adapters.frames.codeversion import code_version
+from qsv_eval.model_adapters.frames.entry import (
+    DamagedEntryError,
+    TooLargeError,
+    read_footage_from,
+    read_index,
+    request_name,
+    write_entry,
+)
+from qsv_eval.model_adapters.frames.footage import Allocate, ClipRequest, Footage, empty_frames, read_footage
+from qsv_eval.model_adapters.frames.media import identity
+from qsv_eval.model_adapters.frames.pixels import Resize
+
+__all__ = ["FRAME_CODE", "FrameStore", "Stored"]
+
+_log = logging.getLogger(__name__)
+
+FRAME_CODE = ("decode", "entry", "footage", "packing", "pixels", "rule", "scan")
+"""The modules of this package that decide what is in an entry."""
+_SUFFIX, _UNFINISHED = ".frames", ".unfinished"
+_STALE_S = 3600.0  # a writer that has not written for so long was killed
+
+
+class Stored(NamedTuple):
+    """A footage and where it came from."""
+
+    footage: Footage
+    hit: bool
+    """Whether it was in the store; otherwise it was read from the video, and kept if that could be done."""
+
+
+@dataclass(frozen=True)
+class FrameStore:
+    """A folder of entries, of which the least recently used go when there are more than `max_bytes`."""
+
+    folder: Path
+    max_bytes: int
+
+    def read(
+        self,
+        path: str | Path,
+        requests: Sequence[ClipRequest],
+        size: tuple[int, int] = (384, 384),
+        resize: Resize = "exact",
+        allocate: Allocate = empty_frames,
+    ) -> Stored:
+        """Read as `read_footage` does, the same frames byte for byte, from the store if it has them.
+
+        `allocate` is called a second time only if a sound entry cannot be read to its end; then the later room counts.
+        """
+        names = [request_name(request) for request in requests]
+        try:
+            before, key = _state(path), _key(identity(path), size, resize)
+        except OSError:  # may not be read; whoever reads videos has a name for that
+            return Stored(read_footage(path, requests, size, resize, allocate), False)
+        footage = self._find(key, names, path, allocate) if names else None
+        if footage is not None:
+            return Stored(footage, True)
+        footage = read_footage(path, requests, size, resize, allocate)
+        if _state(path) == before:  # otherwise it is still being written
+            self._keep(self._shard(key) / _entry_name(key, names), names, footage)
+        return Stored(footage, False)
+
+    def _shard(self, key: str) -> Path:
+        """Return the folder of an entry: looking through one of 256 for a video's entries takes no time."""
+        return self.folder / key[:2]
+
+    def _find(self, key: str, names: Sequence[str], path: str | Path, allocate: Allocate) -> Footage | None:
+        """Look at the entry for just these requests first, then at the video's others, which may have them too."""
+        exact = self._shard(key) / _entry_name(key, names)
+        if (footage := _read_entry(exact, names, path, allocate)) is not None:
+            return footage
+        for entry in sorted(self._shard(key).glob(f"{key}-*{_SUFFIX}")):
+            if entry != exact and (footage := _read_entry(entry, names, path, allocate)) is not None:
+                return footage
+        return None
+
+    def _keep(self, entry: Path, names: Sequence[str], footage: Footage) -> None:
+        # In the same folder, so that it can take its place in one step. Nothing is synced to the disk: what a power cut
+        # tears has a wrong checksum.
+        unfinished = entry.with_name(f"{entry.stem}-{os.getpid()}-{secrets.token_hex(4)}{_UNFINISHED}")
+        try:
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            with unfinished.open("xb") as file:
+                write_entry(file, names, footage, self.max_bytes)
+            os.replace(unfinished, entry)
+            self._make_room()
+        except TooLargeError:
+            _remove(unfinished)
+        except OSError as error:
+            _remove(unfinished)
+            _warn_once(self.folder, error.strerror or str(error))
+        except BaseException:
+            _remove(unfinished)
+            raise
+
+    def _make_room(self) -> None:
+        """Remove what was used least recently until the rest fits, and what killed writers left behind."""
+        stale = time.time() - _STALE_S
+        kept, total = [], 0
+        for file, stat in _files(self.folder):
+            if file.endswith(_UNFINISHED) and stat.st_mtime < stale:
+                _remove(file)
+                continue
+            total += stat.st_size
+            if file.endswith(_SUFFIX):
+                kept.append((stat.st_mtime_ns, file, stat.st_size))
+        for _, file, size in sorted(kept):
+            if total <= self.max_bytes:
+                return
+            _remove(file)
+            total -= size
+
+
+def _read_entry(entry: Path, names: Sequence[str], path: str | Path, allocate: Allocate) -> Footage | None:
+    """Return what the requests see, or None if this entry does not have it; remove it if it is damaged."""
+    try:
+        with entry.open("rb") as file:
+            index = read_index(file)
+            if not index.serves(names):
+                return None
+            with suppress(OSError):  # the folder may be there for reading only
+                os.utime(file.fileno())
+            return read_footage_from(file, index, names, path, allocate)
+    except DamagedEntryError:
+        _remove(entry)
+    except OSError:  # not there, or removed by another process, or on a disk that fails
+        pass
+    return None
+
+
+def _key(content: str, size: tuple[int, int], resize: str) -> str:
+    named = json.dumps([content, *size, resize, _frame_version()])
+    return hashlib.sha256(named.encode()).hexdigest()[:32]
+
+
+def _entry_name(key: str, names: Sequence[str]) -> str:
+    return f"{key}-{hashlib.sha256(json.dumps(sorted(set(names))).encode()).hexdigest()[:16]}{_SUFFIX}"
+
+
+@cache
+def _frame_version() -> str:
+    """Return the state of all that decides what frames a video has."""
+    ours = code_version(Path(__file__).with_name(f"{name}.py") for name in FRAME_CODE)
+    return f"{ours} {av.__version__} {av.library_versions} {PIL.__version__} {platform.machine()}"
+
+
+def _state(path: str | Path) -> tuple[int, int] | None:
+    with suppress(OSError):
+        stat = os.stat(path)
+        return stat.st_size, stat.st_mtime_ns
+    return None
+
+
+def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the store's files that are still there when they are looked at, and no other files."""
+    for shard in os.scandir(folder):
+        with suppress(OSError), os.scandir(shard) as items:
+            for item in items:
+                if item.name.endswith((_SUFFIX, _UNFINISHED)):
+                    with suppress(FileNotFoundError):
+                        yield item.path, item.stat()
+
+
+def _remove(file: str | Path) -> None:
+    with suppress(OSError):
+        os.unlink(file)
+
+
+_warned: set[Path] = set()
+
+
+def _warn_once(folder: Path, reason: str) -> None:
+    """Warn once a process, however many stores it makes of a folder."""
+    if folder not in _warned:
+        _warned.add(folder)
+        _log.warning("%s: frames cannot be kept here (%s); they are read from the videos each time", folder, reason)

@@ -1,0 +1,204 @@
+"""From prompts to replies: batches of prompts, which may begin with a prefix that was read before.
+
+Questions on the same video have almost all of their prompt in common: the frames, which are thousands of tokens,
+against some dozens of words. The common part is read once (`read_prefix`), and every batch continues from a copy of its
+cache.
+This is exact algebra: a token's keys and values depend on what stands before it only.
+
+Shape legend: B prompts, P tokens of the prefix, L tokens of the longest rest, D language width.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers.cache_utils import Cache, DynamicCache
+
+from qsv_eval.model_adapters.quicksviewer.merging import PADDING
+from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
+from qsv_eval.model_adapters.quicksviewer.perception import VisualTokens
+from qsv_eval.model_adapters.quicksviewer.prompt import PromptTokens
+from qsv_eval.model_adapters.stopwatch import proceed, stage
+
+__all__ = [
+    "NO_PREFIX",
+    "Prefix",
+    "Prompt",
+    "Score",
+    "common_length",
+    "generate",
+    "merge_prompt",
+    "read_prefix",
+    "score",
+]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the language model reads: merged tokens by name (`MergePlan.names`), and what the visual names stand for."""
+
+    names: Tensor
+    """(M,) long, on the CPU."""
+    visual: VisualTokens
+
+    def __len__(self) -> int:
+        return self.names.shape[0]
+
+    @property
+    def visual_tokens(self) -> int:
+        """How many of its tokens are visual."""
+        return int((self.names < 0).sum())
+
+
+class Prefix(NamedTuple):
+    """The beginning of several prompts, already read."""
+
+    length: int
+    cache: Cache | None
+
+    def copies(self, batch: int) -> Cache | None:
+        """Return a cache for so many prompts that may be written to."""
+        if self.cache is None:
+            return None
+        copied = copy.deepcopy(self.cache)
+        if batch > 1:
+            copied.batch_repeat_interleave(batch)
+        return copied
+
+
+NO_PREFIX = Prefix(0, None)
+
+
+class Score(NamedTuple):
+    """How the model would have liked to say something."""
+
+    loss: float
+    """Mean negative log-likelihood of its tokens, in nats."""
+    is_greedy: bool
+    """Whether each of its tokens is the most probable one."""
+    tokens: int
+
+
+def merge_prompt(model: QuicksviewerForConditionalGeneration, tokens: PromptTokens, visual: VisualTokens) -> Prompt:
+    """Merge one tokenised prompt with what was seen of its media."""
+    ids, kinds, frames = (torch.tensor([row]) for row in tokens)
+    plan = model.model.plan(ids, None, kinds, frames, visual)
+    return Prompt(plan.names(ids)[0], visual)
+
+
+def common_length(prompts: Sequence[Prompt]) -> int:
+    """Return how many tokens all prompts begin with; at least one of each is left over to go on with.
+
+    Prompts over visual tokens of their own have nothing in common, as equal names may mean different things.
+    """
+    first = prompts[0]
+    if len(prompts) < 2 or any(prompt.visual is not first.visual for prompt in prompts):
+        return 0
+    shortest = min(map(len, prompts)) - 1
+    names = torch.stack([prompt.names[:shortest] for prompt in prompts])
+    differing = (names != names[0]).any(0).nonzero()
+    return int(differing[0]) if len(differing) else shortest
+
+
+def read_prefix(model: QuicksviewerForConditionalGeneration, prompt: Prompt, length: int) -> Prefix:
+    """Let the language model read the first tokens of a prompt."""
+    if length < 1:
+        return NO_PREFIX
+    with stage("prefill"), torch.inference_mode():
+        cache = DynamicCache(config=model.config.text_config)
+        embeds = model.model.embed(prompt.names[:length].unsqueeze(0), prompt.visual)
+        model.model.language_model(inputs_embeds=embeds, past_key_values=cache, use_cache=True)
+        return Prefix(length, cache)
+
+
+def generate(
+    model: QuicksviewerForConditionalGeneration,
+    prompts: Sequence[Prompt],
+    config: GenerationConfig,
+    prefix: Prefix = NO_PREFIX,
+) -> list[list[int]]:
+    """Return the generated ids of each prompt, the end token included; all prompts must begin with `prefix`."""
+    if config.num_beams != 1:
+        prefix = NO_PREFIX  # beams would have to be copies within the cache
+    with stage("prefill"), torch.inference_mode():
+        embeds, mask = _rest_embedded(model, prompts, prefix.length)
+        options: dict[str, Any] = {} if prefix.cache is None else {"past_key_values": prefix.copies(len(prompts))}
+        ids = model.generate(
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            generation_config=config,
+            stopping_criteria=StoppingCriteriaList([_FirstToken()]),
+            **options,
+        ).tolist()
+    eos = config.eos_token_id
+    return [row[: row.index(eos) + 1] if eos in row else row for row in ids]
+
+
+class _FirstToken(StoppingCriteria):
+    """Never stops anything: it is asked after each token, so the first time the prompt has been read."""
+
+    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+        proceed("generation")
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+
+def score(
+    model: QuicksviewerForConditionalGeneration,
+    prompts: Sequence[Prompt],
+    continuations: Sequence[Sequence[int]],
+    prefix: Prefix = NO_PREFIX,
+) -> list[Score]:
+    """Say how probable each prompt's continuation is; a continuation has one token at least."""
+    whole = [
+        replace(prompt, names=torch.cat([prompt.names, torch.tensor(ids)]))
+        for prompt, ids in zip(prompts, continuations, strict=True)
+    ]
+    with stage("prefill"), torch.inference_mode():
+        embeds, mask = _rest_embedded(model, whole, prefix.length)
+        positions = mask.cumsum(1).sub(1).clamp(min=0)
+        logits_BKV = model(
+            inputs_embeds=embeds[:, prefix.length :],
+            attention_mask=mask,
+            position_ids=positions[:, prefix.length :],
+            past_key_values=prefix.copies(len(prompts)),
+            logits_to_keep=max(map(len, continuations)) + 1,
+        ).logits
+    # Rows are padded at their left, so all continuations end at the last token, whose logits foretell nothing.
+    return [
+        _score(logits_KV[-len(ids) - 1 : -1].float(), torch.tensor(ids, device=logits_KV.device))
+        for logits_KV, ids in zip(logits_BKV, continuations, strict=True)
+    ]
+
+
+def _score(logits_NV: Tensor, ids_N: Tensor) -> Score:
+    loss = torch.nn.functional.cross_entropy(logits_NV, ids_N)
+    return Score(float(loss), bool((logits_NV.argmax(-1) == ids_N).all()), len(ids_N))
+
+
+def _rest_embedded(
+    model: QuicksviewerForConditionalGeneration, prompts: Sequence[Prompt], prefix: int
+) -> tuple[Tensor, Tensor]:
+    """Embed what follows the prefix, padded at the left: (B, P + L, D), zero before it, and the mask (B, P + L).
+
+    The prefix itself stays empty: `generate` takes the whole length and looks only at what its cache does not hold.
+    """
+    rests = [prompt.names[prefix:] for prompt in prompts]
+    longest = max(map(len, rests))
+    names = torch.full((len(prompts), longest), PADDING)
+    for row, rest in zip(names, rests, strict=True):
+        row[longest - len(rest) :] = rest
+    if all(prompt.visual is prompts[0].visual for prompt in prompts):
+        embeds = model.model.embed(names, prompts[0].visual)
+    else:
+        embeds = torch.cat(
+            [model.model.embed(row.unsqueeze(0), prompt.visual) for row, prompt in zip(names, prompts, strict=True)]
+        )
+    mask = (names != PADDING).long().to(embeds.device)
+    read = mask.new_ones(len(prompts), prefix)
+    if prefix:
+        embeds = torch.cat([embeds.new_zeros(len(prompts), prefix, embeds.shape[-1]), embeds], 1)
+    return embeds, torch.cat([read, mask], 1)
