@@ -5,8 +5,9 @@
 Everything is the engine's but for two things: the reader process sleeps instead of decoding and then gives frames of
 the real size, and the model sleeps instead of looking and generating. Each unit is one video with one question, and
 every answer goes through the journal to the disk. Wall time, the start of the reader processes included, is set against
-the larger of all decoding, divided by the readers, and all generating, of which the first and the last can never
-overlap. `unlike` draws each unit's two times anew, with the same means.
+the larger of all decoding, divided by the readers, and all generating. The first decoding and the last generating can
+never overlap, and `unlike` ones, whose two times are drawn anew for each unit with the same means, leave gaps whoever
+does it: `at best` is what they would take without the start and without any loss.
 """
 
 import argparse
@@ -67,10 +68,10 @@ def serve() -> None:
     from qsv_eval.model_adapters.frames.reading import ReadJob, ReadResult, ReadSettings
 
     def sleep_instead(job: ReadJob, settings: ReadSettings, allocate: Callable[..., np.ndarray]) -> ReadResult:
-        decode_s = float(Path(job.path).name)
-        time.sleep(decode_s)
+        started, decode_s = time.perf_counter(), float(Path(job.path).name)
         frames_THWC = allocate((FRAMES, *settings.size, 3))
         frames_THWC[:] = 127
+        time.sleep(max(0.0, decode_s - (time.perf_counter() - started)))
         times_s = [float(second) for second in range(FRAMES)]
         views = [View(list(range(FRAMES)), times_s, float(FRAMES)) for _ in job.requests]
         return ReadResult(Footage(frames_THWC, times_s, views, 30.0, 0), None, decode_s)
@@ -82,8 +83,17 @@ def serve() -> None:
 # ---- around it
 
 
-def run(case: Case, units: int) -> tuple[float, Times]:
-    """Return wall seconds, and the sums of what was set."""
+class Outcome(NamedTuple):
+    """Of one run, in seconds."""
+
+    wall: float
+    set: Times
+    best: float
+    """What the set times take if nothing is lost, in this order."""
+
+
+def run(case: Case, units: int) -> Outcome:
+    """Let the engine's worker answer so many units."""
     from qsv_eval.model_adapters.engine import readahead, working
     from qsv_eval.model_adapters.engine.answering import Said
     from qsv_eval.model_adapters.engine.efficiency import Efficiency
@@ -126,7 +136,17 @@ def run(case: Case, units: int) -> tuple[float, Times]:
         wall_s = time.perf_counter() - started
         worker.journal.end(How.DONE)
     assert len(records) == units
-    return wall_s, Times(*map(sum, zip(*times, strict=True)))
+    return Outcome(wall_s, Times(*map(sum, zip(*times, strict=True))), at_best(times, case.readers))
+
+
+def at_best(times: Sequence[Times], readers: int) -> float:
+    """Return when the last unit is done if each is read by the first free reader and answered in its turn."""
+    free_s, done_s = [0.0] * readers, 0.0
+    for unit in times:
+        free_s.sort()
+        free_s[0] += unit.decode
+        done_s = max(done_s, free_s[0]) + unit.generate
+    return done_s
 
 
 def draw(case: Case, units: int) -> list[Times]:
@@ -158,14 +178,13 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=40)
     units = parser.parse_args().units
     print(f"{units} units; wall seconds against max(decode / readers, generate), limit {LIMIT}\n")
-    print(
-        "| case | readers | decode s | generate s | wall s | ratio | one after the other |\n|--|--:|--:|--:|--:|--:|--:|"
-    )
+    print("| case | readers | decode s | generate s | at best s | wall s | ratio | one after the other |")
+    print("|--|--:|--:|--:|--:|--:|--:|--:|")
     for case in CASES:
-        wall_s, total = run(case, units)
+        wall_s, total, best_s = run(case, units)
         bound_s = max(total.decode / case.readers, total.generate)
         print(
-            f"| {case.name} | {case.readers} | {total.decode:.1f} | {total.generate:.1f} | {wall_s:.1f} "
+            f"| {case.name} | {case.readers} | {total.decode:.1f} | {total.generate:.1f} | {best_s:.1f} | {wall_s:.1f} "
             f"| {wall_s / bound_s:.2f} | {sum(total) / bound_s:.2f} |",
             flush=True,
         )

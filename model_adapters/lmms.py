@@ -37,13 +37,12 @@ class _Quicksviewer(lmms):
         args = ModelArgs.parse({"pretrained": pretrained} | options)
         rule = args.rule
         self._rank, self._world_size = ranks.rank(), ranks.world_size()
-        folder = str(Path(args.pretrained).expanduser())
-        model = _load(folder, args)
+        model = _load(args)
         self._device = model.model.device
         ranks.join(on_cpu=self._device.type == "cpu")
         dtype = str(model.model.dtype).removeprefix("torch.")
         self.settings = AnswerSettings(
-            checkpoint=checkpoint_fingerprint(folder, args.revision, args.subfolder),
+            checkpoint=checkpoint_fingerprint(args.pretrained, args.revision, args.subfolder),
             model_code=model_code_version(),
             dtype=f"{dtype}, language model in {args.bits} bits" if args.bits else dtype,
             frame_rule=rule,
@@ -87,16 +86,17 @@ class _Quicksviewer(lmms):
         answers = self._answer(requests, Kind.ROUNDS)
         return [answer.rounds if answer.fate is Fate.ANSWERED else [ERROR_REPLY] for answer in answers]
 
-    def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
-        """Score continuations: (loss, whether the model itself would have said it).
+    def loglikelihood(self, requests: list[Instance]) -> list[GenerationResult]:
+        """Score continuations; the result's "text" is the pair (loss, whether the model itself would have said it).
 
         The loss is the mean negative log-likelihood of a token in nats: lmms-eval's tasks take the smallest for the
-        best. One that failed is infinitely bad.
+        best. One that failed is infinitely bad. A bare pair would reach the task as a string (lmms-eval 0.7.3).
         """
-        return [
+        pairs = [
             (float("inf") if answer.loss is None else answer.loss, bool(answer.is_greedy))
             for answer in self._answer(requests, Kind.SCORE)
         ]
+        return [GenerationResult(pair) for pair in pairs]
 
     def _answer(self, requests: list[Instance], kind: Kind) -> list[Answer]:
         questions, places = self.requests.translate(requests, kind)
@@ -148,7 +148,7 @@ class QuicksviewerSimple(_Quicksviewer):
     is_simple = True
 
 
-def _load(folder: str, args: ModelArgs) -> Quicksviewer:
+def _load(args: ModelArgs) -> Quicksviewer:
     options: dict[str, Any] = {"revision": args.revision, "subfolder": args.subfolder}
     device = None
     if args.device_map is not None:
@@ -158,7 +158,7 @@ def _load(folder: str, args: ModelArgs) -> Quicksviewer:
     else:
         device = resolve_device(args.device)
     return load_pretrained(
-        folder,
+        args.pretrained,
         device=device,
         dtype=args.dtype,
         frame_rule=args.rule,

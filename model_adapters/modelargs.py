@@ -3,20 +3,26 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qsv_eval.model_adapters.engine.readahead import default_readers
-from qsv_eval.model_adapters.engine.working import EngineOptions
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.frames.pixels import Resize
 from qsv_eval.model_adapters.frames.reading import ReadSettings
 
+if TYPE_CHECKING:
+    from qsv_eval.model_adapters.engine.working import EngineOptions
+
 __all__ = ["ModelArgs"]
 
 _GB = 1 << 30
+_MOVING_REPLIES = (
+    *("pretrained", "revision", "subfolder", "max_frames", "fps", "frame_rule", "resize", "dtype"),
+    *("load_in_4bit", "load_in_8bit"),
+)
 
 
 class ModelArgs(BaseModel):
@@ -24,7 +30,7 @@ class ModelArgs(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
-    pretrained: str | Path = ""
+    pretrained: str = ""
     """Checkpoint folder, hub id or PEFT adapter."""
     revision: str | None = None
     """Branch, tag or commit of a hub id."""
@@ -87,17 +93,23 @@ class ModelArgs(BaseModel):
                 close = difflib.get_close_matches(name, cls.model_fields, n=1)
                 hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(cls.model_fields)}"
                 raise SetupError(f"model_args: there is no option {name!r}; {hint}")
+        given = {**given, "pretrained": _one_name(given.get("pretrained", ""))}
         try:
-            args = cls.model_validate(dict(given))
+            args = cls.model_validate(given)
         except ValidationError as error:
             first = error.errors()[0]
-            name, said = first["loc"][0], first["msg"].removeprefix("Input ")
-            raise SetupError(f"model_args: {name} {given[str(name)]!r} {said}") from error
-        if not str(args.pretrained):
+            option, said = str(first["loc"][0]), first["msg"].removeprefix("Input ")
+            raise SetupError(f"model_args: {option} {given[option]!r} {said}") from error
+        if not args.pretrained:
             raise SetupError("model_args: pretrained=FOLDER_OR_HUB_ID is missing")
         if args.load_in_4bit and args.load_in_8bit:
             raise SetupError("model_args: load_in_4bit and load_in_8bit exclude each other; give one of them")
         return args
+
+    @property
+    def moving_replies(self) -> dict[str, Any]:
+        """The options that move replies; a folder of results holds one set of them."""
+        return {name: getattr(self, name) for name in _MOVING_REPLIES}
 
     @property
     def rule(self) -> FrameRule:
@@ -109,8 +121,10 @@ class ModelArgs(BaseModel):
         """To how many bits the language model is quantised."""
         return 4 if self.load_in_4bit else 8 if self.load_in_8bit else None
 
-    def engine_options(self, frame_size: int, *, show_progress: bool) -> EngineOptions:
+    def engine_options(self, frame_size: int, *, show_progress: bool) -> "EngineOptions":
         """Return what the engine wants to know."""
+        from qsv_eval.model_adapters.engine.working import EngineOptions  # brings torch along
+
         store = self.frame_store.expanduser() if self.frame_store else None
         return EngineOptions(
             batch_size=self.batch_size,
@@ -122,3 +136,9 @@ class ModelArgs(BaseModel):
             allow_degraded=self.allow_degraded,
             show_progress=show_progress,
         )
+
+
+def _one_name(pretrained: str | Path) -> str:
+    """Give a folder one name, however it was typed."""
+    folder = Path(pretrained).expanduser()
+    return str(folder.resolve() if str(pretrained) and folder.is_dir() else pretrained)

@@ -10,7 +10,7 @@ one, so the stages always sum up to the time that the stopwatch ran.
 """
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,11 +28,11 @@ class Stopwatch:
 
     def __init__(self, synchronise: Callable[[], object] | None = None) -> None:
         """Make a stopwatch; `synchronise` waits for an accelerator whose work goes on while Python runs ahead."""
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = defaultdict(float)
         self._synchronise = synchronise
         self._stack: list[str] = []
         self._since = 0.0
-        self._lapped: Counter[str] = Counter()
+        self._lapped: dict[str, float] = {}
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -49,8 +49,8 @@ class Stopwatch:
     def lap(self) -> dict[str, float]:
         """Return the seconds of each stage since the last lap."""
         self._book()
-        since = {name: value - self._lapped[name] for name, value in self.seconds.items()}
-        self._lapped = Counter(self.seconds)
+        since = {name: value - self._lapped.get(name, 0.0) for name, value in self.seconds.items()}
+        self._lapped = dict(self.seconds)
         return {name: value for name, value in since.items() if value > 0}
 
     def _book(self) -> None:

@@ -5,14 +5,18 @@ Exit codes: 0 complete results, 1 a bug (with its traceback), 2 something in the
 """
 
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qsv_eval.model_adapters.errors import QsvError
 from qsv_eval.ranknotes import note_end, note_start, supervised, wait_for_the_first_to_die
+
+if TYPE_CHECKING:
+    from qsv_eval.model_adapters.modelargs import ModelArgs
 
 __all__ = ["app", "main"]
 
@@ -67,7 +71,7 @@ def demo(
 ) -> None:
     """Run the built-in sample benchmark: clips drawn here, nothing downloaded."""
     from qsv_eval.report import print_report
-    from qsv_eval.run import ModelOptions, run
+    from qsv_eval.run import run
     from qsv_eval.stopping import clean_stop
 
     built_in = pretrained is None
@@ -78,7 +82,7 @@ def demo(
         pretrained = str(make_random_checkpoint(cache_folder("random-checkpoint-1")))
     _launch(processes, 1, device, output)
     with clean_stop(output):
-        report = run(["qsv_demo"], ModelOptions(pretrained), output, limit=limit, device=device)
+        report = run(["qsv_demo"], _model_args({"pretrained": pretrained, "device": device}), output, limit=limit)
     if report is not None:
         print_report(report)
         if built_in:
@@ -109,30 +113,28 @@ def run_command(
     gpus_per_process: Annotated[
         int, typer.Option(min=1, max=2, help="2 puts the vision tower on one GPU, the language model on another.")
     ] = 1,
+    device_map: Annotated[str | None, typer.Option(help="As transformers has it, for example auto.")] = None,
+    load_in_4bit: Annotated[bool, typer.Option(help="Quantise the language model (CUDA, bitsandbytes).")] = False,
+    load_in_8bit: Annotated[bool, typer.Option(help="Likewise.")] = False,
+    readers: Annotated[int | None, typer.Option(min=0, help="Processes that read videos ahead; 0 for none.")] = None,
+    readahead_gb: Annotated[float, typer.Option(help="Main memory for frames read ahead.")] = 2.0,
+    read_limit_s: Annotated[float, typer.Option(help="A reader that takes longer for a file is ended.")] = 600.0,
+    cache_gb: Annotated[float, typer.Option(help="Memory for keys and values of a batch.")] = 8.0,
+    frame_store: Annotated[Path | None, typer.Option(help="Folder that keeps frames for other runs.")] = None,
+    frame_store_gb: Annotated[float, typer.Option(help="What it may hold.")] = 100.0,
+    allow_degraded: Annotated[bool, typer.Option(help="Fewer frames where memory runs out, and marked.")] = False,
 ) -> None:
     """Evaluate a checkpoint under lmms-eval. A run that was stopped goes on when the command is given again."""
+    model = _model_args(locals())
     from qsv_eval.report import print_report
-    from qsv_eval.run import ModelOptions, default_output, run
+    from qsv_eval.run import default_output, run
     from qsv_eval.stopping import clean_stop
 
-    model = ModelOptions(
-        pretrained=pretrained,
-        revision=revision,
-        subfolder=subfolder,
-        max_frames=max_frames,
-        fps=fps,
-        frame_rule=frame_rule.value,
-        resize=resize.value,
-        dtype=dtype,
-        attn_implementation=attn_implementation,
-        chunk_frames=chunk_frames,
-        gpus_per_process=gpus_per_process,
-    )
     names = [name.strip() for name in tasks.split(",") if name.strip()]
     output = output or default_output(model)
     _launch(processes, gpus_per_process, device, output)
     with clean_stop(output):
-        report = run(names, model, output, limit=limit, batch_size=batch_size, device=device)
+        report = run(names, model, output, limit=limit)
     if report is not None:
         print_report(report)
         raise typer.Exit(0 if report.complete else EXIT_INCOMPLETE)
@@ -208,6 +210,14 @@ def tasks(
         return
     for name, file in own_tasks().items():
         typer.echo(f"{name:28} {file.parent.name}")
+
+
+def _model_args(given: Mapping[str, Any]) -> "ModelArgs":
+    """Return the options of the model among what was given on the command line."""
+    from qsv_eval.model_adapters.modelargs import ModelArgs
+
+    known = {name: value for name, value in given.items() if name in ModelArgs.model_fields}
+    return ModelArgs.parse({name: str(value) if isinstance(value, StrEnum) else value for name, value in known.items()})
 
 
 def _launch(processes: str | None, gpus_per_process: int, device: str | None, output: Path) -> None:

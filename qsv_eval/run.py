@@ -12,12 +12,12 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.frames import FrameRule
+from qsv_eval.model_adapters.modelargs import ModelArgs
 from qsv_eval.protocol import Protocol, Scoring, library_versions
 from qsv_eval.runlock import LOCK_FILES, hold
 from qsv_eval.tasknames import Selection, own_tasks, select, unknown_task
@@ -26,37 +26,9 @@ from qsv_eval.tasks import FOLDER
 if TYPE_CHECKING:
     from qsv_eval.model_adapters.lmms import QuicksviewerChat
 
-__all__ = ["ModelOptions", "RunReport", "TaskReport", "default_output", "run"]
+__all__ = ["RunReport", "TaskReport", "default_output", "run"]
 
 _RUN_FILE, _JOURNAL = "run.json", "journal"
-
-
-@dataclass(frozen=True)
-class ModelOptions:
-    """What `--model_args` would say: the checkpoint, and how it looks at videos."""
-
-    pretrained: str
-    revision: str | None = None
-    subfolder: str = ""
-    max_frames: int = 420
-    fps: float = 1.0
-    frame_rule: str = "reference"
-    resize: str = "exact"
-    dtype: str = "auto"
-    attn_implementation: str | None = None
-    chunk_frames: int | None = None
-    gpus_per_process: int = 1
-
-    def __post_init__(self) -> None:
-        """Give a folder one name, however it was typed."""
-        folder = Path(self.pretrained).expanduser()
-        if folder.is_dir():
-            object.__setattr__(self, "pretrained", str(folder.resolve()))
-
-    def moving_replies(self) -> dict[str, Any]:
-        """Return the options that move replies; a folder of results holds one set of them."""
-        speed_only = {"chunk_frames", "attn_implementation", "gpus_per_process"}
-        return {name: value for name, value in asdict(self).items() if name not in speed_only}
 
 
 @dataclass(frozen=True)
@@ -68,6 +40,8 @@ class TaskReport:
     """All of lmms-eval's metrics of the task, without the filter in their names."""
     failures: int
     """Questions without an answer."""
+    degraded: int = 0
+    """Answers that rest on fewer frames than asked for, because memory ran out."""
 
     @property
     def complete(self) -> bool:
@@ -88,6 +62,8 @@ class RunReport:
     """Questions put to the model in this run; the others were known from the journal."""
     damaged: int
     """Answers that rest on a video of which frames could not be decoded."""
+    efficiency: Mapping[str, Any]
+    """What the run cost; see `engine.efficiency.summarise`."""
 
     @property
     def complete(self) -> bool:
@@ -95,30 +71,26 @@ class RunReport:
         return all(task.complete for task in self.tasks)
 
 
-def default_output(model: ModelOptions) -> Path:
+def default_output(model: ModelArgs) -> Path:
     """Return a folder that the same checkpoint and settings always get, so that the same command resumes."""
-    digest = hashlib.sha256(json.dumps(model.moving_replies(), sort_keys=True).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json.dumps(model.moving_replies, sort_keys=True).encode()).hexdigest()[:8]
     return Path("qsv_runs", f"{Path(model.pretrained).name}-{model.max_frames}f-{digest}")
 
 
 def run(
     tasks: list[str],
-    model: ModelOptions,
+    model: ModelArgs,
     output: Path,
     *,
     limit: int | None = None,
-    batch_size: int = 1,
-    device: str | None = None,
 ) -> RunReport | None:
     """Run tasks and write results, samples, protocols and journal to `output`.
 
     Args:
         tasks: names as `select` understands them.
-        model: checkpoint and settings.
+        model: checkpoint and options; where the journal goes is decided here.
         output: a new folder, or that of an earlier run with the same options, which is resumed.
         limit: questions of each task at the most.
-        batch_size: questions that are answered at once.
-        device: where the model goes; None chooses.
 
     Returns:
         The report, or None in a process that is not the first of several.
@@ -128,29 +100,32 @@ def run(
     """
     selection = select(tasks)
     _refuse_foreign_output(output, model)
-    FrameRule(model.fps, model.max_frames, model.frame_rule)  # type: ignore[arg-type]  # refuses what cannot be
+    _ = model.rule  # refuses what cannot be
     first = int(os.environ.get("RANK", 0)) == 0
     with hold(output) if first else nullcontext():
         if first:
             text = f"Starting lmms-eval with {model.pretrained}; every answer goes to {output}"
             print(text, file=sys.stderr, flush=True)
-        adapter, results = _evaluate(selection, model, output, limit=limit, batch_size=batch_size, device=device)
+        adapter, results = _evaluate(selection, model, output, limit)
     if results is None:
         return None
     results_file = next(output.rglob(f"{results['date']}_results.json"), None)
     if results_file is None:
         raise SetupError(f"{output}: lmms-eval wrote no results file; is the folder writable, the disk full?")
-    failures = adapter.failures()
-    reports = [TaskReport(name, _metrics(values), failures.get(name, 0)) for name, values in results["results"].items()]
-    return RunReport(output, results_file, reports, adapter.asked, adapter.damaged)
+    failures, degraded = adapter.failures(), adapter.degraded()
+    reports = [
+        TaskReport(name, _metrics(values), failures.get(name, 0), degraded.get(name, 0))
+        for name, values in results["results"].items()
+    ]
+    return RunReport(output, results_file, reports, adapter.asked, adapter.damaged, adapter.efficiency())
 
 
-def _refuse_foreign_output(output: Path, model: ModelOptions) -> None:
+def _refuse_foreign_output(output: Path, model: ModelArgs) -> None:
     """Refuse an output folder that holds something else, before a model is loaded."""
     marker = output / _RUN_FILE
     if marker.is_file():
         held = _read_marker(marker)["options"]
-        wanted = model.moving_replies()
+        wanted = model.moving_replies
         differing = [
             f"{name} {held.get(name)!r}, not {value!r}" for name, value in wanted.items() if held.get(name) != value
         ]
@@ -165,7 +140,7 @@ def _other_things(output: Path) -> bool:
     return any(path.name not in LOCK_FILES | {_JOURNAL} for path in output.iterdir())
 
 
-def _claim(output: Path, model: ModelOptions, checkpoint: str) -> None:
+def _claim(output: Path, model: ModelArgs, checkpoint: str) -> None:
     """Write down whose folder this is, or see that the checkpoint is still the one that began it."""
     marker = output / _RUN_FILE
     if marker.is_file():
@@ -176,7 +151,7 @@ def _claim(output: Path, model: ModelOptions, checkpoint: str) -> None:
                 "choose another --output"
             )
         return
-    record = {"options": model.moving_replies(), "checkpoint": checkpoint}
+    record = {"options": model.moving_replies, "checkpoint": checkpoint}
     draft = marker.with_suffix(f".{os.getpid()}")
     draft.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
     os.replace(draft, marker)
@@ -193,7 +168,7 @@ def _read_marker(marker: Path) -> dict[str, Any]:
 
 
 def _evaluate(
-    selection: Selection, model: ModelOptions, output: Path, *, limit: int | None, batch_size: int, device: str | None
+    selection: Selection, model: ModelArgs, output: Path, limit: int | None
 ) -> tuple["QuicksviewerChat", dict[str, Any] | None]:
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     from lmms_eval.evaluator import simple_evaluate
@@ -212,7 +187,7 @@ def _evaluate(
             raise unknown_task(name, manager.all_tasks)
     # A data root that is missing is met here, before minutes of loading.
     get_task_dict([name for name in selection.names if name in own_tasks()], manager, "chat")
-    adapter = QuicksviewerChat(**asdict(model), journal=output / _JOURNAL, batch_size=batch_size, device=device)
+    adapter = QuicksviewerChat(**model.model_dump() | {"journal": output / _JOURNAL})
     _claim(output, model, adapter.settings.checkpoint)
     tracker, stamp = EvaluationTracker(output_path=str(output)), get_datetime_str("UTC")
     results = simple_evaluate(
@@ -221,8 +196,8 @@ def _evaluate(
         tasks=list(selection.names),
         task_manager=manager,
         limit=limit,
-        batch_size=batch_size,
-        device=device,
+        batch_size=model.batch_size,
+        device=model.device,
         evaluation_tracker=tracker,
         log_samples=True,
         verbosity="WARNING",
@@ -232,6 +207,7 @@ def _evaluate(
     if results is not None:
         samples = results.pop("samples")
         results["config"]["model"] = "quicksviewer"
+        results |= {"efficiency": adapter.efficiency(), "degraded": adapter.degraded()}
         results["protocols"] = {name: _protocol(name, values) for name, values in results["results"].items()}
         tracker.save_results_aggregated(results=results, samples=samples, datetime_str=stamp)
         for name in results["configs"]:

@@ -12,9 +12,12 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "qsv_eval.model_adapters.errors": 0,
     "qsv_eval.model_adapters.paths": 0,
+    "qsv_eval.model_adapters.stopwatch": 0,
     "qsv_eval.model_adapters.frames": 1,
     "qsv_eval.model_adapters.quicksviewer": 1,
     "qsv_eval.model_adapters.engine": 2,
+    "qsv_eval.model_adapters.modelargs": 2,
+    "qsv_eval.model_adapters.requests": 2,
     "qsv_eval.model_adapters.lmms": 2,
     "qsv_eval.model_adapters": 2,
     "qsv_eval.demo": 2,
@@ -39,6 +42,10 @@ FLOORS = {
 SIDEWAYS = {
     ("quicksviewer", "frames"),
     ("lmms", "engine"),
+    ("lmms", "modelargs"),
+    ("lmms", "requests"),
+    ("modelargs", "engine"),
+    ("requests", "engine"),
     ("run", "tasknames"),
     ("tasknames", "tasks"),
     ("run", "tasks"),

@@ -30,7 +30,7 @@ class Expected(NamedTuple):
     decode_s: float = 0.0
 
     def __add__(self, other: "Expected") -> "Expected":  # type: ignore[override]
-        return Expected(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        return Expected(self.frames + other.frames, self.tokens + other.tokens, self.decode_s + other.decode_s)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def record_of(said: Said, key: str, seconds: Mapping[str, float], read_s: float)
     question = said.question
     if said.error is not None or said.reply is None:
         return failed_record(question, key, said.error or AssertionError("neither a reply nor an error"), **measured)
-    scored = {} if said.score is None else {"loss": said.score.loss, "is_greedy": said.score.is_greedy}
+    scored: dict[str, Any] = {} if said.score is None else {"loss": said.score.loss, "is_greedy": said.score.is_greedy}
     return Record(
         **_whose(question, key),
         fate=Fate.ANSWERED,

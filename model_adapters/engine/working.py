@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,7 +125,7 @@ class _Bill:
         """Bill what was done since the last lap, which is looking at the unit's files, to all of its questions."""
         self._watch = watch
         self._due = due
-        self._seconds: dict[str, Counter[str]] = {asked.key: Counter() for asked in due}
+        self._seconds: dict[str, dict[str, float]] = {asked.key: defaultdict(float) for asked in due}
         self._seen: set[Sight] = set()
         self._share(due)
 
@@ -139,7 +139,7 @@ class _Bill:
         """Bill the rest to the batch."""
         self._share(batch)
 
-    def of(self, asked: Asked) -> Counter[str]:
+    def of(self, asked: Asked) -> Mapping[str, float]:
         """Return a question's seconds by stage."""
         return self._seconds[asked.key]
 

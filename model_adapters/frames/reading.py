@@ -7,6 +7,7 @@ from typing import NamedTuple
 from qsv_eval.model_adapters.errors import MediaError
 from qsv_eval.model_adapters.frames.footage import Allocate, ClipRequest, Footage, empty_frames, read_footage
 from qsv_eval.model_adapters.frames.pixels import Resize
+from qsv_eval.model_adapters.frames.store import FrameStore
 
 __all__ = ["ReadJob", "ReadResult", "ReadSettings", "read"]
 
@@ -42,13 +43,13 @@ class ReadResult(NamedTuple):
 def read(job: ReadJob, settings: ReadSettings, allocate: Allocate = empty_frames) -> ReadResult:
     """Read a file's frames, from the frame store if there is one that has them. Errors are part of the result."""
     started = time.perf_counter()
-    footage, error, from_store = None, None, False
+    footage: Footage | None = None
+    error: Exception | None = None
+    from_store = False
     try:
         if settings.store is None:
             footage = read_footage(job.path, job.requests, settings.size, settings.resize, allocate)
         else:
-            from qsv_eval.model_adapters.frames.store import FrameStore
-
             store = FrameStore(settings.store, settings.store_bytes)
             footage, from_store = store.read(job.path, job.requests, settings.size, settings.resize, allocate)
     except MediaError as unreadable:

@@ -148,18 +148,20 @@ class _Listed(NamedTuple):
 def _demux(container: InputContainer, stream: VideoStream) -> tuple[list[_Listed], float]:
     """List the stream's packets in file order; also return the latest end of any stream's packets, in seconds."""
     listed: list[_Listed] = []
-    end_s = -math.inf
+    ends: dict[int, int] = {}  # by stream, in its own ticks: a fraction for each packet takes as long as demuxing
     try:
         for packet in demux(container, *container.streams):
             duration = packet.duration or 0
-            if packet.pts is not None:
-                end_s = max(end_s, float((packet.pts + duration) * packet.time_base))
-            if packet.stream_index == stream.index and packet.size > 0:
-                listed.append(_Listed(packet.pts, duration, packet.is_keyframe, packet.is_discard))
+            number, pts = packet.stream_index, packet.pts
+            if pts is not None and pts + duration > ends.get(number, -math.inf):
+                ends[number] = pts + duration
+            if number == stream.index and packet.size > 0:
+                listed.append(_Listed(pts, duration, packet.is_keyframe, packet.is_discard))
     except av.error.FFmpegError:
         # A damaged file. No reader gets at what follows, and comparing with the header tells how much that is.
         pass
-    return listed, end_s
+    seconds = (float(end * base) for number, end in ends.items() if (base := container.streams[number].time_base))
+    return listed, max(seconds, default=-math.inf)
 
 
 def _summarise(

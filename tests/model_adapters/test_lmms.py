@@ -172,7 +172,7 @@ def test_several_rounds(adapter, task_folder, tmp_path):
     results = evaluate(adapter, task_folder, "form_rounds")
     for record, sample in zip(records(tmp_path), results["samples"]["form_rounds"], strict=True):
         assert len(record.rounds) == 2
-        assert record.rounds in (sample["resps"][0], list(sample["resps"][0]))
+        assert sample["resps"] == [[record.rounds]]
     assert adapter.asked == 2
 
 
@@ -182,7 +182,8 @@ def test_choices_are_scored(tiny, task_folder, tmp_path):
     results = evaluate(adapter, task_folder, "form_choice")
     losses = [[float(answer[0]) for answer in sample["filtered_resps"]] for sample in results["samples"]["form_choice"]]
     assert [len(set(each)) for each in losses] == [3, 3]
-    assert [record.loss for record in records(tmp_path)] == pytest.approx([loss for each in losses for loss in each])
+    kept = sorted(record.loss for record in records(tmp_path))
+    assert kept == pytest.approx(sorted(loss for each in losses for loss in each))
     expected = sum(each.index(min(each)) == 1 for each in losses) / 2
     assert results["results"]["form_choice"]["acc,none"] == expected
     assert adapter.efficiency()["reads"] == 1
@@ -195,7 +196,8 @@ def test_a_choice_without_its_question(tiny, tmp_path):
     adapter.task_dict["mutual"] = {"test": [{"question": "?"}]}
     metadata = {"task": "mutual", "doc_id": 0, "repeats": 1, "split": "test"}
     request = Instance("loglikelihood", ("", "B"), 0, metadata, task_name="mutual", doc_id=0)
-    [(loss, is_greedy)] = adapter.loglikelihood([request])
+    [result] = adapter.loglikelihood([request])
+    loss, is_greedy = result.text
     assert loss > 0
     assert not is_greedy
 

@@ -123,9 +123,9 @@ def test_what_the_engine_gets():
 
 
 def test_the_frame_store_of_the_engine(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/her")
+    monkeypatch.setenv("HOME", "/somewhere/her")
     options = parse(frame_store="~/frames", frame_store_gb=2).engine_options(384, show_progress=True)
-    assert options.reading == ReadSettings((384, 384), "exact", Path("/home/her/frames"), 2 << 30)
+    assert options.reading == ReadSettings((384, 384), "exact", Path("/somewhere/her/frames"), 2 << 30)
 
 
 def test_readers_by_default():

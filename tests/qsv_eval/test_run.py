@@ -11,7 +11,12 @@ import time
 import pytest
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.run import ModelOptions, default_output, run
+from qsv_eval.model_adapters.modelargs import ModelArgs
+from qsv_eval.run import default_output, run
+
+
+def options(pretrained, **more):
+    return ModelArgs.parse({"pretrained": pretrained, "device": "cpu", **more})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,16 +31,17 @@ def clip_cache(tmp_path_factory):
 
 @pytest.fixture
 def model(tiny):
-    return ModelOptions(str(tiny), max_frames=16, dtype="float32")
+    return options(str(tiny), max_frames=16, dtype="float32")
 
 
 def journal_of(output):
+    """The answers and failures, without what else a process writes down."""
     lines = [line for path in (output / "journal").glob("*.jsonl") for line in path.read_text().splitlines()]
-    return [json.loads(line) for line in lines]
+    return [record for line in lines if "key" in (record := json.loads(line))]
 
 
 def test_run_stores_scores_breakdowns_and_protocol(model, tmp_path):
-    report = run(["demo"], model, tmp_path / "out", limit=10, device="cpu")
+    report = run(["demo"], model, tmp_path / "out", limit=10)
     assert (report.asked, report.complete) == (10, True)
     results = json.loads(report.results_file.read_text())
     stored = results["results"]["qsv_demo"]
@@ -53,8 +59,8 @@ def test_run_stores_scores_breakdowns_and_protocol(model, tmp_path):
 
 
 def test_the_same_command_resumes_and_asks_nothing_twice(model, tmp_path):
-    first = run(["qsv_demo"], model, tmp_path / "out", limit=4, device="cpu")
-    again = run(["qsv_demo"], model, tmp_path / "out", limit=6, batch_size=2, device="cpu")
+    first = run(["qsv_demo"], model, tmp_path / "out", limit=4)
+    again = run(["qsv_demo"], model.model_copy(update={"batch_size": 2}), tmp_path / "out", limit=6)
     assert (first.asked, again.asked) == (4, 2)
     keys = [record["key"] for record in journal_of(tmp_path / "out")]
     assert len(keys) == len(set(keys)) == 6
@@ -71,7 +77,7 @@ def test_a_killed_run_is_resumed(model, tmp_path, clip_cache):
         os.kill(process.pid, signal.SIGKILL)
     kept = {record["key"] for record in journal_of(output)}
     assert 5 <= len(kept) < 30
-    report = run(["demo"], model, output, limit=30, device="cpu")
+    report = run(["demo"], model, output, limit=30)
     assert report.asked == 30 - len(kept)
     assert report.complete
 
@@ -85,7 +91,7 @@ def test_broken_and_missing_videos_are_errors_of_their_own(model, tmp_path, clip
     paths = [ensure_video(clip_from_id(clip_id), folder) for clip_id in ids]
     paths[0].write_bytes(b"not a film" * 1000)
     monkeypatch.setattr(demo, "clip_folder", lambda: folder)
-    report = run(["demo"], model, tmp_path / "out", limit=10, device="cpu")
+    report = run(["demo"], model, tmp_path / "out", limit=10)
     outcome = report.tasks[0].metrics["outcome"]
     broken = sum(question.clip_id == ids[0] for question in demo_questions()[:10])
     assert outcome["counts"]["error"] == broken == report.tasks[0].failures
@@ -97,41 +103,41 @@ def test_broken_and_missing_videos_are_errors_of_their_own(model, tmp_path, clip
 
 
 def test_another_runs_folder_is_refused_and_left_alone(model, tmp_path):
-    run(["demo"], model, tmp_path / "out", limit=1, device="cpu")
+    run(["demo"], model, tmp_path / "out", limit=1)
     before = sorted(tmp_path.rglob("*"))
-    other = ModelOptions(model.pretrained, max_frames=32, dtype="float32")
+    other = options(model.pretrained, max_frames=32, dtype="float32")
     with pytest.raises(SetupError, match="holds another run \\(max_frames 16, not 32\\)"):
-        run(["demo"], other, tmp_path / "out", limit=1, device="cpu")
+        run(["demo"], other, tmp_path / "out", limit=1)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_folder_with_other_things_is_refused(model, tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(SetupError, match="is not empty and holds no qsv-eval run"):
-        run(["demo"], model, tmp_path, limit=1, device="cpu")
+        run(["demo"], model, tmp_path, limit=1)
     with pytest.raises(SetupError, match="is not empty"):
-        run(["demo"], model, tmp_path / "thesis.tex", limit=1, device="cpu")
+        run(["demo"], model, tmp_path / "thesis.tex", limit=1)
 
 
 def test_a_checkpoint_that_changed_under_a_run(tiny, tmp_path):
     checkpoint = tmp_path / "checkpoint"
     shutil.copytree(tiny, checkpoint)
-    model = ModelOptions(str(checkpoint), max_frames=8, dtype="float32")
-    run(["demo"], model, tmp_path / "out", limit=1, device="cpu")
+    model = options(str(checkpoint), max_frames=8, dtype="float32")
+    run(["demo"], model, tmp_path / "out", limit=1)
     (checkpoint / "generation_config.json").write_text('{"do_sample": true}')
     with pytest.raises(SetupError, match="was begun with other files"):
-        run(["demo"], model, tmp_path / "out", limit=1, device="cpu")
+        run(["demo"], model, tmp_path / "out", limit=1)
 
 
 def test_a_damaged_marker_is_one_line(model, tmp_path):
     (tmp_path / "run.json").write_text('{"opt')
     with pytest.raises(SetupError, match="is damaged; whose run this is"):
-        run(["demo"], model, tmp_path, limit=1, device="cpu")
+        run(["demo"], model, tmp_path, limit=1)
 
 
 def test_a_folder_has_one_name_however_it_is_typed(tiny, monkeypatch):
     monkeypatch.chdir(tiny.parent)
-    typed = [ModelOptions(name) for name in (str(tiny), f"{tiny}/", tiny.name, f"./{tiny.name}/")]
+    typed = [options(name) for name in (str(tiny), f"{tiny}/", tiny.name, f"./{tiny.name}/")]
     assert len({options.pretrained for options in typed}) == 1
 
 
@@ -144,7 +150,7 @@ def test_a_damaged_video_is_reported(model, tmp_path, monkeypatch):
     content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)  # the second half is lost
     path.write_bytes(content)
     monkeypatch.setattr(demo, "clip_folder", lambda: tmp_path / "clips")
-    report = run(["demo"], model, tmp_path / "out", limit=1, device="cpu")
+    report = run(["demo"], model, tmp_path / "out", limit=1)
     [record] = journal_of(tmp_path / "out")
     lost = record["fate"] == "failed" or record["videos"][0]["lost_frames"] > 0
     assert lost
@@ -153,24 +159,24 @@ def test_a_damaged_video_is_reported(model, tmp_path, monkeypatch):
 
 def test_wrong_checkpoint_leaves_no_folder(tmp_path):
     with pytest.raises(SetupError, match="no such folder"):
-        run(["demo"], ModelOptions(str(tmp_path / "nothing")), tmp_path / "out", device="cpu")
+        run(["demo"], options(str(tmp_path / "nothing")), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_unknown_task_of_lmms_evals(model, tmp_path):
     with pytest.raises(SetupError, match="there is no task 'videomm'; did you mean"):
-        run(["videomm"], model, tmp_path / "out", device="cpu")
+        run(["videomm"], model, tmp_path / "out")
 
 
 def test_missing_data_root(model, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "nowhere"))
     with pytest.raises(SetupError, match="QSV_DATA"):
-        run(["videomme"], model, tmp_path / "out", device="cpu")
+        run(["videomme"], model, tmp_path / "out")
 
 
 def test_default_output_is_stable_and_tells_settings_apart(model):
-    assert default_output(model) == default_output(ModelOptions(model.pretrained, max_frames=16, dtype="float32"))
-    assert default_output(model) != default_output(ModelOptions(model.pretrained, max_frames=16))
+    assert default_output(model) == default_output(options(model.pretrained, max_frames=16, dtype="float32"))
+    assert default_output(model) != default_output(options(model.pretrained, max_frames=16))
     assert default_output(model) == default_output(
-        ModelOptions(model.pretrained, max_frames=16, dtype="float32", chunk_frames=4)
+        options(model.pretrained, max_frames=16, dtype="float32", chunk_frames=4)
     )

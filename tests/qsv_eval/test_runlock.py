@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.run import ModelOptions, run
+from qsv_eval.model_adapters.modelargs import ModelArgs
+from qsv_eval.run import run
 from qsv_eval.runlock import hold
 
 HOLDER = """
@@ -19,6 +20,10 @@ with hold(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """
+
+
+def options(pretrained, **more):
+    return ModelArgs.parse({"pretrained": pretrained, "device": "cpu", **more})
 
 
 @pytest.fixture
@@ -50,11 +55,11 @@ def test_a_killed_run_blocks_nobody(tmp_path, other_run):
 
 def test_a_run_refuses_before_a_model_is_loaded(tmp_path, other_run, monkeypatch):
     with pytest.raises(SetupError, match="another run is active"):
-        run(["demo"], ModelOptions("no such model"), tmp_path / "out")
+        run(["demo"], options("no such model"), tmp_path / "out")
     # Another rank of that run does not ask for the lock; it comes as far as the model, which does not exist.
     monkeypatch.setenv("RANK", "1")
     with pytest.raises(SetupError, match="no such"):
-        run(["demo"], ModelOptions(str(tmp_path / "no such model")), tmp_path / "out", device="cpu")
+        run(["demo"], options(str(tmp_path / "no such model")), tmp_path / "out")
 
 
 def test_one_after_the_other_and_twice_at_once_in_one_process(tmp_path):

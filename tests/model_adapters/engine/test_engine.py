@@ -144,13 +144,15 @@ def test_two_questions_with_one_id_are_two(make_engine, question, clips):
 def test_failures_cost_one_sample_each(make_engine, question, clips, tmp_path, batch_size, readers):
     broken, gone = tmp_path / "broken.mp4", tmp_path / "gone.mp4"
     broken.write_bytes(b"no film at all" * 100)
-    questions = [question(0, clips[0]), question(1, broken), question(2), question(3, gone)]
+    task = f"failing-{batch_size}-{readers}"
+    paths = (clips[0], broken, None, gone)
+    questions = [question(number, path, task=task) for number, path in enumerate(paths)]
     engine = make_engine(batch_size=batch_size, readers=readers)
     answers = engine.answer(questions)
     assert [answer.fate for answer in answers] == [Fate.ANSWERED, Fate.FAILED, Fate.ANSWERED, Fate.FAILED]
-    assert "undecodable" in reason_for("task", "q-1")
-    assert "missing" in reason_for("task", "q-3")
-    assert reason_for("task", "q-0") == ""
+    assert "undecodable" in reason_for(task, "q-1")
+    assert "missing" in reason_for(task, "q-3")
+    assert reason_for(task, "q-0") == ""
 
 
 def test_a_segment_outside_the_clip_costs_only_its_question(make_engine, question, clips):

@@ -132,8 +132,8 @@ def test_errors_cross_the_border(start, tmp_path, plain_video):
     assert worker.read(str(plain_video), REQUESTS).footage.views[2].fault is MediaFault.OUT_OF_RANGE
 
 
-def test_what_nobody_expected_is_an_error_that_can_be_sent(start, plain_video, monkeypatch):
-    [odd] = [ReadSettings((0, 160))]
+def test_what_nobody_expected_is_an_error_that_can_be_sent(start, plain_video):
+    odd = ReadSettings(SIZE, "best")
     found = start(odd).read(str(plain_video), REQUESTS)
     assert type(found.error) is RuntimeError
     assert str(found.error) == str(read(ReadJob(str(plain_video), REQUESTS), odd).error)
@@ -161,6 +161,7 @@ def test_no_descriptor_stays_with_either_side(start, plain_video):
     worker = start()
 
     def open_files():
+        worker.read("gone.mp4", REQUESTS)  # by now it has let go of what was before
         return psutil.Process().num_fds(), psutil.Process(worker.process.pid).num_fds()
 
     worker.read(str(plain_video), REQUESTS)
