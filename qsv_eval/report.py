@@ -23,10 +23,15 @@ def print_report(report: RunReport) -> None:
     others = [task for task in report.tasks if task not in scored]
     if others:
         console.print(_plain(others))
+    if report.efficiency.get("questions"):
+        console.print(_efficiency(report.efficiency))
     answered = f"{report.asked} questions asked in this run"
     console.print(f"{answered}; results in {report.results_file}", soft_wrap=True, highlight=False)
     if report.damaged:
         console.print(f"{report.damaged} answers rest on videos with frames that could not be decoded: see lost_frames")
+    for task in report.tasks:
+        if task.degraded:
+            console.print(f"{task.task}: DEGRADED: {task.degraded} answers rest on fewer frames, for want of memory")
     if not report.complete:
         console.print(
             "INCOMPLETE: some questions have no answer. Our scores leave them out and show the possible range; "
@@ -56,6 +61,30 @@ def _provenance(task: TaskReport) -> str:
     reference = _percent(task.metrics.get("accuracy_reference_extractor"))
     protocol = task.metrics["outcome"].get("protocol", {}).get("hash", "none")
     return f"{task.task}: read by the reference's extractor {reference}; protocol {protocol}"
+
+
+def _efficiency(figures: Mapping[str, Any]) -> Table:
+    """Show what the questions that were asked now cost: of the answering threads' time each stage's part."""
+    stages = figures["stages"]
+    spent_s = sum(stages.values())
+    table = Table("time", "", "per question", "")
+    per_question = [
+        ("p50 / p95", f"{figures['p50_s']:.2f} / {figures['p95_s']:.2f} s"),
+        ("frames", f"{figures['frames']:.0f}"),
+        ("cubes", f"{figures['cubes']:.0f}"),
+        ("visual tokens", f"{figures['visual_tokens']:,.0f}"),
+        ("questions a minute", f"{figures['questions_per_minute']:.1f}"),
+        ("videos a minute", f"{figures['videos_per_minute']:.1f}"),
+    ]
+    for (name, seconds), figure in zip(stages.items(), per_question, strict=True):
+        table.add_row(name, f"{seconds:.1f} s, {seconds / spent_s:.0%}", *figure)
+    overlap = "" if figures["overlap"] is None else f", {figures['overlap']:.0%} of it hidden"
+    table.caption = (
+        f"{figures['wall_s']:.1f} s with {figures['processes']} processes; reading {figures['read_s']:.1f} s in the "
+        f"background{overlap}; {figures['reads']} reads of {figures['videos']} videos; "
+        f"peak {figures['peak_bytes'] / 1e9:.1f} GB"
+    )
+    return table
 
 
 def _plain(tasks: list[TaskReport]) -> Table:

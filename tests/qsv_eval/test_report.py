@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from qsv_eval.model_adapters.engine.efficiency import Efficiency
+from qsv_eval.model_adapters.engine.efficiency import summarise as summarise_efficiency
 from qsv_eval.report import print_report
 from qsv_eval.run import RunReport, TaskReport
 from qsv_eval.scoring.breakdown import summarise
@@ -20,9 +22,26 @@ def rows(*outcomes):
     ]
 
 
-def shown(capsys, *tasks, asked=4, damaged=0):
-    print_report(RunReport(Path("out"), Path("out/model/1_results.json"), list(tasks), asked, damaged))
+def shown(capsys, *tasks, asked=4, damaged=0, efficiency=None):
+    results = Path("out/model/1_results.json")
+    print_report(RunReport(Path("out"), results, list(tasks), asked, damaged, efficiency or summarise_efficiency([])))
     return capsys.readouterr().out
+
+
+def test_what_the_run_cost(capsys):
+    one = Efficiency(wall_s=10.0, stages={"wait": 1.0, "vit": 6.0, "other": 3.0}, read_s=5.0, reads=2, files={"a", "b"})
+    one.question_s, one.frames = [4.0, 6.0], 40
+    text = shown(capsys, efficiency=summarise_efficiency([one]))
+    assert "6.0 s, 60%" in text
+    assert "5.00 / 5.90 s" in text
+    assert "reading 5.0 s in the background" in " ".join(text.split())
+    assert "80% of it hidden" in " ".join(text.split())
+    assert "2 reads of 2 videos" in " ".join(text.split())
+
+
+def test_degraded_answers_are_counted_beside_the_score(capsys):
+    task = TaskReport("qsv_demo", {"accuracy": 50.0}, 0, degraded=3)
+    assert "qsv_demo: DEGRADED: 3 answers rest on fewer frames" in shown(capsys, task)
 
 
 def test_a_complete_run(capsys):

@@ -5,7 +5,17 @@ import sys
 
 import pytest
 
-from qsv_eval.model_adapters.engine.journal import Fate, Journal, Record, VideoUse
+from qsv_eval.model_adapters.engine.journal import (
+    End,
+    Fate,
+    How,
+    Journal,
+    Record,
+    Share,
+    TaskTotal,
+    VideoUse,
+    read_logs,
+)
 from qsv_eval.model_adapters.errors import SetupError
 
 
@@ -36,10 +46,10 @@ def test_torn_and_foreign_lines_are_passed_over(tmp_path):
     journal = Journal(tmp_path)
     journal.append(record("a", text="A"))
     journal.append(record("b", text="B"))
-    journal.close()
+    journal.end(How.DONE)
     [path] = tmp_path.glob("*.jsonl")
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-9])  # the process was killed while it wrote
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1][:-9])  # the process was killed while it wrote
     (tmp_path / "0.jsonl").write_text('{"no": "record"}\n[1, 2]\n\x00\n')
     again = Journal(tmp_path)
     assert (again.answer("a").text, again.answer("b")) == ("A", None)
@@ -49,14 +59,64 @@ def test_every_process_has_its_own_file(tmp_path):
     for key in "ab":
         journal = Journal(tmp_path)
         journal.append(record(key))
-        journal.close()
+        journal.end(How.DONE)
     assert len(list(tmp_path.glob("*.jsonl"))) == 2
     assert len(Journal(tmp_path)) == 2
 
 
 def test_a_journal_that_was_not_used_leaves_no_file(tmp_path):
-    Journal(tmp_path).close()
+    Journal(tmp_path).end(How.DONE)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_shares_and_ends_are_read_back(tmp_path):
+    journal = Journal(tmp_path)
+    journal.begin(
+        Share(run="r", rank=1, world_size=2, totals={"t": TaskTotal(total=3, known=1)}, questions=[("t", "q", "a")])
+    )
+    journal.append(record("a", text="\u00e9"))
+    journal.end(How.STOPPED, "interrupted")
+    journal.end(How.DONE)
+    [log] = read_logs(tmp_path)
+    [share] = log.shares
+    assert (share.rank, share.world_size, share.pid) == (1, 2, os.getpid())
+    assert share.totals["t"] == TaskTotal(total=3, known=1)
+    assert share.questions == [("t", "q", "a")]
+    assert [one.text for one in log.records] == ["\u00e9"]
+    assert log.end == End(how=How.STOPPED, reason="interrupted", at=log.end.at)
+
+
+def test_degraded_answers_count_only_where_they_are_accepted(tmp_path):
+    Journal(tmp_path).append(record("a", degraded=True))
+    assert Journal(tmp_path).answer("a") is None
+    assert Journal(tmp_path, accept_degraded=True).answer("a").degraded
+
+
+FULL_DISK = """
+import resource, signal, sys
+from qsv_eval.model_adapters.engine.journal import Fate, Journal, Record
+from qsv_eval.model_adapters.errors import SetupError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+journal = Journal(sys.argv[1])
+try:
+    for number in range(100):
+        key = {"key": str(number), "task": "t", "doc_id": 1, "split": "s", "repeat": 0, "sample_id": "q"}
+        journal.append(Record(**key, fate=Fate.ANSWERED))
+except SetupError as error:
+    print(number, error)
+"""
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path):
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True, check=True)
+    number, _, said = done.stdout.strip().partition(" ")
+    assert "could not be written (File too large); what was written before is safe" in said
+    assert "\n" not in said
+    assert 0 < int(number) < 100
+    assert len(Journal(tmp_path)) == int(number)
+    [path] = tmp_path.glob("*.jsonl")
+    assert path.read_bytes().endswith(b"}\n")  # no half of a line stays
 
 
 WRITER = """

@@ -40,7 +40,8 @@ def read(job, *rest):
         pids.write(f"{os.getpid()} {path.name}\\n")
     if path.name.startswith("hang"):
         os.kill(os.getpid(), signal.SIGSTOP)
-    if path.name.startswith("die_always") or (path.name.startswith("die_once") and not path.with_suffix(".died").exists()):
+    dies = path.name.startswith("die_once") and not path.with_suffix(".died").exists()
+    if dies or path.name.startswith("die_always"):
         path.with_suffix(".died").touch()
         os.kill(os.getpid(), signal.SIGKILL)
     if path.name.startswith("slow"):
