@@ -68,7 +68,7 @@ class ModelArgs(BaseModel):
     cache_gb: float = Field(8.0, gt=0)
     """Memory for the keys and values of a batch."""
     readers: int | None = Field(None, ge=0)
-    """Processes that read videos ahead; by default this process's part of the processors, less one. 0: none."""
+    """Processes that read videos ahead; by default this process's part of the processors. 0: none."""
     readahead_gb: float = Field(2.0, gt=0)
     """Main memory of this process for frames that are read ahead."""
     read_limit_s: float = Field(600.0, gt=0)

@@ -79,6 +79,7 @@ def _serve(channel: socket.socket, settings: ReadSettings, next_job: Callable[[]
 
 def main() -> None:
     """Serve jobs until the other side is gone, even in the middle of a file that never ends."""
+    os.nice(10)  # the process that answers goes first; reading takes what it leaves
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for us
     channel = socket.socket(fileno=int(sys.argv[1]))
     jobs = Connection(os.dup(channel.fileno()))

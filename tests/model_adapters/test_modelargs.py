@@ -133,7 +133,7 @@ def test_readers_by_default():
 
 
 @pytest.mark.parametrize(
-    ("processors", "processes", "readers"), [(1, 1, 1), (2, 1, 1), (8, 1, 7), (64, 1, 8), (64, 8, 7), (8, 8, 1)]
+    ("processors", "processes", "readers"), [(1, 1, 1), (2, 1, 2), (8, 1, 8), (64, 1, 8), (64, 8, 8), (8, 8, 1)]
 )
 def test_readers_are_this_process_s_part_of_the_processors(processors, processes, readers, monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(processors)))
