@@ -24,6 +24,10 @@ LOCK_FILES = frozenset({_LOCK, _HOLDER})
 """What a run leaves in its folder before anything else; a folder with nothing more is still new."""
 
 
+class _RunLock(FileLock):
+    """Not `FileLock` itself: lmms-eval changes that into one object for each path, which a process may take twice."""
+
+
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
     """Keep other runs out of a folder, which is made if need be and taken away again if nothing was put into it.
@@ -36,7 +40,7 @@ def hold(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SetupError(f"{folder}: cannot be made ({error.strerror}); choose another --output") from error
-    lock = FileLock(folder / _LOCK)
+    lock = _RunLock(folder / _LOCK)
     try:
         lock.acquire(blocking=False)
     except Timeout as error:
