@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qsv_eval.runstate import Failure, RankStatus, Sample, Status
+from qsv_eval.runstate import Failure, RankStatus, Sample, State, Status
 
 __all__ = ["named", "print_missing", "print_status", "status_as_json"]
 
@@ -28,8 +28,8 @@ def print_status(status: Status) -> None:
     console.print(_tasks(status))
     console.print(_ranks(status.ranks))
     for rank in status.ranks:
-        if rank.reason:
-            say(f"rank {rank.rank} {rank.state}: {shorten(rank.reason, _REASON)}")
+        if rank.state is State.FAILED:
+            say(f"rank {rank.rank} failed: {shorten(rank.reason, _REASON)}")
     say(_rate(status))
     for failure in status.failures:
         say(f"failed, {len(failure.samples)}: {failure.reason} ({_examples(failure)})")
