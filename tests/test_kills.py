@@ -77,4 +77,10 @@ def test_twenty_kills_leave_no_trace(start, tmp_path):
     asked = [record.key for record in answers_of(killed)]
     assert len(asked) == len(set(asked)) == QUESTIONS
     assert {r.key: r.text for r in answers_of(killed)} == {r.key: r.text for r in answers_of(quiet)}
-    assert scores_of(killed) == scores_of(quiet)
+    told, expected = scores_of(killed)["qsv_demo"], scores_of(quiet)["qsv_demo"]
+    # lmms-eval sums up its standard errors in the order of the processes.
+    errors = {name for name, value in expected.items() if "stderr" in name and isinstance(value, float)}
+    assert {name: told[name] for name in errors} == pytest.approx({name: expected[name] for name in errors}, rel=1e-12)
+    assert {name: told[name] for name in told.keys() - errors} == {
+        name: expected[name] for name in expected.keys() - errors
+    }
