@@ -60,7 +60,8 @@ class _Quicksviewer(lmms):
             options=args.engine_options(model.processor.video_processor.frame_size, show_progress=self._rank == 0),
         )
         self.batch_size_per_gpu = args.batch_size
-        self._answers: dict[tuple[str, str, Any, int, Any], Answer] = {}
+        self._notable: dict[tuple[str, str, Any, int, Any], Answer] = {}
+        self._efficiency = summarise([])
 
     @property
     def device(self) -> torch.device:
@@ -102,8 +103,9 @@ class _Quicksviewer(lmms):
         questions, places = self.requests.translate(requests, kind)
         answers = self.engine.answer(questions, self.requests.tasks)
         whose = [(one.task, one.split, one.doc_id, one.repeat, one.continuation) for one in questions]
-        for each in ranks.all_gather(dict(zip(whose, answers, strict=True))):
-            self._answers |= each
+        mine = {place: one for place, one in zip(whose, answers, strict=True) if _is_notable(one)}
+        for each in ranks.all_gather(mine):
+            self._notable |= each
         self._efficiency = summarise(ranks.all_gather(self.engine.efficiency))
         return [answers[place] for place in places]
 
@@ -114,16 +116,16 @@ class _Quicksviewer(lmms):
 
     def failures(self) -> dict[str, int]:
         """Return how many questions of each task have no answer, over all processes."""
-        return dict(Counter(task for (task, *_), one in self._answers.items() if one.fate is Fate.FAILED))
+        return dict(Counter(task for (task, *_), one in self._notable.items() if one.fate is Fate.FAILED))
 
     def degraded(self) -> dict[str, int]:
         """Return how many answers of each task rest on fewer frames than asked for, because memory ran out."""
-        return dict(Counter(task for (task, *_), one in self._answers.items() if one.degraded))
+        return dict(Counter(task for (task, *_), one in self._notable.items() if one.degraded))
 
     @property
     def damaged(self) -> int:
         """Answers that rest on a video of which frames were lost."""
-        return sum(answer.lost_frames for answer in self._answers.values())
+        return sum(answer.lost_frames for answer in self._notable.values())
 
     def efficiency(self) -> dict[str, Any]:
         """Return what this run cost, over all processes; see `engine.efficiency.summarise`."""
@@ -146,6 +148,11 @@ class QuicksviewerSimple(_Quicksviewer):
     """Answers tasks in lmms-eval's older form (`--force_simple`): a text, and a function that gives its media."""
 
     is_simple = True
+
+
+def _is_notable(answer: Answer) -> bool:
+    """Say whether a report has to count it apart."""
+    return answer.fate is Fate.FAILED or answer.degraded or answer.lost_frames
 
 
 def _load(args: ModelArgs) -> Quicksviewer:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qsv_eval.launching.ranknotes import note_end, note_start, supervised, wait_for_the_first_to_die
 from qsv_eval.model_adapters.errors import QsvError
-from qsv_eval.ranknotes import note_end, note_start, supervised, wait_for_the_first_to_die
 
 if TYPE_CHECKING:
     from qsv_eval.model_adapters.modelargs import ModelArgs
@@ -70,9 +70,9 @@ def demo(
     processes: Processes = None,
 ) -> None:
     """Run the built-in sample benchmark: clips drawn here, nothing downloaded."""
+    from qsv_eval.launching.stopping import clean_stop
     from qsv_eval.report import print_report
     from qsv_eval.run import run
-    from qsv_eval.stopping import clean_stop
 
     built_in = pretrained is None
     if pretrained is None:
@@ -126,9 +126,9 @@ def run_command(
 ) -> None:
     """Evaluate a checkpoint under lmms-eval. A run that was stopped goes on when the command is given again."""
     model = _model_args(locals())
+    from qsv_eval.launching.stopping import clean_stop
     from qsv_eval.report import print_report
     from qsv_eval.run import default_output, run
-    from qsv_eval.stopping import clean_stop
 
     names = [name.strip() for name in tasks.split(",") if name.strip()]
     output = output or default_output(model)
@@ -150,8 +150,8 @@ def status(
     import json
     from datetime import UTC, datetime
 
-    from qsv_eval.status import status_of
-    from qsv_eval.statustable import print_missing, print_status, status_as_json
+    from qsv_eval.status.reading import status_of
+    from qsv_eval.status.table import print_missing, print_status, status_as_json
 
     found = status_of(folder, datetime.now(UTC))
     if as_json:
@@ -224,7 +224,7 @@ def _launch(processes: str | None, gpus_per_process: int, device: str | None, ou
     """Run this command line in several processes and exit as they do; return where one, this one, is enough."""
     if processes is None:
         return
-    from qsv_eval.processes import accelerators_here, layout, supervise
+    from qsv_eval.launching.supervise import accelerators_here, layout, supervise
 
     chosen = layout(processes, gpus_per_process, device, 0 if device == "cpu" else accelerators_here())
     if chosen.processes > 1:

@@ -25,16 +25,10 @@ FLOORS = {
     "qsv_eval.protocol": 3,
     "qsv_eval.scoring": 3,
     "qsv_eval.tasknames": 3,
-    "qsv_eval.ranknotes": 2,
     "qsv_eval.runlock": 2,
-    "qsv_eval.run": 3,
-    "qsv_eval.launch": 3,
-    "qsv_eval.elastic": 3,
-    "qsv_eval.runstate": 2,
     "qsv_eval.status": 3,
-    "qsv_eval.statustable": 4,
-    "qsv_eval.stopping": 4,
-    "qsv_eval.processes": 4,
+    "qsv_eval.launching": 4,
+    "qsv_eval.run": 3,
     "qsv_eval.report": 4,
     "qsv_eval.ask": 4,
     "qsv_eval.cli": 5,
@@ -51,8 +45,6 @@ SIDEWAYS = {
     ("run", "tasks"),
     ("run", "protocol"),
     ("scoring", "protocol"),
-    ("processes", "statustable"),
-    ("processes", "stopping"),
 }
 
 
@@ -98,8 +90,8 @@ def test_a_module_imports_only_floors_below(module):
     [
         ("qsv_eval", {"torch", "transformers", "lmms_eval", "numpy"}),
         ("qsv_eval.demo", {"torch", "transformers", "lmms_eval"}),
-        ("qsv_eval.statustable", {"torch", "transformers", "lmms_eval", "numpy"}),
-        ("qsv_eval.stopping", {"torch", "transformers", "lmms_eval", "numpy"}),
+        ("qsv_eval.status.table", {"torch", "transformers", "lmms_eval", "numpy"}),
+        ("qsv_eval.launching.stopping", {"torch", "transformers", "lmms_eval", "numpy"}),
         ("qsv_eval.model_adapters", {"torch", "transformers", "lmms_eval"}),
         ("qsv_eval.model_adapters.frames", {"torch", "transformers", "lmms_eval", "decord"}),
         ("qsv_eval.model_adapters.quicksviewer", {"lmms_eval", "flash_attn"}),

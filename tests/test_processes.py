@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from qsv_eval.model_adapters.engine.journal import Fate, read_logs
-from qsv_eval.runstate import State
-from qsv_eval.status import status_of
+from qsv_eval.status.reading import status_of
+from qsv_eval.status.state import State
 
 QUESTIONS = 40
 

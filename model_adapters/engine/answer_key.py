@@ -70,8 +70,13 @@ def _describe(part: Mapping[str, Any], identities: Mapping[str, str]) -> dict[st
     return {**part, kind: media.digest if isinstance(media, ImageInMemory) else identities[media]}
 
 
+_CARRIERS = {"codeversion", "entry", "packing", "probe", "reading", "store", "worker"}
+"""Modules of frames/ that only carry frames, byte for byte, or guess at costs."""
+
+
 @cache
 def model_code_version() -> str:
     """Return a hash (12 hex digits) of the code between file and reply, blind to comments, docstrings and layout."""
     package = Path(__file__).parent.parent
-    return code_version(sorted([*package.glob("quicksviewer/*.py"), *package.glob("frames/*.py")]))
+    files = sorted([*package.glob("quicksviewer/*.py"), *package.glob("frames/*.py")])
+    return code_version(file for file in files if file.stem not in _CARRIERS)

@@ -6,7 +6,7 @@ memory runs out, a question is tried once more alone, then (if that is allowed) 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
@@ -57,7 +57,7 @@ class Said(NamedTuple):
 class _Ready(NamedTuple):
     """A question whose prompt stands."""
 
-    key: str
+    asked: Asked
     question: Question
     conversation: list[dict[str, Any]]
     prompt: Prompt
@@ -86,48 +86,48 @@ class UnitWork:
 
     def get_ready(self, batch: Batch) -> None:
         """Look at what the batch's questions are about and read what their prompts begin with, if that is new."""
-        for asked in batch:
-            if asked.key not in self._ready:
-                tried = memory.attempt(lambda asked=asked: self._prepare(asked))  # type: ignore[misc]
-                self._ready[asked.key] = tried.error or cast(_Ready, tried.value)
-        if not isinstance(self._ready[batch[0].key], Exception):
-            # A prefix for which there is no room: the questions are then tried without.
-            memory.attempt(lambda: self._prefix_of(batch))
+        if any(not isinstance(self._prepared(asked), Exception) for asked in batch):
+            # Where there is no room for a prefix, the questions are tried without.
+            memory.attempt(self._prefix_of, batch)
 
     def answer(self, batch: Batch) -> dict[str, Said]:
         """Answer a batch that is ready; return by key what came of each question."""
-        found = {asked.key: self._ready[asked.key] for asked in batch}
-        ready = {key: one for key, one in found.items() if isinstance(one, _Ready)}
-        said = {key: Said(self.questions[key], error=one) for key, one in found.items() if isinstance(one, Exception)}
-        if ready:
-            members = [asked for asked in batch if asked.key in ready]
-            tried = memory.attempt(lambda: self._ask(list(ready.values()), self._prefix_of(members)))
-            if tried.error is None:
-                said |= dict(zip(ready, cast(list[Said], tried.value), strict=True))
+        said: dict[str, Said] = {}
+        ready: list[_Ready] = []
+        for asked in batch:
+            prepared = self._prepared(asked)
+            if isinstance(prepared, Exception):
+                said[asked.key] = Said(self.questions[asked.key], error=prepared)
             else:
-                said |= {asked.key: self._alone(asked, ready[asked.key], len(ready), tried.error) for asked in members}
+                ready.append(prepared)
+        if ready:
+            found = memory.attempt(self._ask_on_prefix, ready)
+            if isinstance(found, Exception):
+                found = [self._alone(one, len(ready), found) for one in ready]
+            said |= {one.asked.key: answer for one, answer in zip(ready, found, strict=True)}
         return said
 
-    def _alone(self, asked: Asked, ready: _Ready, together: int, error: Exception) -> Said:
+    def _alone(self, ready: _Ready, together: int, error: Exception) -> Said:
         """Try a question again by itself, when it failed together with others or for want of memory."""
-        starved = memory.is_out_of_memory(error)
-        if together == 1 and not starved:
+        if together == 1 and not memory.is_out_of_memory(error):
             return Said(ready.question, error=error)
         self._prefix = None
         memory.free()
-        tried = memory.attempt(lambda: self._ask([ready], NO_PREFIX))
-        rungs = memory.rungs_below(ready.look.frames) if self.allow_degraded else []
-        for rung in rungs:
-            if not memory.is_out_of_memory(tried.error):
+        found = memory.attempt(self._ask, [ready], NO_PREFIX)
+        for rung in memory.rungs_below(ready.look.frames) if self.allow_degraded else []:
+            if not memory.is_out_of_memory(found):
                 break
             memory.free()
-            tried = memory.attempt(lambda rung=rung: self._ask_with_fewer(asked, rung))  # type: ignore[misc]
-        if tried.error is not None:
-            return Said(ready.question, error=tried.error)
-        return cast(list[Said], tried.value)[0]
+            found = memory.attempt(self._ask_with_fewer, ready.asked, rung)
+        return Said(ready.question, error=found) if isinstance(found, Exception) else found[0]
+
+    def _prepared(self, asked: Asked) -> _Ready | Exception:
+        """Return a question's prompt, laid out once, or why it cannot be."""
+        if asked.key not in self._ready:
+            self._ready[asked.key] = memory.attempt(self._prepare, asked)
+        return self._ready[asked.key]
 
     def _prepare(self, asked: Asked) -> _Ready:
-        """Look, once for each sight, and lay out the question's prompt."""
         sight = sight_of(asked)
         if sight not in self._looks:
             self._looks[sight] = self._look(sight)
@@ -136,7 +136,7 @@ class UnitWork:
     def _lay_out(self, asked: Asked, look: Look) -> _Ready:
         question = self.questions[asked.key]
         conversation = _with_media(question.messages, look.media)
-        return _Ready(asked.key, question, conversation, self.model.prompt(conversation, look.visual), look)
+        return _Ready(asked, question, conversation, self.model.prompt(conversation, look.visual), look)
 
     def _look(self, sight: Sight, limit: int | None = None) -> Look:
         return self.scene.look(sight, self._images(self.questions[self._sights[sight][0].key]), limit)
@@ -165,9 +165,13 @@ class UnitWork:
             return NO_PREFIX
         if self._prefix is None or self._prefix[0] != sight:
             self._prefix = None  # the one before is not kept while the next is made
-            prompts = [self._prepare(asked).prompt for asked in self._sights[sight]]
+            ready = [one for asked in self._sights[sight] if isinstance(one := self._prepared(asked), _Ready)]
+            prompts = [one.prompt for one in ready]
             self._prefix = sight, read_prefix(self.model.model, prompts[0], common_length(prompts))
         return self._prefix[1]
+
+    def _ask_on_prefix(self, ready: Sequence[_Ready]) -> list[Said]:
+        return self._ask(ready, self._prefix_of([one.asked for one in ready]))
 
     def _ask(self, ready: Sequence[_Ready], prefix: Prefix) -> list[Said]:
         """Put questions of the same settings to the model."""
@@ -181,7 +185,7 @@ class UnitWork:
             config = self.model.generation(**first.generation.for_model())
             if first.generation.do_sample:
                 # By the question, not by what this process answered before.
-                torch.manual_seed(int(ready[0].key[:15], 16))
+                torch.manual_seed(int(ready[0].asked.key[:15], 16))
             replies = generate(self.model.model, prompts, config, prefix)
             said = [Said(one.question, self._reply(one, ids)) for one, ids in zip(ready, replies, strict=True)]
         if first.kind is Kind.ROUNDS:

@@ -101,7 +101,8 @@ class Engine:
 
     def _answer(self, questions: Sequence[Question], tasks: frozenset[str]) -> list[Answer]:
         files = survey(questions, show_progress=self.options.show_progress)
-        places: list[str | Record] = [self._key_or_fault(question, files) for question in questions]
+        identities = {path: file.identity for path, file in files.items()}
+        places: list[str | Record] = [self._key_or_fault(question, files, identities) for question in questions]
         own = {key: question for key, question in zip(places, questions, strict=True) if isinstance(key, str)}
         faults = [place for place in places if isinstance(place, Record)]
         brought = ranks.all_gather(self._brought(own, files, tasks, faults))
@@ -118,12 +119,14 @@ class Engine:
         self.asked |= told.keys()
         return [self._known_or_told(place, question, told) for place, question in zip(places, questions, strict=True)]
 
-    def _key_or_fault(self, question: Question, files: Mapping[str, FileFacts]) -> str | Record:
+    def _key_or_fault(
+        self, question: Question, files: Mapping[str, FileFacts], identities: Mapping[str, str]
+    ) -> str | Record:
         paths = [part[part["type"]] for part in media_parts(question.messages)]
         faults = [question.fault, *(files[path].fault for path in paths if isinstance(path, str))]
         if fault := next(filter(None, faults), ""):
             return failed_record(question, "", QsvError(fault))
-        return answer_key(self.settings, question, {path: file.identity for path, file in files.items()})
+        return answer_key(self.settings, question, identities)
 
     def _known_or_told(self, place: str | Record, question: Question, told: Mapping[str, Answer]) -> Answer:
         if isinstance(place, Record):
@@ -184,10 +187,13 @@ class Engine:
         total = len({key for one in brought for key, _, _ in one.questions})
         loads = [sum(unit.cost_s for unit in share) for share in shares]
         spread = f" (shares within {max(loads) / (sum(loads) / len(loads)) - 1:.0%} of even)" if len(loads) > 1 else ""
-        frames = max(unit.expected.frames for unit in units)
+        frames = max((read.frames for unit in units for read in unit.reads), default=0)
+        largest = (
+            f" The longest video: {describe_bytes(self._costs(), frames, self.options.batch_size)}." if frames else ""
+        )
+        processes = f"{len(shares)} process" + ("es" if len(shares) > 1 else "")
         tqdm.write(
-            f"Plan: {left} of {total} questions, {len(units)} units, {len(shares)} processes{spread}. The largest: "
-            + describe_bytes(self._costs(), frames, self.options.batch_size),
+            f"Plan: {left} of {total} questions in {len(units)} units for {processes}{spread}.{largest}",
             file=sys.stderr,
         )
 

@@ -104,7 +104,7 @@ class Costs:
 
 def describe_bytes(costs: Costs, frames: int, questions_at_once: int) -> str:
     """Say in a line what a video of so many frames takes: in main memory, and beside the weights."""
-    cubes = costs.cubes(frames) if frames else 0
+    cubes = costs.cubes(frames)
     tokens = (cubes + 1) * costs.queries + cubes * _WORDS_OF_A_TIME
     cache = tokens * costs.cache_bytes * (1 + questions_at_once)
     return (

@@ -5,7 +5,7 @@ question is answered, and any frame rule takes its frames from the same summarie
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from qsv_eval.model_adapters.engine import memory
 from qsv_eval.model_adapters.engine.plan import FileRead, Sight
@@ -57,12 +57,12 @@ class Scene:
             self._files[file.path] = result.error or AssertionError("a result without footage has an error")
             return
         for keep in self._choices(result.footage):
-            tried = memory.attempt(lambda keep=keep: self._summarise(result.footage.frames, keep))  # type: ignore[misc]
-            if tried.error is None:
-                self._files[file.path] = _seen(file, result.footage, keep, cast(FrameSummaries, tried.value))
-                return
-            self._files[file.path] = tried.error
-            if not memory.is_out_of_memory(tried.error):
+            found = memory.attempt(self._summarise, result.footage.frames, keep)
+            if isinstance(found, Exception):
+                self._files[file.path] = found
+            else:
+                self._files[file.path] = _seen(file, result.footage, keep, found)
+            if not memory.is_out_of_memory(found):
                 return
 
     def look(self, sight: Sight, images: Sequence[Any], limit: int | None = None) -> Look:
@@ -106,16 +106,16 @@ class Scene:
 
     def _summarise(self, frames_THWC: Any, keep: list[int]) -> FrameSummaries:
         frames = frames_THWC if len(keep) == len(frames_THWC) else frames_THWC[keep]
-        tried = memory.attempt(lambda: self._model.summarise_frames(frames))
-        if tried.error is not None and memory.is_out_of_memory(tried.error):
+        found = memory.attempt(self._model.summarise_frames, frames)
+        if memory.is_out_of_memory(found):
             memory.free()
             perception = self._model.model.model.perception
             chunk, perception.chunk_frames = perception.chunk_frames, 1
-            tried = memory.attempt(lambda: self._model.summarise_frames(frames))
+            found = memory.attempt(self._model.summarise_frames, frames)
             perception.chunk_frames = chunk
-        if tried.error is not None:
-            raise tried.error
-        return cast(FrameSummaries, tried.value)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 def _seen(file: FileRead, footage: Footage, keep: list[int], summaries: FrameSummaries) -> _Seen:

@@ -1,41 +1,46 @@
 """What happens when memory runs out: free, try once more alone, and only then give up or look at fewer frames."""
 
 import gc
+import logging
+import traceback
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import ParamSpec, TypeVar
 
 import torch
 
-__all__ = ["LADDER", "Attempt", "attempt", "free", "is_out_of_memory", "peak_bytes", "rungs_below", "start_peak"]
+from qsv_eval.model_adapters.errors import QsvError
 
+__all__ = ["LADDER", "attempt", "free", "is_out_of_memory", "peak_bytes", "rungs_below", "start_peak"]
+
+_log = logging.getLogger(__name__)
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 LADDER = (256, 128, 64, 32, 16, 8)
 """Frames of a video to step down to, with `allow_degraded`; each such answer is marked."""
 
 
-class Attempt(NamedTuple):
-    """What came of trying something: a value, or the error without its traceback, which would keep tensors alive."""
-
-    value: object
-    error: Exception | None
-
-
 _MARKERS = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """Of errors that torch raises as plain RuntimeErrors."""
 
 
-def attempt(work: Callable[[], object]) -> Attempt:
-    """Do something that may fail for one sample's sake."""
+def attempt(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | Exception:
+    """Do something that may fail for one sample's sake: return what it gives, or the error.
+
+    The error comes without its traceback, which would keep tensors alive; one that nobody foresaw is logged with it.
+    """
     try:
-        return Attempt(work(), None)
+        return work(*args, **kwargs)
     except Exception as error:  # noqa: BLE001 - one sample's failure, whatever it is, is recorded with its reason
+        if not isinstance(error, QsvError) and not is_out_of_memory(error):
+            # as text: whoever keeps the log record would with exc_info keep the traceback too
+            _log.warning("a question or a batch failed: %s", traceback.format_exc())
         _forget_traceback(error)
-        return Attempt(None, error)
+        return error
 
 
-def is_out_of_memory(error: Exception | None) -> bool:
-    """Say whether memory ran out: the accelerator's, or this machine's."""
+def is_out_of_memory(error: object) -> bool:
+    """Say whether this is an error of memory that ran out: the accelerator's, or this machine's."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and any(marker in str(error) for marker in _MARKERS)
     )

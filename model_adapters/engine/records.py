@@ -17,9 +17,8 @@ _log = logging.getLogger(__name__)
 
 
 def failed_record(question: Question, key: str, error: Exception, **measured: Any) -> Record:
-    """Record that a question has no answer, and say so in the log; what nobody expected with its traceback."""
-    expected = isinstance(error, QsvError)
-    reason = str(error) if expected else f"{type(error).__name__}: {error}"
+    """Record that a question has no answer, and say so in the log."""
+    reason = str(error) if isinstance(error, QsvError) else f"{type(error).__name__}: {error}"
     _log.warning("%s, sample %s: %s", question.task, question.sample_id, reason)
     return Record(**_whose(question, key), fate=Fate.FAILED, reason=reason, **measured)
 

@@ -48,14 +48,20 @@ def fail_because(watched):
 @pytest.mark.usefixtures("no_collector")
 def test_an_attempt_that_failed_keeps_nothing_alive(work):
     watched = []
-    tried = memory.attempt(lambda: work(watched))
-    assert tried.value is None
-    assert isinstance(tried.error, Exception)
+    assert isinstance(memory.attempt(work, watched), Exception)
     assert [ref() for ref in watched] == [None] * len(watched)
 
 
 def test_an_attempt_gives_the_value():
-    assert memory.attempt(lambda: 7) == (7, None)
+    assert memory.attempt(divmod, 7, 2) == (3, 1)
+
+
+def test_what_nobody_foresaw_is_logged_with_its_traceback(caplog):
+    memory.attempt(int, "seven")
+    memory.attempt(fail, [])
+    assert len(caplog.records) == 1
+    assert "invalid literal for int" in caplog.text
+    assert "Traceback" in caplog.text
 
 
 def test_ctrl_c_is_no_failed_attempt():
@@ -76,7 +82,7 @@ def allocate_too_much_in_numpy():
 
 @pytest.mark.parametrize("work", [allocate_too_much_in_torch, allocate_too_much_in_numpy, lambda: bytearray(1 << 60)])
 def test_real_want_of_memory_is_recognised(work):
-    assert memory.is_out_of_memory(memory.attempt(work).error)
+    assert memory.is_out_of_memory(memory.attempt(work))
 
 
 @pytest.mark.parametrize(

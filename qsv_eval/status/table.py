@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qsv_eval.runstate import Failure, RankStatus, Sample, State, Status
+from qsv_eval.status.state import Failure, RankStatus, Sample, State, Status
 
 __all__ = ["named", "print_missing", "print_status", "status_as_json"]
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from qsv_eval.launch import Ending, RankEnd
+from qsv_eval.launching.launch import Ending, RankEnd
+from qsv_eval.launching.supervise import _without, layout, verdict
 from qsv_eval.model_adapters.engine.journal import Fate, Journal, Record, Share, TaskTotal
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.processes import _without, layout, verdict
 
 BEFORE = datetime.now(UTC) - timedelta(hours=1)
 

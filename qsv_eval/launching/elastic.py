@@ -1,6 +1,6 @@
 """accelerate's launcher, in a process that writes down how the ranks ended instead of printing a wall of text.
 
-    python -m qsv_eval.elastic ENDS.json --multi_gpu --num_processes 2 … -m qsv_eval.cli run …
+    python -m qsv_eval.launching.elastic ENDS.json --multi_gpu --num_processes 2 … -m qsv_eval.cli run …
 
 Only `launch` calls this. The file says the exit code of each rank that failed, negative for a signal, the first first.
 """
@@ -10,7 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
-from qsv_eval.ranknotes import die_with_parent
+from qsv_eval.launching.ranknotes import die_with_parent
 
 __all__ = ["main"]
 

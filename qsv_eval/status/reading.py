@@ -18,7 +18,7 @@ import psutil
 
 from qsv_eval.model_adapters.engine.journal import Fate, ProcessLog, Record, Share, read_logs
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.runstate import Failure, RankStatus, Sample, State, Status, TaskStatus
+from qsv_eval.status.state import Failure, RankStatus, Sample, State, Status, TaskStatus
 
 __all__ = ["safe_answers", "status_of"]
 

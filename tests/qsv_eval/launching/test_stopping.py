@@ -7,25 +7,29 @@ import sys
 
 import pytest
 
-from qsv_eval.stopping import clean_stop
+from qsv_eval.launching.stopping import clean_stop
 
 PROGRAM = """
-import ctypes, sys, time
+import ctypes, sys, threading, time
 from pathlib import Path
-from qsv_eval import stopping
+from qsv_eval.launching import stopping
+
+def ready():
+    print("ready", flush=True)
 
 def wait_in_python():
+    ready()
     time.sleep(600)
 
 def wait_outside_python():
     mutex = ctypes.create_string_buffer(64)  # zeroes: an unlocked mutex; a second lock waits for good
-    library = ctypes.CDLL(None)
-    while True:
-        library.pthread_mutex_lock(mutex)
+    lock = ctypes.CDLL(None).pthread_mutex_lock
+    lock(mutex)
+    threading.Timer(0.5, ready).start()  # when the main thread is in the lock
+    lock(mutex)
 
 stopping._PATIENCE_S = 0.2
 with stopping.clean_stop(Path("out")):
-    print("ready", flush=True)
     try:
         globals()[sys.argv[1]]()
     except KeyboardInterrupt:

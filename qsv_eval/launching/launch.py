@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import psutil
 
-from qsv_eval.ranknotes import FOLDER_VARIABLE, STOP_SIGNALS, Note, read_notes
+from qsv_eval.launching.ranknotes import FOLDER_VARIABLE, STOP_SIGNALS, Note, read_notes
 
 __all__ = ["Ending", "Launch", "RankEnd", "launch"]
 
@@ -78,7 +78,13 @@ def launch(plan: Launch) -> Ending:
     with TemporaryDirectory(prefix="qsv-eval-") as scratch, _adopting_orphans() as descendants:
         notes, ends = Path(scratch, "notes"), Path(scratch, "ends.json")
         notes.mkdir()
-        command = [sys.executable, "-m", "qsv_eval.elastic", str(ends), *_accelerate_words(plan)]
+        command = [
+            sys.executable,
+            "-m",
+            "qsv_eval.launching.elastic",
+            str(ends),
+            *_accelerate_words(plan, Path(scratch, "logs")),
+        ]
         environment = _environment(plan, notes)
         received: list[int] = []
         started_at = datetime.now(UTC)
@@ -93,10 +99,10 @@ def launch(plan: Launch) -> Ending:
         return Ending(ranks, received[0] if received else None, started_at)
 
 
-def _accelerate_words(plan: Launch) -> list[str]:
+def _accelerate_words(plan: Launch, logs: Path) -> list[str]:
     """Spell out everything that a user's accelerate configuration could otherwise change."""
     fixed = {"num_machines": 1, "machine_rank": 0, "main_process_port": 0, "gpu_ids": "all", "mixed_precision": "no"}
-    fixed |= {"dynamo_backend": "no", "num_processes": plan.processes}
+    fixed |= {"dynamo_backend": "no", "num_processes": plan.processes, "log_dir": logs}
     options = [word for name, value in fixed.items() for word in (f"--{name}", str(value))]
     # Also on the CPU: with --cpu, accelerate starts one process whatever --num_processes says.
     return ["--multi_gpu", *options, "-m", plan.module, *plan.words]

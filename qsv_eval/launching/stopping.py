@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from qsv_eval.ranknotes import STOP_SIGNALS, note_end, supervised
-from qsv_eval.status import safe_answers
+from qsv_eval.launching.ranknotes import STOP_SIGNALS, note_end, supervised
+from qsv_eval.status.reading import safe_answers
 
 __all__ = ["clean_stop", "exit_code", "stopped_line"]
 

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from qsv_eval.cli import app
 from qsv_eval.model_adapters.engine.journal import Fate, How, Journal, Record, Share, TaskTotal
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.runstate import Sample, State
-from qsv_eval.status import safe_answers, status_of
-from qsv_eval.statustable import print_status, status_as_json
+from qsv_eval.status.reading import safe_answers, status_of
+from qsv_eval.status.state import Sample, State
+from qsv_eval.status.table import print_status, status_as_json
 
 TOTALS = {"mme": TaskTotal(total=10, known=4)}
 
@@ -154,7 +154,7 @@ WRITER = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from test_status import record, share, write
+from test_reading import record, share, write
 journal = write(Path(sys.argv[1]), [share(0, "abc", world_size=1)], [record("a")])
 print("written", flush=True)
 time.sleep(600)

@@ -10,13 +10,13 @@ import time
 import psutil
 import pytest
 
-from qsv_eval.launch import Ending, Launch, RankEnd, launch
-from qsv_eval.ranknotes import Note
+from qsv_eval.launching.launch import Ending, Launch, RankEnd, launch
+from qsv_eval.launching.ranknotes import Note
 
 STUB = """
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
-from qsv_eval.ranknotes import note_end, note_start
+from qsv_eval.launching.ranknotes import note_end, note_start
 
 folder, how = Path(sys.argv[1]), sys.argv[2]
 rank = int(os.environ["RANK"])
@@ -110,7 +110,7 @@ def test_an_incomplete_result_is_no_failure(stub):
 
 PARENT = """
 import sys
-from qsv_eval.launch import Launch, launch
+from qsv_eval.launching.launch import Launch, launch
 ending = launch(Launch("stub_rank", (sys.argv[1], sys.argv[2]), 2, True))
 print(ending.signal, flush=True)
 """
@@ -147,7 +147,7 @@ def test_no_process_is_left_whoever_gets_a_signal(stub, tmp_path, victim, number
 
 
 def test_who_is_blamed():
-    from qsv_eval.launch import _blamed
+    from qsv_eval.launching.launch import _blamed
 
     plan = Launch("m", (), 4, True)
     notes = {

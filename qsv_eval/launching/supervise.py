@@ -5,12 +5,12 @@ import signal
 from pathlib import Path
 from typing import NamedTuple
 
-from qsv_eval.launch import Ending, Launch, RankEnd, launch
+from qsv_eval.launching.launch import Ending, Launch, RankEnd, launch
+from qsv_eval.launching.stopping import exit_code, stopped_line
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.runstate import Status
-from qsv_eval.status import safe_answers, status_of
-from qsv_eval.statustable import named
-from qsv_eval.stopping import exit_code, stopped_line
+from qsv_eval.status.reading import safe_answers, status_of
+from qsv_eval.status.state import Status
+from qsv_eval.status.table import named
 
 __all__ = ["Layout", "Verdict", "accelerators_here", "layout", "supervise", "verdict"]
 

@@ -1,0 +1,1 @@
+"""Several processes on this machine, their supervision, and how a run comes to an orderly stop."""
