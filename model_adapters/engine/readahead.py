@@ -133,6 +133,7 @@ class ReadAhead:
                 self._results[number] = result
                 self._held_bytes += _bytes_of(result) - planned.expected_bytes
                 self._state.notify_all()
+            del result  # or this thread would hold the frames until it has read the next file's
 
     def _begin(self) -> int | None:
         """Wait until there is room for the next job; None when there is none left."""

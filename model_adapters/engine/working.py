@@ -100,6 +100,7 @@ class Worker:
                 scene.see(read, result)
                 self.efficiency.add_read(read.identity, result)
                 read_s += result.read_s
+                del result  # with it the frames go
         work = UnitWork(self.model, unit, questions, self.harness, scene, self.options.allow_degraded)
         due = [asked for batch in unit.due for asked in batch]
         bill = _Bill(watch, due)

@@ -20,6 +20,9 @@ __all__ = ["load_pretrained"]
 _ATTENTIONS = ("flash_attention_2", "sdpa", "eager")
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 
+_CPU_CHUNK_FRAMES = 4
+"""A CPU is busy with few frames, and they take less memory; see docs/performance.md."""
+
 
 def load_pretrained(
     pretrained: str | PathLike[str],
@@ -41,7 +44,7 @@ def load_pretrained(
         dtype: "float32", "bfloat16", "float16", or "auto" for the checkpoint's own.
         frame_rule: which frames of a video file are looked at.
         resize: "exact" (Pillow, as the reference) or "fast" (swscale).
-        chunk_frames: frames that go through the vision tower at once.
+        chunk_frames: frames that go through the vision tower at once; 4 on a CPU and else 16 by default.
         attn_implementation: "flash_attention_2", "sdpa" or "eager"; None takes flash-attn where it is installed and the
             device and dtype allow it, and SDPA otherwise.
         bits: 4 or 8 to load the language model quantised by bitsandbytes; the vision side is never quantised.
@@ -67,8 +70,8 @@ def load_pretrained(
         model.to(target)
     if attn_implementation is None and _flash_attention_fits(checkpoint.model):
         checkpoint.model.set_attn_implementation("flash_attention_2")
-    if chunk_frames is not None:
-        checkpoint.model.model.perception.chunk_frames = chunk_frames
+    if chunk_frames is not None or target.type == "cpu":
+        checkpoint.model.model.perception.chunk_frames = chunk_frames or _CPU_CHUNK_FRAMES
     return Quicksviewer(checkpoint, frame_rule, resize)
 
 
