@@ -1,6 +1,6 @@
 """The engine against a naive pipeline: 12 videos of 1 to 10 minutes, 3 questions on each.
 
-    python benchmarks/engine.py [--runs 3] [--videos 12] [--lean] [--processes 1 2 4]
+    python benchmarks/engine.py [--runs 3] [--videos 12] [--lean] [--processes 1 2 4] [--hour]
 
 Both sides answer the same questions with the same weights in float32, threads and attention: fps 1, at most 420
 frames, greedy, 16 new tokens. Each runs in a process of its own, one after the other in turns. The naive side is
@@ -10,7 +10,7 @@ the reader processes is not. The peak is the most that a side's processes hold t
 count once), looked at ten times a second; `above start` is that without what the process held when the model was
 loaded. `--lean` adds a naive side that resizes each frame as it is decoded. `--processes` runs the engine alone with
 so many processes, requests dealt by index as lmms-eval does, and shows that a video is read once and that the answers
-are the same.
+are the same. `--hour` runs the engine alone on a video of an hour.
 """
 
 import argparse
@@ -67,10 +67,13 @@ class Result:
 
 
 def asks(videos: int) -> list[Ask]:
+    """Return the questions on so many videos; on the hour for 0."""
     from naive_pipeline import questions_on
+    from videos import hour_video
     from videos import videos as make
 
-    texts = [(str(path), text) for number, path in enumerate(make(videos)) for text in questions_on(number)]
+    paths = make(videos) if videos else [hour_video()]
+    texts = [(str(path), text) for number, path in enumerate(paths) for text in questions_on(number)]
     return [Ask(number, *entry) for number, entry in enumerate(texts)]
 
 
@@ -312,13 +315,18 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=12)
     parser.add_argument("--lean", action="store_true")
     parser.add_argument("--processes", type=int, nargs="*")
+    parser.add_argument("--hour", action="store_true")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
         side(options.side, options.videos, options.output)
         return
-    asks(options.videos)  # makes the videos
+    asks(0 if options.hour else options.videos)  # makes the videos
+    if options.hour:
+        result = run_side(ENGINE, 0)
+        print(f"an hour, 420 frames: {result.wall_s:.1f} s, {result.peak_mb - result.start_mb:.0f} MB above start")
+        return
     if options.processes:
         compare_processes(options.videos, options.processes)
         return

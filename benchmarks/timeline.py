@@ -70,7 +70,8 @@ def draw(bars: list[Bar]) -> str:
     for bar in bars:
         x, width = LEFT + (bar.start_s - begin) * scale, max((bar.end_s - bar.start_s) * scale, 0.2)
         y = 4 + ROW * rows.index(bar.row)
-        parts.append(f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="20" fill="{COLOURS[bar.what]}"/>')
+        edge = ' stroke="white"' if bar.what == "read" else ""  # one video ends, the next begins
+        parts.append(f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="20" fill="{COLOURS[bar.what]}"{edge}/>')
     for number, (what, colour) in enumerate(COLOURS.items()):
         x, y = LEFT + 100 * number, ROW * len(rows) + 12
         parts.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="{colour}"/>')
