@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
 
 import av
 import av.error
@@ -136,30 +135,32 @@ def video_stream(container: InputContainer, path: str | Path) -> VideoStream:
     raise MediaError(path, MediaFault.NO_VIDEO)
 
 
-class _Listed(NamedTuple):
-    """One video packet with content. Only elementary streams have no `pts` at all."""
+_Listed = tuple[int | None, int, bool, bool]
+"""A video packet with content: pts, duration, whether it is a keyframe, whether it is to be discarded.
 
-    pts: int | None
-    duration: int
-    is_keyframe: bool
-    is_discard: bool
+Only elementary streams have no pts at all. A plain tuple, because an hour has 100,000 of them.
+"""
 
 
 def _demux(container: InputContainer, stream: VideoStream) -> tuple[list[_Listed], float]:
     """List the stream's packets in file order; also return the latest end of any stream's packets, in seconds."""
     listed: list[_Listed] = []
+    append, own = listed.append, stream.index
     ends: dict[int, int] = {}  # by stream, in its own ticks: a fraction for each packet takes as long as demuxing
     try:
         for packet in demux(container, *container.streams):
-            duration = packet.duration or 0
-            number, pts = packet.stream_index, packet.pts
-            if pts is not None and pts + duration > ends.get(number, -math.inf):
+            pts, duration, number = packet.pts, packet.duration or 0, packet.stream_index
+            if number == own:
+                if packet.size:
+                    append((pts, duration, packet.is_keyframe, packet.is_discard))
+            elif pts is not None and pts + duration > ends.get(number, -math.inf):
                 ends[number] = pts + duration
-            if number == stream.index and packet.size > 0:
-                listed.append(_Listed(pts, duration, packet.is_keyframe, packet.is_discard))
     except av.error.FFmpegError:
         # A damaged file. No reader gets at what follows, and comparing with the header tells how much that is.
         pass
+    own_ends = [pts + duration for pts, duration, _, _ in listed if pts is not None]
+    if own_ends:
+        ends[own] = max(own_ends)
     seconds = (float(end * base) for number, end in ends.items() if (base := container.streams[number].time_base))
     return listed, max(seconds, default=-math.inf)
 
@@ -170,10 +171,10 @@ def _summarise(
     access = _access(container.format.name, packets)
     time_base = stream.time_base
     if time_base is None or (access is Access.COUNT and not _each_has_its_time(packets)):
-        packets = [packet._replace(pts=number, duration=1) for number, packet in enumerate(packets)]
+        packets = [(number, 1, is_key, is_discard) for number, (_, _, is_key, is_discard) in enumerate(packets)]
         time_base = 1 / (declared_rate(stream) or Fraction(25))  # 25 is FFmpeg's own guess for elementary streams
-    keyframe_pts = sorted({packet.pts for packet in packets if packet.pts is not None and packet.is_keyframe})
-    shown = {packet.pts: packet.duration for packet in packets if packet.pts is not None and not packet.is_discard}
+    keyframe_pts = sorted({pts for pts, _, is_keyframe, _ in packets if is_keyframe and pts is not None})
+    shown = {pts: duration for pts, duration, _, is_discard in packets if pts is not None and not is_discard}
     pts = sorted(shown)
     if access is not Access.COUNT and keyframe_pts:
         # A recording may begin between keyframes; decoders show nothing before the first.
@@ -193,13 +194,13 @@ def _summarise(
 
 def _access(format_names: str, packets: list[_Listed]) -> Access:
     names = set(format_names.split(","))
-    if names & _UNTIMED_FORMATS or all(packet.pts is None for packet in packets):
+    if names & _UNTIMED_FORMATS or all(pts is None for pts, *_ in packets):
         return Access.COUNT
     return Access.SEEK if names & _SEEKABLE_FORMATS else Access.STREAM
 
 
 def _each_has_its_time(packets: list[_Listed]) -> bool:
-    times = {packet.pts for packet in packets}
+    times = {pts for pts, *_ in packets}
     return None not in times and len(times) == len(packets)
 
 
