@@ -193,6 +193,33 @@ def ask(
     typer.echo(reply_as_json(reply) if as_json else reply.text)
 
 
+@app.command(name="train", epilog="Example: qsv-eval train stage1 mixture=data.yaml rates.cubing=2e-4 --dry-run")
+def train_command(
+    stage: Annotated[
+        str, typer.Argument(help="stage1, stage2, stage3, or tiny for the built-in model's whole course.")
+    ],
+    changes: Annotated[list[str] | None, typer.Argument(help="Changes of the recipe: key=value …")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder of the run; the same folder resumes.")] = None,
+    preset: Annotated[str, typer.Option(help="paper, or script for what the published scripts say.")] = "paper",
+    backbone: Annotated[str, typer.Option(help="qwen2 or llama3, where stage1 starts from.")] = "qwen2",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would learn, from what, for how long.")] = False,
+    device: Device = None,
+    report_to: Annotated[str, typer.Option(help="A tracker beside the files, such as wandb.")] = "none",
+) -> None:
+    """Train a stage. Several GPUs: accelerate launch -m qsv_eval.cli train …; a run that was stopped goes on."""
+    from qsv_eval.train import forecast_stage, train_stage, train_tiny
+
+    output = output or Path("qsv_runs/train") / stage
+    if stage == "tiny":
+        typer.echo(train_tiny(output, changes or []))
+    elif dry_run:
+        forecast_stage(stage, preset, backbone, changes or [])
+    else:
+        typer.echo(
+            train_stage(stage, preset, backbone, changes or [], output, cpu=device == "cpu", report_to=report_to)
+        )
+
+
 @app.command(
     epilog='Example: lmms-eval --model quicksviewer --include_path "$(qsv-eval tasks --path)" --tasks qsv_demo …'
 )

@@ -29,3 +29,11 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
     folder = tmp_path_factory.mktemp("clips")
     return [ensure_video(make_clip("demo", 3 * number), folder) for number in range(3)]
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The beginning of quicksviewer-tiny."""
+    from qsv_eval.training.tiny.start import make_start
+
+    return make_start(tmp_path_factory.mktemp("start") / "start")

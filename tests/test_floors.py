@@ -29,6 +29,8 @@ FLOORS = {
     "qsv_eval.status": 3,
     "qsv_eval.launching": 4,
     "qsv_eval.run": 3,
+    "qsv_eval.training": 3,
+    "qsv_eval.train": 4,
     "qsv_eval.report": 4,
     "qsv_eval.ask": 4,
     "qsv_eval.cli": 5,
@@ -50,7 +52,8 @@ SIDEWAYS = {
 
 def modules() -> dict[str, Path]:
     found = {}
-    for path in [*ROOT.glob("qsv_eval/**/*.py"), *ROOT.glob("model_adapters/**/*.py"), *ROOT.glob("tasks/**/*.py")]:
+    tops = ("qsv_eval", "model_adapters", "tasks", "training")
+    for path in [path for top in tops for path in ROOT.glob(f"{top}/**/*.py")]:
         parts = path.relative_to(ROOT).with_suffix("").parts
         parts = parts if parts[0] == "qsv_eval" else ("qsv_eval", *parts)
         found[".".join(parts).removesuffix(".__init__")] = path

@@ -12,7 +12,7 @@ def test_types(tmp_path):
     """mypy cannot follow an editable install's mapping, so the package is laid out for it by links."""
     package = tmp_path / "qsv_eval"
     package.mkdir()
-    sources = [*(ROOT / "qsv_eval").iterdir(), *(ROOT / name for name in ("tasks", "model_adapters"))]
+    sources = [*(ROOT / "qsv_eval").iterdir(), *(ROOT / name for name in ("tasks", "model_adapters", "training"))]
     for source in sources:
         (package / source.name).symlink_to(source)
     command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), "-p", "qsv_eval"]

@@ -47,6 +47,11 @@ class QuicksviewerConfig(PreTrainedConfig):
         gate_temperature: temperature of the gate's Gumbel-Softmax.
         gate_norm_eps: epsilon of the gate's layer norm.
         gate_loss_weight: weight of the mean norm of the gate's logits in the training loss.
+        gate_centred: in the backward pass only, take a video's mean from what each frame would bring to the thumbnail.
+            The chosen frames' number is fixed, so the mean tells the gate nothing; without it the gate learns sooner
+            (docs/training.md).
+        gate_init: how a new gate begins. `default` is the reference's; with `sensitive` the size of a difference
+            survives the layer norm.
     """
 
     model_type = "quicksviewer"
@@ -69,6 +74,8 @@ class QuicksviewerConfig(PreTrainedConfig):
     gate_temperature: float = 0.5
     gate_norm_eps: float = 1e-5
     gate_loss_weight: float = 0.001
+    gate_centred: bool = False
+    gate_init: str = "default"
     tie_word_embeddings: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -100,6 +107,8 @@ class QuicksviewerConfig(PreTrainedConfig):
             raise SetupError(
                 f"config: num_queries {self.num_queries} does not divide grid_size² = {tokens}, as the thumbnail needs"
             )
+        if self.gate_init not in ("default", "sensitive"):
+            raise SetupError(f"config: gate_init {self.gate_init!r} is unknown: use default or sensitive")
         if not 0 < self.gate_momentum <= 1:
             raise SetupError(f"config: gate_momentum {self.gate_momentum} is not in (0, 1]")
 

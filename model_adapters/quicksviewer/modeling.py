@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, GenerationMixin, PreTrainedConfig, PreTrainedModel, SiglipVisionConfig
 from transformers import initialization as init
@@ -12,11 +13,19 @@ from transformers.cache_utils import Cache
 from transformers.utils import ModelOutput
 
 from qsv_eval.model_adapters.quicksviewer.configuration import PLACE, QuicksviewerConfig, vision_config_beside
+from qsv_eval.model_adapters.quicksviewer.gate import Gate
 from qsv_eval.model_adapters.quicksviewer.merging import IGNORED, PADDING, MergePlan, VisualKind, plan_merge
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise, Perception, VisualTokens
 from qsv_eval.model_adapters.quicksviewer.resampler import Resampler
 
-__all__ = ["MergedInputs", "QuicksviewerForConditionalGeneration", "QuicksviewerModel", "QuicksviewerOutput"]
+__all__ = [
+    "Learning",
+    "MergedInputs",
+    "PackedInputs",
+    "QuicksviewerForConditionalGeneration",
+    "QuicksviewerModel",
+    "QuicksviewerOutput",
+]
 
 
 class MergedInputs(NamedTuple):
@@ -29,6 +38,27 @@ class MergedInputs(NamedTuple):
     labels: Tensor | None
     """(B, M), -100 at visual tokens and padding."""
 
+    def packed(self) -> "PackedInputs":
+        """Put the rows one behind the other, without their padding."""
+        real = self.attention_mask.bool()
+        position_ids = (self.attention_mask.cumsum(1) - 1)[real].unsqueeze(0)
+        labels = self.labels
+        if labels is not None:
+            first = position_ids == 0  # no row's end foretells the next one's beginning
+            labels = labels[real].unsqueeze(0).masked_fill(first, IGNORED)
+        return PackedInputs(self.inputs_embeds[real].unsqueeze(0), position_ids, labels)
+
+
+class PackedInputs(NamedTuple):
+    """Several rows as one. transformers keeps them apart where `position_ids` restart, given no attention mask."""
+
+    inputs_embeds: Tensor
+    """(1, ΣM, D)."""
+    position_ids: Tensor
+    """(1, ΣM)."""
+    labels: Tensor | None
+    """(1, ΣM)."""
+
 
 @dataclass
 class QuicksviewerOutput(ModelOutput):
@@ -40,6 +70,19 @@ class QuicksviewerOutput(ModelOutput):
     past_key_values: Cache | None = None
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
+
+
+class Learning(NamedTuple):
+    """What a training step must know beyond its own batch: sums run over all batches of the step, on all processes."""
+
+    tokens: Tensor | int
+    """Tokens that are learned; the loss is the sum over this batch divided by it."""
+    gaps: Tensor | int
+    """Gaps between frames, likewise for the gate's norm."""
+    packed: bool = False
+    """Put the rows of the batch one behind the other."""
+    in_step: bool = False
+    """Other processes may see a video where this one does not."""
 
 
 class QuicksviewerPreTrainedModel(PreTrainedModel):
@@ -83,6 +126,10 @@ class QuicksviewerPreTrainedModel(PreTrainedModel):
             init.xavier_uniform_(module.attn.in_proj_weight)
             init.zeros_(module.attn.in_proj_bias)
             init.normal_(module.proj, std=module.proj.shape[0] ** -0.5)
+        if isinstance(module, Gate) and self.config.gate_init == "sensitive":
+            # A fifth of torch's own deviation, beside a bias that the difference has to stand out from.
+            init.normal_(module.aggregate.weight, std=0.2 / (3 * module.aggregate.in_features) ** 0.5)
+            init.normal_(module.aggregate.bias)
 
 
 class QuicksviewerModel(QuicksviewerPreTrainedModel):
@@ -209,17 +256,27 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, Generati
         visual_kind: Tensor | None = None,
         frame_ids: Tensor | None = None,
         noise: GumbelNoise | None = None,
+        learning: Learning | None = None,
         **kwargs: Any,
     ) -> QuicksviewerOutput:
-        """Predict the next token everywhere and, with `labels` (as written, before merging), the training loss."""
-        gate_logits = None
+        """Predict the next token everywhere and, with `labels` (as written, before merging), the training loss.
+
+        With `learning`, logits are made only where there is something to learn, and none are returned.
+        """
+        gate_logits, idle = None, None
         if input_ids is not None and visual_kind is not None:
             visual = self.perceive(pixel_values, pixel_values_videos, frame_counts, noise)
             gate_logits = visual.gate_logits_G2
             merged = self.model.merge(input_ids, attention_mask, visual_kind, frame_ids, visual, labels)
             input_ids, (inputs_embeds, attention_mask, labels) = None, merged
+            if learning is not None and learning.packed:
+                attention_mask, (inputs_embeds, position_ids, labels) = None, merged.packed()
+            if learning is not None and learning.in_step and not visual.frame_counts:
+                idle = self.model.perception.idle()
         items = kwargs.pop("num_items_in_batch", None)
         kwargs.pop("tile_counts", None)  # comes with a batch; the text's marks already say it
+        if learning is not None:
+            kwargs["use_cache"] = False  # with a cache, transformers does not keep packed rows apart
         outputs = self.model.language_model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -228,15 +285,23 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, Generati
             inputs_embeds=inputs_embeds,
             **kwargs,
         )
-        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        logits = self.lm_head(outputs.last_hidden_state[:, kept, :])
-        loss = gate_loss = None
+        logits = loss = gate_loss = None
         if gate_logits is not None and len(gate_logits):
-            gate_loss = gate_logits.norm(dim=-1).mean()
-        if labels is not None:
-            vocabulary = self.config.text_config.vocab_size
-            loss = self.loss_function(logits, labels, vocab_size=vocabulary, num_items_in_batch=items)
-            loss = loss if gate_loss is None else loss + self.config.gate_loss_weight * gate_loss.to(loss.device)
+            norms = gate_logits.norm(dim=-1)
+            gate_loss = norms.mean() if learning is None else norms.sum() / learning.gaps
+        if learning is not None:
+            assert labels is not None, "there is nothing to learn from"
+            loss = self._loss_where_learned(outputs.last_hidden_state, labels, learning.tokens)
+        else:
+            kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+            logits = self.lm_head(outputs.last_hidden_state[:, kept, :])
+            if labels is not None:
+                vocabulary = self.config.text_config.vocab_size
+                loss = self.loss_function(logits, labels, vocab_size=vocabulary, num_items_in_batch=items)
+        if loss is not None and gate_loss is not None:
+            loss = loss + self.config.gate_loss_weight * gate_loss.to(loss.device)
+        if loss is not None and idle is not None:
+            loss = loss + idle.to(loss.device)
         return QuicksviewerOutput(
             loss=loss,
             gate_loss=gate_loss,
@@ -245,6 +310,13 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, Generati
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
+
+    def _loss_where_learned(self, hidden_BMD: Tensor, labels_BM: Tensor, tokens: Tensor | int) -> Tensor:
+        """Return the cross-entropies' sum divided by `tokens`; logits are made only where one learns from them."""
+        targets_BM = labels_BM[:, 1:].to(hidden_BMD.device)
+        learned_BM = targets_BM != IGNORED
+        logits_LV = self.lm_head(hidden_BMD[:, :-1][learned_BM]).float()
+        return F.cross_entropy(logits_LV, targets_BM[learned_BM], reduction="sum") / tokens
 
     @torch.no_grad()
     def generate(  # type: ignore[override]

@@ -7,13 +7,14 @@ Shape legend: T frames, G gaps, C cubes, P image tiles, V videos, N tokens of a 
 language width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoModel
 
 from qsv_eval.model_adapters.quicksviewer.configuration import QuicksviewerConfig
@@ -87,6 +88,8 @@ class Perception(nn.Module):
 
     chunk_frames = 16
     """Frames that go through SigLIP at once: a trade of memory for speed that changes no result."""
+    gradient_checkpointing = False
+    """While training, keep of a chunk only its summaries and compute the rest again in the backward pass."""
 
     def __init__(self, config: QuicksviewerConfig) -> None:
         super().__init__()
@@ -137,25 +140,55 @@ class Perception(nn.Module):
 
     def summarise(self, pixels_TCHW: Tensor) -> FrameSummaries:
         """Fold frames (T, 3, height, width) into their summaries, a chunk at a time."""
-        kept: FrameSummaries | None = None
+        if not len(pixels_TCHW):
+            raise ValueError("there are no frames to look at")
         with stage("cubing"):
             folded = self.resampler.fold()
-            for start in range(0, len(pixels_TCHW), self.chunk_frames):
-                part = self._summarise_chunk(pixels_TCHW[start : start + self.chunk_frames], folded)
+            chunks = pixels_TCHW.split(self.chunk_frames)
+            if torch.is_grad_enabled():
+                return FrameSummaries.join([self._learning_chunk(chunk_TCHW, folded) for chunk_TCHW in chunks])
+            kept: FrameSummaries | None = None
+            for number, chunk_TCHW in enumerate(chunks):
+                part = self._summarise_chunk(chunk_TCHW, folded)
                 if kept is None:
                     kept = _room_for(len(pixels_TCHW), part)
-                _put(kept, start, part)
+                _put(kept, number * self.chunk_frames, part)
                 del part  # or it would be alive throughout the next chunk
-        if kept is None:
-            raise ValueError("there are no frames to look at")
+        assert kept is not None
         return kept
 
     def _summarise_chunk(self, pixels_TCHW: Tensor, folded: FoldedAttention) -> FrameSummaries:
         with stage("vit"):
             feats_TNd = self.encode(pixels_TCHW)
+        return self._summary(feats_TNd, folded)
+
+    def _summary(self, feats_TNd: Tensor, folded: FoldedAttention) -> FrameSummaries:
         pooled_TQd = feats_TNd.unflatten(1, (self.config.num_queries, -1)).mean(2)
         partials = self.resampler.attend_frames(feats_TNd, folded)
         return FrameSummaries(feats_TNd.float().mean(1), pooled_TQd, partials)
+
+    def _learning_chunk(self, pixels_TCHW: Tensor, folded: FoldedAttention) -> FrameSummaries:
+        """Summarise a chunk so that gradients can go back through it."""
+        work: Callable[[Tensor, FoldedAttention], FrameSummaries]
+        if any(parameter.requires_grad for parameter in self.vision_tower.parameters()):
+            work, given = self._summarise_chunk, pixels_TCHW
+        else:  # a tower that does not learn need not look twice
+            with torch.no_grad():
+                work, given = self._summary, self.encode(pixels_TCHW)
+        if self.gradient_checkpointing and self.training:
+            summaries: FrameSummaries = checkpoint(work, given, folded, use_reentrant=False)
+            return summaries
+        return work(given, folded)
+
+    def idle(self) -> Tensor:
+        """Return 0 with a gradient, of 0, to everything that learns here.
+
+        A process of several whose batch holds no video must take part in what they exchange all the same.
+        """
+        side = self.config.vision_config.image_size
+        blank_TCHW = torch.zeros(2, 3, side, side, dtype=torch.uint8)
+        seen = self.cut(self.summarise(blank_TCHW), (2,))
+        return 0 * (seen.thumbnails_VQD.sum() + seen.cubes_CQD.sum() + seen.gate_logits_G2.sum())
 
     def forward(
         self,
@@ -243,11 +276,19 @@ class Perception(nn.Module):
         if self.thumbnail is None:
             return pooled_TQd.new_zeros(0, pooled_TQd.shape[1], self.config.text_config.hidden_size)
         videos = pooled_TQd.split([len(mask_T) for mask_T in masks])
+        choose = _choose_centred if self.config.gate_centred else torch.matmul
         means = [
-            (mask_T.to(pooled.dtype) @ pooled.flatten(1)).unflatten(0, pooled.shape[1:]) / mask_T.sum().detach()
+            choose(mask_T.to(pooled.dtype), pooled.flatten(1)).unflatten(0, pooled.shape[1:]) / mask_T.sum().detach()
             for mask_T, pooled in zip(masks, videos, strict=True)
         ]
         return self.thumbnail(torch.stack(means).to(self.thumbnail.weight.dtype))
+
+
+def _choose_centred(mask_T: Tensor, values_TV: Tensor) -> Tensor:
+    """Return mask @ values, whose gradient to the mask sees the values without their mean."""
+    chosen_V = mask_T.detach() @ values_TV
+    centred_TV = (values_TV - values_TV.mean(0)).detach()
+    return chosen_V + (mask_T - mask_T.detach()) @ centred_TV
 
 
 def _room_for(frames: int, part: FrameSummaries) -> FrameSummaries:

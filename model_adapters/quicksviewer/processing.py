@@ -19,6 +19,7 @@ from qsv_eval.model_adapters.quicksviewer.prompt import (
     PromptTokens,
     escape,
     image_markup,
+    learned_tokens,
     special_tokens,
     template_for,
     tokenize_prompt,
@@ -34,6 +35,7 @@ __all__ = [
     "SeenVideo",
     "Video",
     "media_of",
+    "pad_rows",
     "parts_of",
 ]
 
@@ -73,12 +75,21 @@ class SeenImage(NamedTuple):
     tiles: int
 
 
+class Rendered(NamedTuple):
+    """A conversation as text, special tokens that a user typed still broken (`prompt.escape`)."""
+
+    text: str
+    spoken: list[tuple[int, int]]
+    """Where the assistant's words are, their end token included."""
+
+
 class QuicksviewerProcessor(ProcessorMixin):
     """Tokenizer, chat template, and image and video processors in one.
 
     Conversations are lists of messages `{"role": …, "content": text | [part, …]}`; a part is `{"type": "text", "text":
-    …}`, `{"type": "image", "image": PIL image}` or `{"type": "video", "video": Video}`. Files are read one floor up, by
-    `Quicksviewer.chat` and by the engine. For the text alone, `SeenImage` and `SeenVideo` will do.
+    …}`, `{"type": "image", "image": PIL image}` or `{"type": "video", "video": Video}`. Newlines join the parts, or
+    nothing in a message that says `"glued": True`. Files are read one floor up, by `Quicksviewer.chat` and by the
+    engine. For the text alone, `SeenImage` and `SeenVideo` will do.
     """
 
     def __init__(
@@ -144,7 +155,7 @@ class QuicksviewerProcessor(ProcessorMixin):
             tokens = self.tokens(conversation, add_generation_prompt=add_generation_prompt)
             rows.append(tokens._replace(frame_ids=[id_ + frames if id_ >= 0 else -1 for id_ in tokens.frame_ids]))
             frames += sum(video.frames for video in media_of(conversation, "video"))
-        batch.update(_pad(rows, self.tokenizer.pad_token_id or 0))
+        batch.update(pad_rows(rows, self.tokenizer.pad_token_id or 0))
         return batch
 
     def without_pixels(self, conversation: Conversation) -> list[dict[str, Any]]:
@@ -157,17 +168,25 @@ class QuicksviewerProcessor(ProcessorMixin):
                 return {"type": "video", "video": part["video"].without_pixels()}
             return dict(part)
 
-        return [
-            {"role": message["role"], "content": [seen(part) for part in parts_of(message)]} for message in conversation
-        ]
+        return [{**message, "content": [seen(part) for part in parts_of(message)]} for message in conversation]
 
     def tokens(self, conversation: Conversation, *, add_generation_prompt: bool = True) -> PromptTokens:
         """Return the tokens of a conversation, with every frame and before the cubes are merged."""
-        return tokenize_prompt(self._render(conversation, add_generation_prompt), self.tokenizer)
+        rendered = self._render(conversation, add_generation_prompt=add_generation_prompt)
+        return tokenize_prompt(rendered.text, self.tokenizer)
+
+    def learning_tokens(self, conversation: Conversation) -> tuple[PromptTokens, list[bool]]:
+        """Return a whole conversation's tokens, and which of them the assistant says: what training learns from.
+
+        The chat template marks them by `{% generation %}`; the end token belongs to them.
+        """
+        rendered = self._render(conversation, find_spoken=True)
+        learned = learned_tokens(rendered.text, rendered.spoken, self.tokenizer)
+        return tokenize_prompt(rendered.text, self.tokenizer), learned
 
     def prompt(self, conversation: Conversation, *, add_generation_prompt: bool = True) -> str:
         """Return the prompt as text, with every frame and before the cubes are merged."""
-        return unescape(self._render(conversation, add_generation_prompt))
+        return unescape(self._render(conversation, add_generation_prompt=add_generation_prompt).text)
 
     def apply_chat_template(  # type: ignore[override]
         self,
@@ -193,17 +212,31 @@ class QuicksviewerProcessor(ProcessorMixin):
             ids = ids[: ids.index(eos)]
         return self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False).strip()
 
-    def _render(self, conversation: Conversation, add_generation_prompt: bool) -> str:
+    def _render(
+        self, conversation: Conversation, *, add_generation_prompt: bool = False, find_spoken: bool = False
+    ) -> Rendered:
         specials = special_tokens(self.tokenizer)
         messages = [
-            {"role": message["role"], "content": [self._text_part(part, specials) for part in message["content"]]}
+            {"role": message["role"], "content": self._text_parts(message, specials)}
             for message in self.without_pixels(conversation)
         ]
         template: Any = self.chat_template
         rendered: Any = render_jinja_template(
-            [messages], chat_template=template, add_generation_prompt=add_generation_prompt
+            [messages],
+            chat_template=template,
+            add_generation_prompt=add_generation_prompt,
+            return_assistant_tokens_mask=find_spoken,
         )
-        return rendered[0][0]  # of (texts, marks of the assistant's words)
+        texts, spoken = rendered
+        return Rendered(texts[0], spoken[0] if find_spoken else [])
+
+    def _text_parts(self, message: Message, specials: Sequence[str]) -> list[dict[str, str]]:
+        parts = [self._text_part(part, specials) for part in message["content"]]
+        if not message.get("glued") or not parts:
+            return parts
+        kinds = {part["type"] for part in parts}
+        kind = next(iter(kinds - {"text"}), "text")
+        return [{"type": kind, "text": "".join(part["text"] for part in parts)}]
 
     def _text_part(self, part: Mapping[str, Any], specials: Sequence[str]) -> dict[str, str]:
         kind, content = part["type"], part[part["type"]]
@@ -260,7 +293,7 @@ def media_of(conversation: Conversation, kind: str) -> list[Any]:
     return [part[kind] for message in conversation for part in parts_of(message) if part["type"] == kind]
 
 
-def _pad(rows: Sequence[PromptTokens], pad_id: int) -> dict[str, torch.Tensor]:
+def pad_rows(rows: Sequence[PromptTokens], pad_id: int) -> dict[str, torch.Tensor]:
     """Pad rows at the right; the mask, never the pad token, says where a row ends."""
 
     def padded(lists: Sequence[list[int]], fill: int) -> torch.Tensor:

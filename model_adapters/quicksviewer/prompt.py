@@ -19,6 +19,7 @@ __all__ = [
     "PromptTokens",
     "escape",
     "image_markup",
+    "learned_tokens",
     "template_for",
     "tokenize_prompt",
     "unescape",
@@ -129,17 +130,53 @@ class PromptTokens(NamedTuple):
 
 def tokenize_prompt(rendered: str, tokenizer: PreTrainedTokenizerBase) -> PromptTokens:
     """Tokenise a rendered, still escaped prompt: each piece between special tokens by itself, as the reference does."""
+    pieces, encoded = _encode(rendered, tokenizer)
+    ids = [piece.ids for piece in encoded]
+    prefix = _prefix(tokenizer, ids)
+    return _label(pieces, ids, PromptTokens(list(prefix), [VisualKind.TEXT] * len(prefix), [-1] * len(prefix)))
+
+
+def learned_tokens(rendered: str, spans: Sequence[tuple[int, int]], tokenizer: PreTrainedTokenizerBase) -> list[bool]:
+    """Say for each token of `tokenize_prompt` whether it begins within one of the spans of `rendered`."""
+    pieces, encoded = _encode(rendered, tokenizer, offsets=True)
+    learned = [False] * len(_prefix(tokenizer, [piece.ids for piece in encoded]))
+    begin = 0
+    for piece, (_, starts) in zip(pieces, encoded, strict=True):
+        letters = [place for place, letter in enumerate(piece) if letter != _SEAM]
+        places = [begin + letters[start] for start in starts]
+        learned += [any(first <= place < end for first, end in spans) for place in places]
+        begin += len(piece)
+    return learned
+
+
+class _Piece(NamedTuple):
+    ids: list[int]
+    starts: list[int]
+    """Where each token begins in the unescaped piece; empty where nobody asked."""
+
+
+def _encode(
+    rendered: str, tokenizer: PreTrainedTokenizerBase, *, offsets: bool = False
+) -> tuple[list[str], list[_Piece]]:
+    """Split at the special tokens and tokenise every piece."""
     pattern = "(" + "|".join(map(re.escape, special_tokens(tokenizer))) + ")"
     pieces = [piece for piece in re.split(pattern, rendered) if piece]
     marks = {piece for piece in pieces if re.fullmatch(pattern, piece)}
     known: dict[str, Any] = {mark: tokenizer.convert_tokens_to_ids(mark) for mark in marks}
     plain = [unescape(piece) for piece in pieces if piece not in known]
-    encoded = iter(tokenizer(plain, add_special_tokens=False, split_special_tokens=True).input_ids if plain else [])
-    ids: list[list[int]] = [[known[piece]] if piece in known else next(encoded) for piece in pieces]
-    prefix = tokenizer("").input_ids  # the BOS token of a tokenizer that adds one
-    if ids and prefix and ids[0] == prefix[:1]:
-        prefix = []
-    return _label(pieces, ids, PromptTokens(list(prefix), [VisualKind.TEXT] * len(prefix), [-1] * len(prefix)))
+    found: list[_Piece] = []
+    if plain:
+        batch = tokenizer(plain, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=offsets)
+        mapping = batch["offset_mapping"] if offsets else [[] for _ in plain]
+        found = [_Piece(ids, [start for start, _ in of]) for ids, of in zip(batch["input_ids"], mapping, strict=True)]
+    rest = iter(found)
+    return pieces, [_Piece([known[piece]], [0]) if piece in known else next(rest) for piece in pieces]
+
+
+def _prefix(tokenizer: PreTrainedTokenizerBase, ids: Sequence[list[int]]) -> list[int]:
+    """Return the BOS token of a tokenizer that adds one, unless the prompt has it already."""
+    prefix: list[int] = tokenizer("").input_ids
+    return [] if ids and prefix and ids[0] == prefix[:1] else prefix
 
 
 def _label(pieces: Iterable[str], ids: Iterable[list[int]], tokens: PromptTokens) -> PromptTokens:

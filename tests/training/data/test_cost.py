@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from qsv_eval.model_adapters.frames import FrameRule
+from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
+from qsv_eval.training.data.cost import Size, Sizing, costs, frame_cost
+from qsv_eval.training.data.source import Hint
+
+SIZING = Sizing(64, 5, True, FrameRule(max_frames=420))
+
+
+def test_a_long_video_is_85_blocks():
+    """Spec training.md, section 0: (84 + 1) · 64 visual tokens for 420 frames."""
+    size = SIZING.size(Hint(0, 0, 3600.0, True))
+    assert size.frames == 420
+    assert 85 * 64 < size.tokens < 85 * 64 + 84 * 6 + 20
+
+
+@pytest.mark.parametrize(("frames", "cubes"), [(2, 2), (12, 2), (13, 3), (18, 4), (22, 4), (420, 84), (480, 96)])
+def test_the_table_of_cubes(frames, cubes):
+    assert SIZING.cubes(frames) == cubes
+
+
+def test_what_nobody_knows_is_the_most_it_can_be():
+    assert SIZING.size(Hint(0, 0, None, True)).frames == 420
+    assert SIZING.size(Hint(0, 0, None, True, frames=30)).frames == 30
+    assert SIZING.size(Hint(0, 2, None, False)) == Size(16 + 10 * 66, 10)
+
+
+def test_text_costs_by_its_length():
+    short, long = (SIZING.size(Hint(characters, 0, None, False)).tokens for characters in (10, 3500))
+    assert (short, long) == (18, 1016)
+
+
+def test_a_frame_of_the_full_model_costs_as_much_as_fifty_tokens():
+    text = {
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "vocab_size": 151673,
+    }
+    assert 40 < frame_cost(QuicksviewerConfig(text_config={"model_type": "qwen2", **text})) < 60
+
+
+def test_costs_are_tokens_and_frames():
+    assert costs(np.array([[10, 3], [5, 0]]), 2.5).tolist() == [18, 5]

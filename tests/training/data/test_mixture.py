@@ -1,0 +1,100 @@
+import json
+
+import pytest
+
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.frames import FrameRule
+from qsv_eval.training.data.media import MediaReader
+from qsv_eval.training.data.mixture import MixtureEntry, open_mixture, read_entries
+from qsv_eval.training.data.shards import ShardWriter
+
+READER = MediaReader(FrameRule(), 48)
+
+
+def lines(number, name):
+    spoken = [{"from": "human", "value": "?"}, {"from": "gpt", "value": name}]
+    return "".join(json.dumps({"uid": f"{name}{one}", "conversations": spoken}) + "\n" for one in range(number))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "a.jsonl").write_text(lines(200, "a"))
+    (tmp_path / "b.jsonl").write_text(lines(7, "b"))
+    (tmp_path / "c.json").write_text(json.dumps([json.loads(line) for line in lines(3, "c").splitlines()]))
+    for shard in range(2):
+        with ShardWriter(tmp_path / "packed", first=shard) as writer:
+            for line in lines(5, f"d{shard}").splitlines():
+                writer.write(json.loads(line))
+    return tmp_path
+
+
+def uids(mixture):
+    return [mixture.read(number).sample.uid for number in range(len(mixture))]
+
+
+def test_the_one_line_form(folder):
+    """Spec training.md, section 9, check 9."""
+    mixture = open_mixture(f"{folder}/a.jsonl#0_100*3;{folder}/b.jsonl", READER)
+    found = uids(mixture)
+    assert len(found) == 307
+    assert found.count("a99") == 3
+    assert "a100" not in found
+    assert found[-7:] == [f"b{number}" for number in range(7)]
+
+
+def test_braces_and_an_open_end(folder):
+    assert len(open_mixture(f"{folder}/{{a,b}}.jsonl#5_-1", READER)) == 195 + 2
+
+
+def test_yaml_with_patterns_slices_and_weights(folder):
+    (folder / "mix.yaml").write_text(
+        "seed: 3\nsources:\n  - {path: packed/*.tar, slice: [2, 8]}\n"
+        "  - {path: a.jsonl, weight: 1.5}\n  - path: c.json\n"
+    )
+    mixture = open_mixture(str(folder / "mix.yaml"), READER)
+    found = uids(mixture)
+    assert found[:6] == ["d02", "d03", "d04", "d10", "d11", "d12"]
+    assert len(found) == 6 + 300 + 3
+    assert found == uids(open_mixture(str(folder / "mix.yaml"), READER))
+    assert [mixture.part_of(number) for number in (0, 3, 6, 308)] == [
+        "shard-000000.tar",
+        "shard-000001.tar",
+        "a.jsonl",
+        "c.json",
+    ]
+
+
+def test_modality_is_what_the_samples_show(folder):
+    (folder / "v.jsonl").write_text(lines(2, "v").replace('"uid"', '"video": "v.mp4", "uid"'))
+    mixture = open_mixture(f"{folder}/v.jsonl;{folder}/b.jsonl", READER)
+    assert [part.modality for part in mixture.parts] == ["video", "text"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is empty"),
+        ("nowhere.jsonl", "no file"),
+        ("nowhere.yaml", "no file"),
+        ("{folder}/a.jsonl*3#0_100", "not of the form"),
+        ("{folder}/a.jsonl#300_400", "has 200 samples, so its slice 300 to 400 is empty"),
+        ("{folder}/a.txt", "neither"),
+    ],
+)
+def test_what_is_wrong_is_named(folder, text, says):
+    (folder / "a.txt").write_text("")
+    with pytest.raises(SetupError, match=says):
+        open_mixture(text.format(folder=folder), READER)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("sources: []", "sources"), ("sources: [{path: a, wait: 1}]", "wait"), (": :", "YAML")]
+)
+def test_a_wrong_file_is_named(tmp_path, text, says):
+    (tmp_path / "mix.yaml").write_text(text)
+    with pytest.raises(SetupError, match=r"mix\.yaml.*" + says):
+        read_entries(str(tmp_path / "mix.yaml"))
+
+
+def test_an_entry_is_plain():
+    assert MixtureEntry(path="a").slice == (0, None)

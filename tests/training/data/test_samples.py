@@ -1,0 +1,164 @@
+"""Prompts and labels are the reference's (spec training.md, sections 3.3 to 3.5)."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from qsv_eval.model_adapters.frames import FrameRule
+from qsv_eval.model_adapters.quicksviewer import load_pretrained
+from qsv_eval.model_adapters.quicksviewer.merging import IGNORED
+from qsv_eval.training.data.batches import Draw
+from qsv_eval.training.data.cost import Sizing
+from qsv_eval.training.data.media import MediaReader
+from qsv_eval.training.data.mixture import open_mixture
+from qsv_eval.training.data.samples import Prepared, Skipped, TrainingSamples, collate
+
+
+@pytest.fixture(scope="module", params=["qwen2", "llama3"])
+def model(request, data):
+    return load_pretrained(data / "reference" / request.param, device="cpu", dtype="float32")
+
+
+@pytest.fixture
+def qwen(data):
+    return load_pretrained(data / "reference" / "qwen2", device="cpu", dtype="float32")
+
+
+def samples_of(model, folder, *lines):
+    (folder / "data.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    rule = FrameRule(max_frames=3)
+    mixture = open_mixture(str(folder / "data.jsonl"), MediaReader(rule, model.processor.video_processor.frame_size))
+    return TrainingSamples(mixture, model.processor, Sizing.of(model.model.config, rule), 4096, seed=0)
+
+
+def spoken(*values):
+    return [{"from": ("human", "gpt")[number % 2], "value": value} for number, value in enumerate(values)]
+
+
+def shown(model, prepared):
+    """Return the prompt as text, and what of it is learned, piece by piece."""
+    decode = model.processor.tokenizer.decode
+    pieces, last = [], -2
+    for place, label in enumerate(prepared.labels):
+        if label != IGNORED:
+            pieces = [*pieces, [label]] if place != last + 1 else [*pieces[:-1], [*pieces[-1], label]]
+            last = place
+    return decode(prepared.tokens.input_ids), [decode(piece) for piece in pieces]
+
+
+ENDS = {"qwen2": "<|im_end|>\n", "llama3": "<|eot_id|>"}
+USER = {"qwen2": "<|im_start|>user\n", "llama3": "<|start_header_id|>user<|end_header_id|>\n\n"}
+ASSISTANT = {"qwen2": "<|im_start|>assistant\n", "llama3": "<|start_header_id|>system<|end_header_id|>\n\n"}
+
+
+def family(model):
+    return "llama3" if "<|eot_id|>" in model.processor.tokenizer.get_vocab() else "qwen2"
+
+
+def bare(text):
+    return text.removeprefix("<|begin_of_text|>")
+
+
+def test_an_image_and_its_answer(model, tmp_path):
+    Image.new("RGB", (100, 100)).save(tmp_path / "a.jpg")
+    line = {"image": "a.jpg", "conversations": spoken("<image>\nWhere is it?", "Luoyang.")}
+    prepared = samples_of(model, tmp_path, line)[Draw(0, 0)]
+    text, learned = shown(model, prepared)
+    kind = family(model)
+    tiles = "<patch_start><image><patch_end>" * len(prepared.tiles_PCHW)
+    expected = f"{USER[kind]}<im_start>{tiles}<im_end>\nWhere is it?{ENDS[kind]}{ASSISTANT[kind]}Luoyang.{ENDS[kind]}"
+    assert bare(text) == expected
+    assert learned == ["Luoyang." + ENDS[kind]]
+
+
+def test_two_rounds_are_both_learned(model, tmp_path):
+    for name in "ab":
+        Image.new("RGB", (100, 100)).save(tmp_path / f"{name}.jpg")
+    line = {"image": ["a.jpg", "b.jpg"], "conversations": spoken("Compare.", "A.", "Why?", "Because.")}
+    text, learned = shown(model, samples_of(model, tmp_path, line)[Draw(0, 0)])
+    kind = family(model)
+    assert "<im_end><im_start>" in text
+    assert f"<im_end>\nCompare.{ENDS[kind]}{ASSISTANT[kind]}A.{ENDS[kind]}{USER[kind]}Why?{ENDS[kind]}" in text
+    assert learned == ["A." + ENDS[kind], "Because." + ENDS[kind]]
+
+
+def test_a_video_before_the_cubes_are_merged(model, tmp_path, clips):
+    line = {
+        "video": str(clips[0]),
+        "start_sec": 0,
+        "end_sec": 2,
+        "conversations": spoken("<video>\nDescribe.", "A car."),
+    }
+    text, learned = shown(model, samples_of(model, tmp_path, line)[Draw(0, 0)])
+    kind = family(model)
+    video = "<video_start><thumbnail_start><image><thumbnail_end>0.5<image>1.5<image>2.5<image><video_end>"
+    assert bare(text) == f"{USER[kind]}{video}\nDescribe.{ENDS[kind]}{ASSISTANT[kind]}A car.{ENDS[kind]}"
+    assert learned == ["A car." + ENDS[kind]]
+
+
+def test_a_caption_is_glued(qwen, tmp_path, clips):
+    line = {"data_type": "caption", "video": str(clips[0]), "caption": "A car."}
+    text, _ = shown(qwen, samples_of(qwen, tmp_path, line)[Draw(0, 0)])
+    assert "<video_end>Describe this video.<|im_end|>" in text
+
+
+def test_interleaved_text_is_the_assistants(qwen, tmp_path):
+    Image.new("RGB", (100, 100)).save(tmp_path / "a.jpg")
+    line = {"data_type": "interleave", "image": ["a.jpg", None, None], "caption": [None, "one", "two"]}
+    text, learned = shown(qwen, samples_of(qwen, tmp_path, line)[Draw(0, 0)])
+    assert text.endswith("<im_end><|im_end|>\n<|im_start|>assistant\none two<|im_end|>\n")
+    assert learned == ["one two<|im_end|>\n"]
+
+
+def test_tokens_that_a_corpus_holds_stay_text(qwen, tmp_path):
+    line = {"conversations": spoken("What is <|im_end|>?", "<|im_start|> begins.")}
+    prepared = samples_of(qwen, tmp_path, line)[Draw(0, 0)]
+    end = qwen.processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert prepared.tokens.input_ids.count(end) == 2
+    assert shown(qwen, prepared)[1] == ["<|im_start|> begins.<|im_end|>\n"]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ({"video": "none.mp4", "conversations": spoken("?", "!")}, "missing"),
+        ({"video": "sound.jsonl", "conversations": spoken("?", "!")}, "undecodable"),
+        ({"image": "a.jpg", "conversations": spoken("<image><image>", "!")}, "2 places for media"),
+        ({"conversations": []}, "line 1"),
+    ],
+)
+def test_what_cannot_be_used_is_skipped_with_its_reason(qwen, tmp_path, line, says):
+    (tmp_path / "sound.jsonl").write_text("no video")
+    (tmp_path / "a.jpg").write_bytes(b"")
+    found = samples_of(qwen, tmp_path, line)[Draw(0, 0)]
+    assert isinstance(found, Skipped)
+    assert says in found.reason
+    assert "data.jsonl, line 1" in found.reason
+
+
+def test_frames_are_counted_over_a_batch(qwen, tmp_path, clips):
+    line = {"video": str(clips[0]), "conversations": spoken("?", "!")}
+    samples = samples_of(qwen, tmp_path, line, {"conversations": spoken("?", "!")}, line)
+    batch = collate([samples[Draw(number, number)] for number in range(3)], pad_id=0)
+    assert batch["frame_ids"].max(1).values.tolist() == [2, -1, 5]
+    assert batch["frame_counts"].tolist() == [3, 3]
+    assert batch["uniform_G2"].shape == (4, 2)
+    assert batch["input_ids"].shape == batch["labels"].shape == batch["attention_mask"].shape
+
+
+def test_a_batch_of_nothing_stands_for_nothing():
+    batch = collate([Skipped("why")], pad_id=7)
+    assert batch["input_ids"].tolist() == [[7]]
+    assert (batch["labels"] == IGNORED).all()
+    assert batch["skipped"] == ["why"]
+    assert "pixel_values" not in batch
+
+
+def test_the_noise_is_the_draws_own(qwen, tmp_path, clips):
+    samples = samples_of(qwen, tmp_path, {"video": str(clips[0]), "conversations": spoken("?", "!")})
+    one, again, later = (samples[Draw(0, serial)] for serial in (3, 3, 4))
+    assert isinstance(one, Prepared)
+    assert np.array_equal(one.uniform_G2, again.uniform_G2)
+    assert not np.array_equal(one.uniform_G2, later.uniform_G2)

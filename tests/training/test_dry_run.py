@@ -1,0 +1,89 @@
+"""A forecast needs configurations and data files, no weights."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.training.dry_run import forecast, print_forecast
+from qsv_eval.training.recipe import Start
+from qsv_eval.training.stages import stage1, stage2, stage3
+
+QWEN_7B = {
+    "model_type": "qwen2",
+    "hidden_size": 3584,
+    "intermediate_size": 18944,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 28,
+    "num_key_value_heads": 4,
+    "vocab_size": 151673,
+}
+SIGLIP = {
+    "model_type": "siglip_vision_model",
+    "hidden_size": 1152,
+    "image_size": 384,
+    "intermediate_size": 4304,
+    "num_attention_heads": 16,
+    "num_hidden_layers": 27,
+    "patch_size": 14,
+}
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("halves")
+    for name, config in (("language", QWEN_7B), ("vision", SIGLIP)):
+        (folder / name).mkdir()
+        (folder / name / "config.json").write_text(json.dumps(config))
+    return Start(language_model=str(folder / "language"), vision_tower=str(folder / "vision"))
+
+
+def trained(recipe, halves):
+    return {part.part: part.trainable for part in forecast(replace(recipe, start=halves)).parts}
+
+
+def test_the_first_stage_trains_75_million_and_eight_rows(halves):
+    """Spec training.md, section 9, check 6."""
+    parts = trained(stage1(), halves)
+    assert round((parts["cubing"] + parts["resampler"]) / 1e6, 2) == 75.41
+    assert parts["new_tokens"] == 8 * 3584
+    assert parts["vision_tower"] == parts["language_model"] == 0
+
+
+def test_the_tower_and_then_everything_follow(halves):
+    two, three = trained(stage2(), halves), trained(stage3(), halves)
+    assert two["vision_tower"] > 400e6
+    assert two["language_model"] == 0
+    assert three["language_model"] > 7.5e9
+
+
+def test_memory_is_what_the_state_takes(halves):
+    """8 B parameters at 16 bytes are some 130 GB, and a good 16 on each of 8."""
+    found = forecast(replace(stage3(), start=halves))
+    assert 110 < found.whole.state / 2**30 < 130
+    assert found.sharded.state == found.whole.state // 8
+    assert forecast(replace(stage1(), start=halves)).whole.state / 2**30 < 20
+
+
+def test_samples_steps_and_tokens_are_counted(recipe):
+    found = forecast(replace(recipe, batching=replace(recipe.batching, steps=None)))
+    assert {amount.modality for amount in found.sources.values()} <= {"image", "video", "text"}
+    assert sum(amount.samples for amount in found.sources.values()) == 36
+    assert 0 < found.samples <= 36
+    assert found.steps >= 1
+    console = Console(record=True, width=120)
+    print_forecast(found, console)
+    text = console.export_text()
+    assert "What learns" in text
+    assert f"{found.steps} steps of 2 micro-batches" in text
+
+
+@pytest.mark.parametrize(
+    ("start", "says"),
+    [(Start(), "give start.checkpoint"), (Start(checkpoint="no-such-folder/x"), "cannot be read")],
+)
+def test_what_is_missing_is_named(start, says):
+    with pytest.raises(SetupError, match=says):
+        forecast(replace(stage2(), start=start))

@@ -1,0 +1,54 @@
+"""Two processes, each with half of every step, learn what one learns."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from qsv_eval.model_adapters.quicksviewer import load_pretrained
+
+WORDS = """batching.tokens=500 batching.frame_cost=0 batching.steps=3 batching.workers=0 batching.micro_batches=2
+ dtype=float32 attention=sdpa optimiser.warmup=1 rates.cubing=1e-3 rates.resampler=1e-3 rates.vision_tower=1e-3
+ rates.language_model=1e-3 save_every=3"""
+
+
+def command(start: Path, mixture: str, output: Path, *more: str) -> list[str]:
+    changes = [f"start.checkpoint={start}", f"mixture={mixture}", *WORDS.split(), *more]
+    return ["-m", "qsv_eval.cli", "train", "stage3", *changes, "--device", "cpu", "--output", str(output)]
+
+
+def run(processes: int, words: list[str]) -> str:
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)] if processes > 1 else []
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *launcher, *words], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def losses(folder: Path) -> list[float]:
+    lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+def test_two_processes_learn_what_one_does(start, shards, tmp_path):
+    mixture = ";".join(f"{shards}/{kind}/shard-000000.tar" for kind in ("texts", "pictures", "clips"))
+    for processes in (1, 2):
+        run(processes, command(start, mixture, tmp_path / str(processes)))
+    one, two = (losses(tmp_path / str(processes)) for processes in (1, 2))
+    assert one == pytest.approx(two, rel=1e-4)
+    weights = [load_pretrained(tmp_path / name / "final", device="cpu", dtype="float32").model for name in "12"]
+    for (name, left), right in zip(weights[0].named_parameters(), weights[1].parameters(), strict=True):
+        assert torch.allclose(left, right, atol=2e-3), name
+
+
+def test_a_process_with_nothing_but_text_waits_for_nobody(start, shards, tmp_path):
+    """One micro-batch of a step holds a video, the other never does."""
+    words = command(start, f"{shards}/texts/shard-000000.tar#0_10;{shards}/clips/shard-000000.tar#0_2", tmp_path)
+    run(2, [*words[:4], *(word.replace("batching.tokens=500", "batching.tokens=300") for word in words[4:])])
+    assert len(losses(tmp_path)) == 3

@@ -1,0 +1,71 @@
+import math
+
+import pytest
+
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.training.recipe import Noise, Start, vary
+from qsv_eval.training.stages import STAGES, stage1, stage2, stage3
+
+
+@pytest.mark.parametrize(("step", "weight"), [(0, 1.0), (300, 0.505), (600, 0.01), (1000, 0.01)])
+def test_the_noise_falls_by_half_a_cosine(step, weight):
+    """Spec training.md, section 9, check 4."""
+    assert math.isclose(Noise(ratio=0.6).at(step, 1000), weight)
+
+
+def test_the_stages_are_the_papers():
+    one, two, three = stage1(), stage2(), stage3()
+    assert (one.rates.cubing, one.rates.new_tokens, one.rates.vision_tower) == (1e-4, 1e-4, None)
+    assert (two.rates.vision_tower, two.rates.language_model) == (2e-5, None)
+    assert (three.rates.vision_tower, three.rates.language_model) == (1e-5, 1e-5)
+    assert [stage.noise.ratio for stage in (one, two, three)] == [0.8, 0.6, 0.6]
+    assert [stage.max_length for stage in (one, two, three)] == [16_384, 16_384, 32_768]
+
+
+def test_the_scripts_differ():
+    assert stage1(preset="script").noise.ratio == 0.6
+    assert stage2(preset="script").rates.resampler == 1e-5
+    assert stage3(preset="script").max_frames == 480
+
+
+def test_changes_by_key_and_value():
+    recipe = vary(
+        stage1(),
+        [
+            "rates.cubing=2e-4",
+            "rates.new_tokens=none",
+            "max_frames=16",
+            "batching.packed=false",
+            "model.gate_centred=true",
+        ],
+    )
+    assert (recipe.rates.cubing, recipe.rates.new_tokens, recipe.max_frames) == (2e-4, None, 16)
+    assert recipe.batching.packed is False
+    assert recipe.rates.resampler == stage1().rates.resampler
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("rates.cubing", "key=value"),
+        ("rates.gate=1", "no 'gate'; known are cubing"),
+        ("max_frames.x=1", "has no parts"),
+        ("max_frames=many", "max_frames"),
+        ("dtype=float8", "dtype"),
+    ],
+)
+def test_a_wrong_change_names_what_is_wrong(change, says):
+    with pytest.raises(SetupError) as caught:
+        vary(stage1(), [change])
+    assert says in str(caught.value)
+
+
+def test_a_start_is_a_checkpoint_or_two_halves():
+    with pytest.raises(SetupError, match="not both"):
+        Start("a", "b", "c")
+    with pytest.raises(SetupError, match="belong together"):
+        Start(language_model="a")
+
+
+def test_all_stages_are_known_by_name():
+    assert [recipe().name for recipe in STAGES.values()] == list(STAGES)

@@ -1,0 +1,93 @@
+"""A run goes on where it was stopped, as if it had not been."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.quicksviewer import load_pretrained
+from qsv_eval.training.run import last_checkpoint, train
+
+
+def losses(folder):
+    lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    return {line["step"]: line["loss"] for line in lines if "loss" in line}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, recipe):
+    """A run that ended, and its recipe."""
+    folder = tmp_path_factory.mktemp("done")
+    train(recipe, folder, cpu=True)
+    return recipe, folder
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_resuming_gives_the_same_losses(done, tmp_path, workers):
+    recipe, whole = done
+    torn = shutil.copytree(whole, tmp_path / "torn")
+    shutil.rmtree(torn / "final")
+    shutil.rmtree(torn / "checkpoint-4")
+    assert last_checkpoint(torn).name == "checkpoint-2"
+    train(replace(recipe, batching=replace(recipe.batching, workers=workers)), torn, cpu=True)
+    assert losses(torn) == losses(whole)
+    assert sorted(losses(whole)) == [1, 2, 3, 4]
+    assert (torn / "final" / "model.safetensors").read_bytes() == (whole / "final" / "model.safetensors").read_bytes()
+
+
+def test_a_run_leaves_a_checkpoint_and_pictures(done, clips):
+    folder = done[1]
+    assert {"metrics.jsonl", "metrics.csv", "loss.png", "recipe.json"} <= {path.name for path in folder.iterdir()}
+    model = load_pretrained(folder / "final", device="cpu")
+    part = {"type": "video", "video": str(clips[0])}
+    reply = model.chat([{"role": "user", "content": [part, {"type": "text", "text": "What ?"}]}], max_new_tokens=4)
+    assert len(reply.cubes[0]) >= 2
+
+
+def test_a_finished_run_is_not_done_again(done):
+    recipe, folder = done
+    before = (folder / "final" / "model.safetensors").stat().st_mtime_ns
+    train(recipe, folder, cpu=True)
+    assert (folder / "final" / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_another_recipe_needs_another_folder(done):
+    recipe, folder = done
+    with pytest.raises(SetupError, match=r"another recipe \(rates.cubing: 0.001 before, 0.5 now\)"):
+        train(replace(recipe, rates=replace(recipe.rates, cubing=0.5)), folder, cpu=True)
+
+
+def test_a_torn_checkpoint_is_passed_over(done, tmp_path):
+    torn = shutil.copytree(done[1], tmp_path / "torn")
+    (torn / "checkpoint-4" / "trainer_state.json").write_text('{"half')
+    assert last_checkpoint(torn).name == "checkpoint-2"
+    (torn / "checkpoint-2" / "model.safetensors").unlink()
+    assert last_checkpoint(torn) is None
+
+
+def test_evaluations_are_logged_and_change_nothing(done, tmp_path):
+    recipe, plain = done
+    steps = []
+
+    def evaluate(model, step):
+        steps.append(step)
+        assert not model.model.training
+        return {"accuracy": 0.5}
+
+    train(replace(recipe, evaluate_every=2), tmp_path / "tried", evaluate, cpu=True)
+    assert steps == [2, 4]
+    assert losses(tmp_path / "tried") == losses(plain)
+    assert '"eval_accuracy": 0.5' in (tmp_path / "tried" / "metrics.jsonl").read_text()
+
+
+def test_processes_must_share_a_step_evenly(recipe, tmp_path, monkeypatch):
+    from qsv_eval.training import run
+
+    class Two:
+        num_processes = 3
+
+    monkeypatch.setattr(run, "PartialState", lambda **_: Two())
+    with pytest.raises(SetupError, match="cannot be shared by 3 processes"):
+        train(recipe, tmp_path, cpu=True)

@@ -1,0 +1,190 @@
+"""Losses and gradients: what learns, how it is averaged, and what is never touched."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.quicksviewer import load_pretrained
+from qsv_eval.model_adapters.quicksviewer.modeling import Learning
+from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise
+from qsv_eval.training.data.samples import collate
+from qsv_eval.training.recipe import Rates
+from qsv_eval.training.run import make_trainer, train
+from qsv_eval.training.setup import set_up
+from qsv_eval.training.trainer import TooManyBroken
+
+
+def batch_of(setup, number=0):
+    draws = list(setup.plan)[number]
+    return collate([setup.samples[draw] for draw in draws], pad_id=0)
+
+
+def with_batch(setup):
+    return setup, batch_of(setup)
+
+
+def loss_and_gradients(setup, batch, *, packed=True, tokens=100, gaps=50):
+    batch = {key: value for key, value in batch.items() if key not in ("skipped", "samples")}
+    noise = GumbelNoise(0.5, batch.pop("uniform_G2", None))
+    model = setup.checkpoint.model.train()
+    model.zero_grad()
+    loss = model(**batch, noise=noise, learning=Learning(tokens, gaps, packed)).loss
+    loss.backward()
+    return loss.item(), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def close(one, other, tolerance=1e-4):
+    assert one.keys() == other.keys()
+    scale = max(gradient.abs().max() for gradient in one.values())
+    return max((one[name] - other[name]).abs().max() for name in one) < tolerance * scale
+
+
+def test_packed_equals_padded(recipe):
+    setup = set_up(recipe)
+    batch = batch_of(setup)
+    packed, padded = (loss_and_gradients(setup, batch, packed=kind) for kind in (True, False))
+    assert packed[0] == pytest.approx(padded[0], rel=1e-5)
+    assert close(packed[1], padded[1])
+
+
+def test_checkpointing_and_chunks_change_no_gradient(only_videos):
+    kept = loss_and_gradients(*with_batch(set_up(replace(only_videos, checkpointing=False))))
+    again = loss_and_gradients(*with_batch(set_up(replace(only_videos, chunk_frames=5))))
+    assert kept[0] == pytest.approx(again[0], rel=1e-5)
+    assert close(kept[1], again[1])
+
+
+def test_a_batch_is_the_sum_of_its_samples(only_videos):
+    setup = set_up(only_videos)
+    draws = next(iter(setup.plan))
+    together = loss_and_gradients(setup, collate([setup.samples[draw] for draw in draws], 0))
+    alone = [loss_and_gradients(setup, collate([setup.samples[draw]], 0)) for draw in draws]
+    assert together[0] == pytest.approx(sum(loss for loss, _ in alone), rel=1e-4)
+    summed = {name: sum(gradients[name] for _, gradients in alone) for name in together[1]}
+    assert close(together[1], summed)
+
+
+def test_nothing_to_learn_is_finite(recipe):
+    setup = set_up(recipe)
+    empty = collate([], pad_id=3)
+    loss, gradients = loss_and_gradients(setup, empty)
+    assert loss == 0
+    assert all(torch.isfinite(gradient).all() for gradient in gradients.values())
+
+
+@pytest.mark.parametrize("stage", ["vision_tower", "everything"])
+def test_the_tower_learns_from_the_second_stage_on(only_videos, stage):
+    rates = Rates(
+        cubing=1e-3, resampler=1e-3, vision_tower=1e-3, language_model=1e-3 if stage == "everything" else None
+    )
+    _, gradients = loss_and_gradients(*with_batch(set_up(replace(only_videos, rates=rates))))
+    of_tower = [gradient.norm() for name, gradient in gradients.items() if ".vision_tower." in name]
+    assert len(of_tower) > 10
+    assert min(of_tower) > 0
+    assert any("language_model" in name for name in gradients) == (stage == "everything")
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_the_gate_learns_through_the_thumbnail_alone(only_videos, centred):
+    recipe = replace(only_videos, model={"gate_loss_weight": 0.0, "gate_centred": centred})
+    _, gradients = loss_and_gradients(*with_batch(set_up(recipe)))
+    assert gradients["model.perception.gate.logits.weight"].norm() > 0
+
+
+def test_centring_changes_no_value_and_only_the_gates_gradient(only_videos):
+    plain, centred = (
+        loss_and_gradients(*with_batch(set_up(replace(only_videos, model={"gate_centred": on}))))
+        for on in (False, True)
+    )
+    assert plain[0] == pytest.approx(centred[0], rel=1e-6)
+    differing = {
+        name for name in plain[1] if not torch.allclose(plain[1][name], centred[1][name], rtol=1e-3, atol=1e-7)
+    }
+    assert "model.perception.gate.logits.weight" in differing
+    assert not any("resampler" in name or "language_model" in name for name in differing)
+
+
+def test_the_gates_norm_is_averaged_over_the_steps_gaps(only_videos):
+    setup = set_up(replace(only_videos, model={"gate_loss_weight": 1.0}))
+    batch = batch_of(setup)
+    gaps = int((batch["frame_counts"] - 1).sum())
+    one, two = (loss_and_gradients(setup, batch, gaps=number)[0] for number in (gaps, 2 * gaps))
+    silent = loss_and_gradients(set_up(replace(only_videos, model={"gate_loss_weight": 0.0})), batch)[0]
+    assert one - silent == pytest.approx(2 * (two - silent), rel=1e-4)
+
+
+def test_each_part_has_its_rate(recipe, tmp_path):
+    recipe = replace(recipe, rates=Rates(cubing=1e-3, resampler=2e-3, vision_tower=3e-3, language_model=4e-3))
+    optimizer = make_trainer(recipe, set_up(recipe), tmp_path, cpu=True).create_optimizer()
+    rates = {group["part"]: group["lr"] for group in optimizer.param_groups}
+    assert rates == {"cubing": 1e-3, "resampler": 2e-3, "vision_tower": 3e-3, "language_model": 4e-3}
+
+
+def test_the_first_stage_leaves_old_rows_bit_identical(recipe, tmp_path, reference_start):
+    recipe = replace(
+        recipe,
+        start=replace(recipe.start, checkpoint=str(reference_start)),
+        rates=Rates(cubing=1e-2, resampler=1e-2, new_tokens=1e-2),
+        optimiser=replace(recipe.optimiser, weight_decay=0.1),
+    )
+    before = load_pretrained(reference_start, device="cpu", dtype="float32")
+    after = load_pretrained(train(recipe, tmp_path, cpu=True), device="cpu", dtype="float32")
+    old, new = (model.model.get_input_embeddings().weight for model in (before, after))
+    changed = (old != new).any(-1).nonzero().flatten().tolist()
+    from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
+
+    allowed = set(before.processor.tokenizer.convert_tokens_to_ids(list(VISION_TOKENS)))
+    assert changed
+    assert set(changed) <= allowed
+    assert torch.equal(before.model.lm_head.weight, after.model.lm_head.weight)
+    tower = "model.perception.vision_tower.embeddings.patch_embedding.weight"
+    assert torch.equal(before.model.state_dict()[tower], after.model.state_dict()[tower])
+
+
+def test_rows_alone_cannot_learn_in_a_tied_model(recipe):
+    with pytest.raises(SetupError, match="shares the embedding's rows"):
+        set_up(replace(recipe, rates=Rates(new_tokens=1e-3)))
+
+
+def test_broken_samples_are_skipped_and_counted(recipe, tmp_path, shards):
+    lines = [json.dumps({"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]})] * 60
+    lines[5], lines[17] = (
+        '{"broken',
+        json.dumps({"image": "none.jpg", "conversations": json.loads(lines[0])["conversations"]}),
+    )
+    (tmp_path / "data.jsonl").write_text("\n".join(lines))
+    recipe = replace(
+        recipe, mixture=str(tmp_path / "data.jsonl"), batching=replace(recipe.batching, steps=None, tokens=40)
+    )
+    train(recipe, tmp_path / "out", cpu=True)
+    reasons = (tmp_path / "out" / "skipped-0.jsonl").read_text()
+    assert "data.jsonl, line 6" in reasons
+    assert "data.jsonl, line 18" in reasons
+    assert "none.jpg" in reasons
+    assert '"skipped": 2' in (tmp_path / "out" / "metrics.jsonl").read_text()
+
+
+def test_too_many_broken_samples_end_the_run(recipe, tmp_path):
+    (tmp_path / "data.jsonl").write_text("{}\n" * 200)
+    with pytest.raises(TooManyBroken, match=r"more than broken_share 1.0%"):
+        train(
+            replace(recipe, mixture=str(tmp_path / "data.jsonl"), batching=replace(recipe.batching, steps=50)),
+            tmp_path / "out",
+            cpu=True,
+        )
+
+
+def test_too_long_a_sample_is_skipped_with_its_length(recipe):
+    setup = set_up(replace(recipe, max_length=20))
+    assert "more than max_length 20" in setup.samples[next(iter(setup.plan))[0]].reason
+
+
+def test_noise_depends_on_the_draw_alone(only_videos):
+    one, two = (set_up(only_videos) for _ in range(2))
+    draw = list(one.plan)[1][0]
+    assert np.array_equal(one.samples[draw].uniform_G2, two.samples[draw].uniform_G2)
+    assert not np.array_equal(one.samples[draw].uniform_G2, one.samples[draw._replace(serial=99)].uniform_G2)

@@ -1,0 +1,106 @@
+"""What quicksviewer-tiny learns from: right answers, no word unknown, no clip of the benchmark."""
+
+import json
+
+import numpy as np
+import pytest
+
+from qsv_eval.demo import make_clip
+from qsv_eval.demo.grammar import vocabulary
+from qsv_eval.training.data.shards import Shard
+from qsv_eval.training.tiny.clips import clip_sample, pack_clips, pack_texts, picture_sample, text_sample
+from qsv_eval.training.tiny.texts import binding_sample, choice, clip_turns, scene_list
+
+
+def turns(sample):
+    values = [one["value"] for one in sample["conversations"]]
+    return list(zip(values[::2], values[1::2], strict=True))
+
+
+def right_word(question, letter):
+    return next(line[3:] for line in question.splitlines() if line.startswith(f"{letter}. "))
+
+
+def test_binding_says_the_word_and_wants_its_letter():
+    for question, letter in turns(binding_sample(np.random.default_rng(0), 20)):
+        assert question.startswith(f"Which is {right_word(question, letter)} ?")
+
+
+@pytest.mark.parametrize("index", range(20))
+def test_answers_on_clips_are_right(index):
+    spec = make_clip("train", index)
+    said = clip_turns(spec, np.random.default_rng(index), 12)
+    for question, answer in zip(said[::2], said[1::2], strict=True):
+        text, value = question["value"], answer["value"]
+        word = right_word(text, value) if "Answer:" in text else value
+        if text.startswith("How many"):
+            assert word == {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}[len(spec.scenes)]
+        if text.startswith("Which background comes first"):
+            assert word == spec.scenes[0].background
+        if text.startswith("What scenes"):
+            assert word == scene_list(spec)
+
+
+def test_a_clip_is_told_or_shown():
+    packed = clip_sample(4, 48, questions=3)
+    spec = make_clip("train", 4)
+    assert packed.sample["uid"] == spec.clip_id
+    assert len(packed.pictures) == len(packed.sample["timestamps"]) == spec.duration_s
+    told = [text_sample(number).sample["conversations"][0]["value"] for number in range(0, 20, 2)]
+    assert all(" on " in text.splitlines()[0] for text in told)
+
+
+def test_a_picture_has_what_it_is_asked_for():
+    packed = picture_sample(0, 48)
+    (_, shown), *questions = turns(packed.sample)
+    colour, shape, _, background = shown.split()
+    values = {"colour": colour, "shape": shape, "background": background}
+    for question, answer in questions:
+        asked = question.split()[1]
+        assert (right_word(question, answer) if "Answer:" in question else answer) == values[asked]
+
+
+def test_the_benchmarks_layout():
+    assert choice("Which ?", ["a", "b", "c", "d"]) == "Which ?\nA. a\nB. b\nC. c\nD. d\nAnswer:"
+
+
+def test_no_clip_is_the_benchmarks():
+    shown = {clip_sample(number, 48, 1).sample["uid"].split("-")[0] for number in range(3)}
+    assert shown == {"train"}
+
+
+def test_packing_goes_on_where_it_stopped(tmp_path):
+    pack_texts(tmp_path, 300)
+    shards = sorted(tmp_path.glob("*.tar"))
+    assert [len(Shard(path)) for path in shards] == [250, 50]
+    kept = shards[0].stat().st_mtime_ns
+    shards[1].unlink()
+    pack_texts(tmp_path, 300)
+    assert [len(Shard(path)) for path in shards] == [250, 50]
+    assert shards[0].stat().st_mtime_ns == kept
+
+
+def test_shards_are_the_same_again(tmp_path):
+    one, two = (pack_clips(tmp_path / name, 2, 48, 2) / "shard-000000.tar" for name in "ab")
+    assert one.read_bytes() == two.read_bytes()
+    assert json.loads(Shard(one).line(0))["conversations"]
+
+
+def test_every_word_is_one_token(start):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(start)
+    for word in vocabulary():
+        if word.isalpha():
+            assert len(tokenizer(f" {word}", add_special_tokens=False).input_ids) == 1, word
+    for letter in "ABCD":
+        assert len(tokenizer(letter, add_special_tokens=False).input_ids) == 1
+
+
+def test_the_beginning_is_small(start):
+    from qsv_eval.model_adapters.quicksviewer import load_pretrained
+
+    model = load_pretrained(start, device="cpu").model
+    assert sum(parameter.numel() for parameter in model.parameters()) <= 6e6
+    assert model.config.gate_centred
+    assert model.config.gate_init == "sensitive"

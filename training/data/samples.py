@@ -1,0 +1,161 @@
+"""Samples as the model takes them: read, laid out, tokenised, labelled, and gathered into a micro-batch.
+
+A sample that cannot be used is left out and counted, with its place and the reason; nothing stands in for it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from qsv_eval.model_adapters.errors import MediaError
+from qsv_eval.model_adapters.quicksviewer.merging import IGNORED
+from qsv_eval.model_adapters.quicksviewer.processing import (
+    QuicksviewerProcessor,
+    SeenImage,
+    pad_rows,
+)
+from qsv_eval.model_adapters.quicksviewer.prompt import PromptTokens
+from qsv_eval.training.data.batches import Draw
+from qsv_eval.training.data.cost import Sizing
+from qsv_eval.training.data.mixture import Mixture
+from qsv_eval.training.data.sample import BadSample, Turn
+from qsv_eval.training.data.source import Stored
+
+__all__ = ["Batch", "Prepared", "Skipped", "TrainingSamples", "collate"]
+
+Batch = dict[str, Any]
+"""Keyword arguments of the model, `uniform_G2` for the gate's noise, and `skipped`."""
+
+
+class Skipped(NamedTuple):
+    """A sample that was left out."""
+
+    reason: str
+
+
+class Prepared(NamedTuple):
+    """A sample, ready for a batch."""
+
+    tokens: PromptTokens
+    labels: list[int]
+    tiles_PCHW: Tensor | None
+    frames_TCHW: Tensor | None
+    uniform_G2: Tensor
+    """Random numbers for the gaps between the frames."""
+
+
+class TrainingSamples(Dataset[Prepared | Skipped]):
+    """The samples of a mixture by their draws."""
+
+    def __init__(
+        self, mixture: Mixture, processor: QuicksviewerProcessor, sizing: Sizing, max_length: int, seed: int
+    ) -> None:
+        self.mixture, self.processor, self.sizing = mixture, processor, sizing
+        self.max_length, self.seed = max_length, seed
+
+    def __len__(self) -> int:
+        return len(self.mixture)
+
+    def __getitem__(self, draw: Draw) -> Prepared | Skipped:
+        try:
+            stored = self.mixture.read(draw.sample)
+        except BadSample as error:
+            return Skipped(str(error))
+        try:
+            return self._prepare(stored, draw)
+        except (BadSample, MediaError, ValueError) as error:
+            return Skipped(f"{stored.place}: {error}")
+
+    def _prepare(self, stored: Stored, draw: Draw) -> Prepared:
+        turns = stored.sample.turns(draw.serial)
+        used = sorted({segment.image for turn in turns for segment in turn.segments if segment.kind == "image"})
+        images = stored.images() if used else []
+        tiles, counts = None, dict[int, int]()
+        if used:
+            pixels = self.processor.image_processor.preprocess([images[number] for number in used])
+            tiles = pixels["pixel_values"]
+            counts = dict(zip(used, pixels["tile_counts"].tolist(), strict=True))
+        video, frames = None, None
+        if any(segment.kind == "video" for turn in turns for segment in turn.segments):
+            read = stored.video()
+            video = read.without_pixels()
+            frames = self.processor.video_processor.preprocess([read.frames_THWC])["pixel_values_videos"]
+        media: dict[str, Any] = {
+            "video": video,
+            **{f"image{number}": SeenImage(count) for number, count in counts.items()},
+        }
+        tokens, learned = self.processor.learning_tokens([_message(turn, media) for turn in turns])
+        if not any(learned):
+            raise BadSample("nothing in it is said by the assistant")
+        self._check_length(tokens, 0 if frames is None else len(frames))
+        labels = [id_ if keep else IGNORED for id_, keep in zip(tokens.input_ids, learned, strict=True)]
+        gaps = 0 if frames is None else max(len(frames) - 1, 0)
+        uniform = np.random.default_rng((self.seed, draw.serial)).random((gaps, 2), np.float32)
+        return Prepared(tokens, labels, tiles, frames, torch.from_numpy(uniform))
+
+    def _check_length(self, tokens: PromptTokens, frames: int) -> None:
+        """Raise for a sample that is too long after merging, as far as that is known before the gate has cut."""
+        placeholder: Any = self.processor.image_token_id
+        outside = [id_ for id_, frame in zip(tokens.input_ids, tokens.frame_ids, strict=True) if frame < 0]
+        length = len(outside) + (self.sizing.queries - 1) * outside.count(placeholder)
+        if frames:
+            times = (len(tokens.input_ids) - len(outside)) / frames
+            length += round(self.sizing.cubes(frames) * (times + self.sizing.queries - 1))
+        if length > self.max_length:
+            raise BadSample(f"has about {length} tokens, more than max_length {self.max_length}")
+
+
+def _message(turn: Turn, media: dict[str, Any]) -> dict[str, Any]:
+    """Return a turn in the processor's form, nothing between its parts."""
+    parts: list[dict[str, Any]] = []
+    for segment in turn.segments:
+        if segment.kind == "text":
+            parts.append({"type": "text", "text": segment.text})
+        else:
+            seen = media["video" if segment.kind == "video" else f"image{segment.image}"]
+            parts.append({"type": segment.kind, segment.kind: seen})
+    return {"role": turn.role, "content": parts, "glued": True}
+
+
+def collate(samples: Sequence[Prepared | Skipped], pad_id: int) -> Batch:
+    """Make a micro-batch. One whose samples were all left out holds a single padding token and nothing to learn."""
+    skipped = [sample.reason for sample in samples if isinstance(sample, Skipped)]
+    kept = [sample for sample in samples if isinstance(sample, Prepared)]
+    if not kept:
+        return _empty(pad_id) | {"skipped": skipped, "samples": 0}
+    rows, frames = [], 0
+    for sample in kept:
+        shifted = [frame + frames if frame >= 0 else -1 for frame in sample.tokens.frame_ids]
+        rows.append(sample.tokens._replace(frame_ids=shifted))
+        frames += 0 if sample.frames_TCHW is None else len(sample.frames_TCHW)
+    labels = [torch.tensor(sample.labels) for sample in kept]
+    batch: Batch = {
+        **pad_rows(rows, pad_id),
+        "labels": torch.nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=IGNORED),
+        "skipped": skipped,
+        "samples": len(kept),
+    }
+    tiles = [sample.tiles_PCHW for sample in kept if sample.tiles_PCHW is not None]
+    videos = [sample.frames_TCHW for sample in kept if sample.frames_TCHW is not None]
+    if tiles:
+        batch["pixel_values"] = torch.cat(tiles)
+    if videos:
+        batch["pixel_values_videos"] = torch.cat(videos)
+        batch["frame_counts"] = torch.tensor([len(video) for video in videos])
+        batch["uniform_G2"] = torch.cat([sample.uniform_G2 for sample in kept])
+    return batch
+
+
+def _empty(pad_id: int) -> Batch:
+    one = torch.zeros(1, 1, dtype=torch.long)
+    return {
+        "input_ids": one + pad_id,
+        "attention_mask": one + 1,
+        "visual_kind": one,
+        "frame_ids": one - 1,
+        "labels": one + IGNORED,
+    }

@@ -1,0 +1,186 @@
+"""Data files opened as sequences of samples: `.jsonl`, `.json`, and packed shards (`.tar`).
+
+Opening one reads every line once, to find the samples and to estimate what each costs; nothing but that stays in
+memory. A sample is read, checked and decoded when it is wanted.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from PIL import Image
+
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.quicksviewer.processing import Video
+from qsv_eval.training.data.media import MediaReader
+from qsv_eval.training.data.sample import BadSample, Sample, read_sample
+from qsv_eval.training.data.shards import Shard
+
+__all__ = ["Source", "Stored", "open_source"]
+
+
+class Stored(NamedTuple):
+    """A sample as it lies in its file, checked, and how to open what belongs to it."""
+
+    sample: Sample
+    place: str
+    """File and number, for messages."""
+    images: Callable[[], list[Image.Image]]
+    video: Callable[[], Video]
+
+
+class Source(Protocol):
+    """A data file."""
+
+    name: str
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        ...
+
+    def hints(self) -> Iterator["Hint"]:
+        """Yield for each sample what is known of its size without opening media."""
+        ...
+
+    def read(self, number: int) -> Stored:
+        """Read a sample; raises `BadSample`."""
+        ...
+
+
+class Hint(NamedTuple):
+    """What a sample's JSON tells of its size."""
+
+    characters: int
+    """Of its text."""
+    images: int
+    seconds: float | None
+    """Of the video; None where there is none or nobody knows."""
+    has_video: bool
+    frames: int | None = None
+    """Exactly, where they are stored."""
+
+
+def open_source(path: Path, media: Path | None, reader: MediaReader) -> Source:
+    """Open a data file.
+
+    Args:
+        path: `.jsonl`, `.json` (a list) or `.tar`.
+        media: folder that relative media paths start from; the file's own by default.
+        reader: reads images and videos.
+    """
+    match path.suffix:
+        case ".jsonl" | ".json":
+            return LinesSource(path, media or path.parent, reader)
+        case ".tar":
+            return ShardSource(path, reader)
+    raise SetupError(f"mixture: {path} is neither .jsonl, .json nor .tar")
+
+
+class LinesSource:
+    """JSON lines, or a JSON list, with media in files."""
+
+    def __init__(self, path: Path, media: Path, reader: MediaReader) -> None:
+        self.path, self.media, self.reader, self.name = path, media, reader, path.name
+        self._lines = _offsets(path) if path.suffix == ".jsonl" else _list_of(path)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def hints(self) -> Iterator[Hint]:
+        """Yield each sample's hint; one that is no sample counts nothing, and is met when it is read."""
+        for number in range(len(self)):
+            try:
+                yield _hint(self._sample(number))
+            except BadSample:
+                yield Hint(0, 0, None, False)
+
+    def read(self, number: int) -> Stored:
+        """Read a sample."""
+        sample, place = self._sample(number), self._place(number)
+        images = partial(self._images, sample)
+        return Stored(sample, place, images, partial(self._video, sample))
+
+    def _sample(self, number: int) -> Sample:
+        where = self._lines[number]
+        if isinstance(where, bytes):
+            return read_sample(where, self._place(number))
+        with self.path.open("rb") as file:
+            file.seek(int(where))
+            return read_sample(file.readline(), self._place(number))
+
+    def _place(self, number: int) -> str:
+        return f"{self.path}, line {number + 1}" if self.path.suffix == ".jsonl" else f"{self.path}, entry {number + 1}"
+
+    def _images(self, sample: Sample) -> list[Image.Image]:
+        return [self.reader.image(self.media / path) for path in sample.images]
+
+    def _video(self, sample: Sample) -> Video:
+        assert sample.video_path is not None
+        return self.reader.video(self.media / sample.video_path, sample.start_sec, sample.end_sec)
+
+
+class ShardSource:
+    """A packed shard."""
+
+    def __init__(self, path: Path, reader: MediaReader) -> None:
+        self.path, self.reader, self.name = path, reader, path.name
+        self.shard = Shard(path)
+
+    def __len__(self) -> int:
+        return len(self.shard)
+
+    def hints(self) -> Iterator[Hint]:
+        """Yield each sample's hint, its frames exactly."""
+        for number in range(len(self)):
+            try:
+                hint = _hint(read_sample(self.shard.line(number), self._place(number)))
+            except BadSample:
+                yield Hint(0, 0, None, False)
+                continue
+            yield hint._replace(frames=self.shard.pictures(number)) if hint.has_video else hint
+
+    def read(self, number: int) -> Stored:
+        """Read a sample with its pictures."""
+        place = self._place(number)
+        line, pictures = self.shard.read(number)
+        sample = read_sample(line, place)
+        if sample.timestamps is not None and len(sample.timestamps) != len(pictures):
+            raise BadSample(f"{place}: has {len(sample.timestamps)} timestamps for {len(pictures)} frames")
+        video = partial(self.reader.stored_video, pictures, sample.timestamps)
+        return Stored(sample, place, lambda: [self.reader.image(picture) for picture in pictures], video)
+
+    def _place(self, number: int) -> str:
+        return f"{self.path}, sample {number}"
+
+
+def _hint(sample: Sample) -> Hint:
+    text = sum(len(segment.text) for turn in sample.turns() for segment in turn.segments)
+    seconds = sample.video_len
+    if sample.start_sec is not None and sample.end_sec is not None:
+        seconds = sample.end_sec - sample.start_sec
+    has_video = sample.video_path is not None
+    return Hint(text, len(sample.images), seconds if has_video else None, has_video)
+
+
+def _offsets(path: Path) -> np.ndarray:
+    """Return where each line that is not blank begins."""
+    offsets, position = [], 0
+    with path.open("rb") as file:
+        for line in file:
+            if line.strip():
+                offsets.append(position)
+            position += len(line)
+    return np.array(offsets, np.int64)
+
+
+def _list_of(path: Path) -> list[bytes]:
+    try:
+        entries = json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        raise SetupError(f"{path}: is no JSON ({error})") from error
+    if not isinstance(entries, list):
+        raise SetupError(f"{path}: holds a {type(entries).__name__}, not a list of samples")
+    return [json.dumps(entry).encode() for entry in entries]

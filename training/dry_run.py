@@ -1,0 +1,190 @@
+"""What a recipe would do, before anything is loaded: what learns, from what, for how long, and in how much memory."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from transformers import AutoConfig, PreTrainedConfig
+
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.frames import FrameRule
+from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
+from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
+from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
+from qsv_eval.training.data.batches import MicroBatches
+from qsv_eval.training.data.cost import Size, Sizing, costs, frame_cost
+from qsv_eval.training.data.media import MediaReader
+from qsv_eval.training.data.mixture import MixturePart, open_mixture
+from qsv_eval.training.parts import PartSize, part_sizes, set_trainable
+from qsv_eval.training.recipe import Recipe
+
+__all__ = ["Amount", "Forecast", "Memory", "forecast", "print_forecast"]
+
+
+class Amount(NamedTuple):
+    """What comes from one data file."""
+
+    modality: str
+    samples: int
+    tokens: int
+    """At the most, visual ones included."""
+    frames: int
+
+
+class Memory(NamedTuple):
+    """Bytes on one GPU."""
+
+    state: int
+    """Weights, gradients and the optimizer's two moments."""
+    activations: int
+    """Of the largest micro-batch, with checkpointing as the recipe says."""
+
+
+class Forecast(NamedTuple):
+    """What a run would be."""
+
+    parts: list[PartSize]
+    sources: dict[str, Amount]
+    steps: int
+    samples: int
+    micro_batches: int
+    whole: Memory
+    """Every process holds everything (DDP)."""
+    sharded: Memory
+    """State spread over `processes` (FSDP)."""
+    processes: int
+
+
+def forecast(recipe: Recipe, processes: int = 8) -> Forecast:
+    """Work a recipe out from configurations and data files alone."""
+    config = _config(recipe)
+    with torch.device("meta"):
+        model = QuicksviewerForConditionalGeneration(config)
+        rows = range(config.text_config.vocab_size - len(VISION_TOKENS), config.text_config.vocab_size)
+        set_trainable(model, recipe.rates, rows)
+    parts = list(part_sizes(model))
+    sources: dict[str, Amount] = {}
+    sizes: list[Size] = []
+    plan = MicroBatches(())
+    if recipe.mixture:
+        rule = FrameRule(fps=recipe.fps, max_frames=recipe.max_frames)
+        sizing = Sizing.of(config, rule)
+        mixture = open_mixture(recipe.mixture, MediaReader(rule, config.vision_config.image_size))
+        sizes = [sizing.size(hint) for hint in mixture.hints()]
+        sources = _amounts(mixture.parts, sizes)
+        per_frame = frame_cost(config) if recipe.batching.frame_cost is None else recipe.batching.frame_cost
+        plan = MicroBatches.plan(costs(np.array(sizes).reshape(-1, 2), per_frame), recipe.batching)
+    largest = max((sum(sizes[sample].tokens for sample in batch) for batch in plan.batches), default=recipe.max_length)
+    return Forecast(
+        parts,
+        sources,
+        len(plan) // recipe.batching.micro_batches,
+        plan.samples,
+        recipe.batching.micro_batches,
+        Memory(_state_bytes(parts, recipe), _activation_bytes(config, recipe, largest)),
+        Memory(_state_bytes(parts, recipe) // processes, _activation_bytes(config, recipe, largest)),
+        processes,
+    )
+
+
+def _config(recipe: Recipe) -> QuicksviewerConfig:
+    start = recipe.start
+    try:
+        if start.checkpoint is not None:
+            config = AutoConfig.from_pretrained(start.checkpoint)
+        elif start.language_model is not None and start.vision_tower is not None:
+            text: PreTrainedConfig = AutoConfig.from_pretrained(start.language_model)
+            vision = AutoConfig.from_pretrained(start.vision_tower)
+            vision = getattr(vision, "vision_config", vision)
+            config = QuicksviewerConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), **recipe.model)
+        else:
+            raise SetupError(f"{recipe.name}: give start.checkpoint=FOLDER, the end of the stage before")
+    except (OSError, ValueError) as error:
+        raise SetupError(f"{recipe.name}: the configuration to start from cannot be read: {error}") from error
+    if not isinstance(config, QuicksviewerConfig):
+        raise SetupError(f"{start.checkpoint}: is a {config.model_type}, not a Quicksviewer")
+    return config
+
+
+def _amounts(parts: Sequence[MixturePart], sizes: Sequence[Size]) -> dict[str, Amount]:
+    found: dict[str, Amount] = {}
+    place = 0
+    for part in parts:
+        own = sizes[place : place + len(part.numbers)]
+        place += len(part.numbers)
+        before = found.get(part.name, Amount(part.modality, 0, 0, 0))
+        found[part.name] = Amount(
+            part.modality,
+            before.samples + len(own),
+            before.tokens + sum(size.tokens for size in own),
+            before.frames + sum(size.frames for size in own),
+        )
+    return found
+
+
+def _state_bytes(parts: list[PartSize], recipe: Recipe) -> int:
+    """Return bytes of what does not depend on the batch: 16 a trained parameter, and the frozen ones as they lie."""
+    frozen = 2 if recipe.dtype == "bfloat16" else 4
+    return sum(16 * part.trainable + frozen * (part.parameters - part.trainable) for part in parts)
+
+
+def _activation_bytes(config: QuicksviewerConfig, recipe: Recipe, tokens: int) -> int:
+    """Return bytes of activations of a micro-batch: layer inputs, one layer at work, a chunk of frames, logits."""
+    text, vision = config.text_config, config.vision_config
+    width = 2 if recipe.dtype == "bfloat16" else 4
+    patches = (vision.image_size // vision.patch_size) ** 2
+    layer = width * (8 * text.hidden_size + 3 * text.intermediate_size)
+    layers = text.num_hidden_layers
+    language = tokens * (layer + width * text.hidden_size * layers if recipe.checkpointing else layer * layers)
+    tower = width * (10 * vision.hidden_size + 2 * vision.intermediate_size) * patches * vision.num_hidden_layers
+    frames = recipe.chunk_frames if recipe.checkpointing else recipe.max_frames
+    seen = frames * tower if recipe.rates.vision_tower is not None else 0
+    kept = recipe.max_frames * config.num_queries * (text.hidden_size + vision.hidden_size) * 4
+    if recipe.rates.vision_tower is None:  # the tower's features are kept for the backward pass
+        kept += recipe.max_frames * config.grid_size**2 * vision.hidden_size * width
+    logits = min(tokens, 2048) * text.vocab_size * 4 * 2
+    return int(language + seen + kept + logits)
+
+
+def print_forecast(found: Forecast, console: Console | None = None) -> None:
+    """Print it as tables."""
+    console = console or Console()
+    parts = Table("part", "parameters", "trained", title="What learns")
+    for part in found.parts:
+        parts.add_row(part.part, _millions(part.parameters), _millions(part.trainable) if part.trainable else "")
+    parts.add_section()
+    total = sum(part.parameters for part in found.parts), sum(part.trainable for part in found.parts)
+    parts.add_row("all", *map(_millions, total))
+    console.print(parts)
+    if found.sources:
+        sources = Table("source", "shows", "samples", "tokens, at the most", "frames", title="What from")
+        for name, amount in found.sources.items():
+            sources.add_row(name, amount.modality, *(f"{number:,}" for number in amount[1:]))
+        console.print(sources)
+        totals: defaultdict[str, int] = defaultdict(int)
+        for amount in found.sources.values():
+            totals[amount.modality] += amount.samples
+        shares = ", ".join(f"{samples:,} {modality}" for modality, samples in sorted(totals.items()))
+        console.print(
+            f"{found.steps:,} steps of {found.micro_batches} micro-batches with {found.samples:,} samples; of {shares}"
+        )
+    else:
+        console.print("No mixture was given, so there are no steps to count.")
+    whole, sharded = found.whole, found.sharded
+    console.print(
+        f"Memory of a GPU, estimated: {_gib(whole.state)} of weights, gradients and moments and "
+        f"{_gib(whole.activations)} of activations; sharded over {found.processes} (FSDP) "
+        f"{_gib(sharded.state)} and {_gib(sharded.activations)}"
+    )
+
+
+def _millions(number: int) -> str:
+    return f"{number / 1e6:,.2f} M"
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"

@@ -1,0 +1,193 @@
+"""One training run, from its recipe to its last checkpoint; given again, it goes on where it was stopped."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.frames import FrameRule
+from qsv_eval.model_adapters.quicksviewer import Quicksviewer
+from qsv_eval.training.metrics import MetricsFiles
+from qsv_eval.training.recipe import Recipe
+from qsv_eval.training.setup import Setup, set_up
+from qsv_eval.training.trainer import QuicksviewerTrainer
+
+__all__ = ["Evaluate", "last_checkpoint", "train"]
+
+Evaluate = Callable[[Quicksviewer, int], Mapping[str, float]]
+"""Given the model as it is and the step; what it returns is logged. All processes call it."""
+
+FINAL = "final"
+
+
+def train(
+    recipe: Recipe, output: Path, evaluate: Evaluate | None = None, *, cpu: bool = False, report_to: str = "none"
+) -> Path:
+    """Train, and return the folder of the final checkpoint.
+
+    Args:
+        recipe: what to do.
+        output: folder of the run. One that holds a run of the same recipe is gone on with.
+        evaluate: called every `recipe.evaluate_every` steps.
+        cpu: leave accelerators alone.
+        report_to: `wandb` or another of transformers' trackers, beside the files.
+
+    Raises:
+        SetupError: the recipe does not fit the data, the machine or what the folder holds.
+    """
+    final = output / FINAL
+    _keep_recipe(recipe, output)
+    if (final / "config.json").is_file():
+        return final
+    PartialState(cpu=cpu)  # joins the other processes before anything is read
+    setup = set_up(recipe)
+    trainer = make_trainer(recipe, setup, output, cpu=cpu, report_to=report_to)
+    if evaluate is not None and recipe.evaluate_every is not None:
+        trainer.evaluate_by = _evaluation(recipe, setup, evaluate)
+        trainer.add_callback(_EvaluateEvery(recipe.evaluate_every))
+    checkpoint = last_checkpoint(output)
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    trainer.save_model(str(final))
+    return final
+
+
+def make_trainer(
+    recipe: Recipe, setup: Setup, output: Path, *, cpu: bool = False, report_to: str = "none"
+) -> QuicksviewerTrainer:
+    """Return the trainer of a run that was set up."""
+    steps = len(setup.plan) // recipe.batching.micro_batches
+    arguments = _arguments(recipe, output, steps, cpu=cpu, report_to=report_to)
+    return QuicksviewerTrainer(
+        recipe,
+        setup.checkpoint.model,
+        arguments,
+        setup.samples,
+        setup.plan,
+        callbacks=[MetricsFiles(output)],
+        processing_class=setup.checkpoint.processor,
+    )
+
+
+def _arguments(recipe: Recipe, output: Path, steps: int, *, cpu: bool, report_to: str) -> TrainingArguments:
+    optimiser, batching = recipe.optimiser, recipe.batching
+    processes = PartialState(cpu=cpu).num_processes
+    if batching.micro_batches % processes:
+        raise SetupError(
+            f"batching.micro_batches {batching.micro_batches} cannot be shared by {processes} processes evenly; "
+            "give a multiple of them"
+        )
+    rates = [rate for rate in asdict(recipe.rates).values() if rate is not None]
+    return TrainingArguments(
+        output_dir=str(output),
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=batching.micro_batches // processes,
+        max_steps=steps,
+        learning_rate=max(rates),
+        lr_scheduler_type=optimiser.schedule,
+        warmup_steps=optimiser.warmup,
+        weight_decay=optimiser.weight_decay,
+        adam_beta1=optimiser.betas[0],
+        adam_beta2=optimiser.betas[1],
+        adam_epsilon=optimiser.epsilon,
+        max_grad_norm=optimiser.clip,
+        bf16=recipe.dtype == "bfloat16",
+        logging_steps=recipe.log_every,
+        logging_nan_inf_filter=False,
+        save_steps=recipe.save_every,
+        save_total_limit=recipe.keep,
+        seed=batching.seed,
+        use_cpu=cpu,
+        dataloader_pin_memory=not cpu,
+        accelerator_config={"even_batches": False, "dispatch_batches": False, "split_batches": False},
+        ddp_find_unused_parameters=False,
+        remove_unused_columns=False,
+        report_to=report_to,
+        run_name=recipe.name,
+    )
+
+
+def last_checkpoint(output: Path) -> Path | None:
+    """Return the newest checkpoint that was written to its end; what was torn is passed over."""
+    found = [(int(match[1]), path) for path in output.glob("checkpoint-*") if (match := _NUMBER.fullmatch(path.name))]
+    for _, path in sorted(found, reverse=True):
+        if _is_whole(path):
+            return path
+    return None
+
+
+_NUMBER = re.compile(r"checkpoint-(\d+)")
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    weights = any(checkpoint.glob("*.safetensors")) or any(checkpoint.glob("pytorch_model_fsdp*"))
+    if not weights or not any(checkpoint.glob("optimizer*")) or not any(checkpoint.glob("rng_state*")):
+        return False
+    try:  # the last file of a checkpoint
+        json.loads((checkpoint / "trainer_state.json").read_text())
+    except (OSError, json.JSONDecodeError):
+        return False
+    return True
+
+
+def _keep_recipe(recipe: Recipe, output: Path) -> None:
+    """Write the recipe down, and refuse a folder in which another one was begun."""
+    path = output / "recipe.json"
+    text = json.dumps(asdict(recipe), indent=1)
+    if path.is_file():
+        before = json.loads(path.read_text())
+        changed = _differences(before, json.loads(text))
+        if changed:
+            raise SetupError(f"{output}: holds a run with another recipe ({'; '.join(changed)}); give another output=")
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+_FREE = {"save_every", "keep", "log_every", "evaluate_every", "broken_share", "batching.workers"}
+"""What may change within a run."""
+
+
+def _differences(before: Any, now: Any, name: str = "") -> list[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = sorted(before.keys() | now.keys())
+        return [
+            one
+            for key in keys
+            for one in _differences(before.get(key), now.get(key), f"{name}.{key}" if name else str(key))
+        ]
+    return [] if before == now or name in _FREE else [f"{name}: {before} before, {now} now"]
+
+
+class _EvaluateEvery(TrainerCallback):
+    """Asks for an evaluation every so many steps, and at the end."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Ask where it is time."""
+        control.should_evaluate = state.global_step % self.steps == 0 or state.global_step == state.max_steps
+
+
+def _evaluation(recipe: Recipe, setup: Setup, evaluate: Evaluate) -> Callable[[int], Mapping[str, float]]:
+    """Return `evaluate` with the model put into the state for answering, and back; nothing random is used up."""
+    rule = FrameRule(fps=recipe.fps, max_frames=recipe.max_frames)
+    half = recipe.dtype == "bfloat16"
+
+    def at(step: int) -> Mapping[str, float]:
+        model = setup.checkpoint.model
+        learning = model.training
+        model.eval()
+        with torch.random.fork_rng(), torch.autocast(model.device.type, torch.bfloat16, enabled=half):
+            found = evaluate(Quicksviewer(setup.checkpoint, rule), step)
+        model.train(learning)
+        return found
+
+    return at

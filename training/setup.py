@@ -1,0 +1,107 @@
+"""From a recipe to everything that a run needs: model, samples and plan; nothing is trained yet."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from transformers import PreTrainedConfig
+
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.frames import FrameRule
+from qsv_eval.model_adapters.quicksviewer.checkpoint import LoadedCheckpoint, load_checkpoint
+from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
+from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
+from qsv_eval.training.assemble import assemble
+from qsv_eval.training.data.batches import MicroBatches
+from qsv_eval.training.data.cost import Size, Sizing, costs, frame_cost
+from qsv_eval.training.data.media import MediaReader
+from qsv_eval.training.data.mixture import open_mixture
+from qsv_eval.training.data.samples import TrainingSamples
+from qsv_eval.training.parts import set_trainable
+from qsv_eval.training.recipe import Recipe
+
+__all__ = ["Setup", "set_up"]
+
+
+class Setup(NamedTuple):
+    """A run before its first step."""
+
+    checkpoint: LoadedCheckpoint
+    samples: TrainingSamples
+    sizes: list[Size]
+    """Of every sample, at the most."""
+    plan: MicroBatches
+
+
+def set_up(recipe: Recipe) -> Setup:
+    """Load the model, open the data and work out every micro-batch.
+
+    Raises:
+        SetupError: something is missing or does not fit, naming it.
+    """
+    if not recipe.mixture:
+        raise SetupError(f"{recipe.name}: there is nothing to learn from; give mixture=FILE.yaml")
+    checkpoint = _load(recipe)
+    model, processor = checkpoint
+    _change(model.config, recipe)
+    new_ids = [id_ for id_ in processor.tokenizer.convert_tokens_to_ids(list(VISION_TOKENS)) if id_ is not None]
+    set_trainable(model, recipe.rates, new_ids)
+    _cast(model, recipe)
+    _checkpoint_activations(model, recipe)
+    rule = FrameRule(fps=recipe.fps, max_frames=recipe.max_frames)
+    sizing = Sizing.of(model.config, rule)
+    mixture = open_mixture(recipe.mixture, MediaReader(rule, processor.video_processor.frame_size))
+    sizes = [sizing.size(hint) for hint in mixture.hints()]
+    batching = recipe.batching
+    per_frame = frame_cost(model.config) if batching.frame_cost is None else batching.frame_cost
+    plan = MicroBatches.plan(costs(np.array(sizes).reshape(-1, 2), per_frame), batching)
+    if not len(plan):
+        raise SetupError(
+            f"mixture: {len(mixture)} samples do not fill a step of {batching.micro_batches} micro-batches; give "
+            "fewer (batching.micro_batches), or go round more often (batching.epochs, batching.steps)"
+        )
+    samples = TrainingSamples(mixture, processor, sizing, recipe.max_length, batching.seed)
+    return Setup(checkpoint, samples, sizes, plan)
+
+
+def _load(recipe: Recipe) -> LoadedCheckpoint:
+    start = recipe.start
+    if start.checkpoint is not None:
+        return load_checkpoint(start.checkpoint, dtype="float32", attn_implementation=recipe.attention)
+    if start.language_model is None or start.vision_tower is None:
+        raise SetupError(f"{recipe.name}: give start.checkpoint=FOLDER, the end of the stage before")
+    checkpoint = assemble(start.language_model, start.vision_tower, recipe.model, torch.float32, recipe.batching.seed)
+    if recipe.attention is not None:
+        checkpoint.model.set_attn_implementation(recipe.attention)
+    return checkpoint
+
+
+def _change(config: PreTrainedConfig, recipe: Recipe) -> None:
+    for key, value in recipe.model.items():
+        if not hasattr(config, key):
+            raise SetupError(f"model.{key}: the model's configuration has no such value")
+        setattr(config, key, value)
+
+
+def _cast(model: QuicksviewerForConditionalGeneration, recipe: Recipe) -> None:
+    """Keep what is only read in bfloat16 where that loses nothing, as it does of a released checkpoint.
+
+    What learns stays float32, where small steps do not vanish; what is saved of the rest is what was loaded.
+    """
+    if recipe.dtype == "float32":
+        return
+    for parameter in model.parameters():
+        half = parameter.data.to(torch.bfloat16)
+        if not parameter.requires_grad and torch.equal(half.float(), parameter.data):
+            parameter.data = half
+
+
+def _checkpoint_activations(model: QuicksviewerForConditionalGeneration, recipe: Recipe) -> None:
+    perception = model.model.perception
+    perception.chunk_frames = recipe.chunk_frames
+    if recipe.checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        # A chunk is computed again as a whole; its layers, again by themselves, would be a third time.
+        for module in perception.vision_tower.modules():
+            if hasattr(module, "gradient_checkpointing"):
+                module.gradient_checkpointing = False

@@ -1,0 +1,102 @@
+"""Data of quicksviewer-tiny as packed shards: texts, single frames, and clips, each drawn from a seed.
+
+Clips come from the `train` split, whose seeds the benchmark's `demo` split shares none of. Frames are drawn at the
+size of the benchmark's clips and brought to the model's size as those are.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from qsv_eval.demo.draw import frame_at, sampled_frames, sampled_instants_s
+from qsv_eval.demo.scene import make_clip
+from qsv_eval.training.data.shards import ShardWriter, jpeg
+from qsv_eval.training.tiny.texts import binding_sample, clip_turns, picture_turns, story_sample
+
+__all__ = ["Packed", "pack_clips", "pack_pictures", "pack_texts"]
+
+_BLOCK = 250
+"""Samples of a shard."""
+
+
+class Packed(NamedTuple):
+    """A sample to be written."""
+
+    sample: dict[str, Any]
+    pictures: list[bytes]
+
+
+def text_sample(number: int) -> Packed:
+    """Return one text: half of them bind words to letters, half tell a clip."""
+    rng = np.random.default_rng((1, number))
+    if number % 2:
+        return Packed(binding_sample(rng), [])
+    return Packed(story_sample(make_clip("train", int(rng.integers(1_000_000, 2_000_000))), rng), [])
+
+
+def picture_sample(number: int, side: int) -> Packed:
+    """Return a frame of some scene, with questions."""
+    rng = np.random.default_rng((2, number))
+    spec = make_clip("train", int(rng.integers(1_000_000, 2_000_000)))
+    t_s = float(rng.choice(sampled_instants_s(spec)))
+    scene = spec.scene_at(t_s)
+    turns = picture_turns(scene.shape, scene.colour, scene.background, rng)
+    return Packed({"image": "0", "conversations": turns}, [_small(frame_at(spec, t_s), side)])
+
+
+def clip_sample(number: int, side: int, questions: int) -> Packed:
+    """Return a clip with questions."""
+    rng = np.random.default_rng((3, number))
+    spec = make_clip("train", number)
+    sample = {
+        "uid": spec.clip_id,
+        "video": spec.clip_id,
+        "timestamps": sampled_instants_s(spec),
+        "conversations": clip_turns(spec, rng, questions),
+    }
+    return Packed(sample, [_small(frame_HWC, side) for frame_HWC in sampled_frames(spec)])
+
+
+def pack_texts(folder: Path, samples: int) -> Path:
+    """Write texts to shards; what is there already is kept."""
+    return _pack(folder, samples, text_sample)
+
+
+def pack_pictures(folder: Path, samples: int, side: int) -> Path:
+    """Write single frames."""
+    return _pack(folder, samples, partial(picture_sample, side=side))
+
+
+def pack_clips(folder: Path, samples: int, side: int, questions: int) -> Path:
+    """Write clips."""
+    return _pack(folder, samples, partial(clip_sample, side=side, questions=questions))
+
+
+def _pack(folder: Path, samples: int, make: Callable[[int], Packed]) -> Path:
+    blocks = [block for block in range(-(-samples // _BLOCK)) if not (folder / f"shard-{block:06d}.tar").is_file()]
+    with ProcessPoolExecutor() as pool:
+        written = pool.map(_write_block, ((folder, block, samples, make) for block in blocks))
+        for _ in tqdm(written, total=len(blocks), desc=f"drawing {folder.name}", disable=not blocks):
+            pass
+    return folder
+
+
+def _write_block(job: tuple[Path, int, int, Callable[[int], Packed]]) -> None:
+    folder, block, samples, make = job
+    with ShardWriter(folder, first=block) as writer:
+        for number in _numbers(block, samples):
+            writer.write(*make(number))
+
+
+def _numbers(block: int, samples: int) -> Iterator[int]:
+    yield from range(block * _BLOCK, min((block + 1) * _BLOCK, samples))
+
+
+def _small(frame_HWC: np.ndarray, side: int) -> bytes:
+    return jpeg(np.asarray(Image.fromarray(frame_HWC).resize((side, side), Image.Resampling.BICUBIC)))

@@ -1,0 +1,85 @@
+"""The course of quicksviewer-tiny: language first, then single frames, then the three stages on clips."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from qsv_eval.training.recipe import Batching, Noise, Optimiser, Rates, Recipe, Start
+from qsv_eval.training.tiny.clips import pack_clips, pack_pictures, pack_texts
+from qsv_eval.training.tiny.start import SIDE, make_start
+
+__all__ = ["Amounts", "chain"]
+
+
+class Amounts(NamedTuple):
+    """How much of everything; the defaults take about two hours on two cores."""
+
+    texts: int = 60_000
+    pictures: int = 20_000
+    clips: int = 8_000
+    questions: int = 6
+    language_steps: int = 2_000
+    picture_steps: int = 1_000
+    stage1_steps: int = 300
+    stage2_steps: int = 500
+    stage3_steps: int = 6_000
+
+
+def tiny(name: str, rates: Rates, steps: int, tokens: int, mixture: str) -> Recipe:
+    """Return what all recipes of the chain share."""
+    return Recipe(
+        name=name,
+        rates=rates,
+        mixture=mixture,
+        batching=Batching(micro_batches=2, tokens=tokens, frame_cost=0, packed=False, steps=steps, workers=1),
+        optimiser=Optimiser(warmup=100, betas=(0.9, 0.98), weight_decay=0.01),
+        noise=Noise(ratio=0.6),
+        attention="eager",
+        checkpointing=False,
+        chunk_frames=256,
+        save_every=500,
+        keep=1,
+        log_every=20,
+    )
+
+
+def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
+    """Yield the recipes in order, each with its data drawn and starting where the one before ended."""
+    data = folder / "data"
+    start = make_start(folder / "start")
+    texts = pack_texts(data / "texts", amounts.texts)
+    everything = Rates(cubing=1e-3, resampler=1e-3, vision_tower=1e-3, language_model=1e-3)
+    mixture = _mixture(data, "language", {"texts": 1.0})
+    recipe = tiny("tiny_language", Rates(language_model=2e-3), amounts.language_steps, 4096, mixture)
+    yield replace(recipe, start=Start(str(start)))
+
+    pack_pictures(data / "pictures", amounts.pictures, SIDE)
+    mixture = _mixture(data, "pictures", {"pictures": 1.0, "texts": amounts.pictures / 3 / amounts.texts})
+    recipe = tiny("tiny_pictures", everything, amounts.picture_steps, 4096, mixture)
+    yield replace(recipe, start=_after(folder, "tiny_language"))
+
+    pack_clips(data / "clips", amounts.clips, SIDE, amounts.questions)
+    few = {"clips": 1.0, "texts": amounts.clips / 4 / amounts.texts, "pictures": amounts.clips / 4 / amounts.pictures}
+    mixture = _mixture(data, "clips", few)
+    stages = {
+        "tiny_stage1": (replace(everything, vision_tower=None, language_model=None), amounts.stage1_steps),
+        "tiny_stage2": (replace(everything, language_model=None), amounts.stage2_steps),
+        "tiny_stage3": (everything, amounts.stage3_steps),
+    }
+    before = "tiny_pictures"
+    for name, (rates, steps) in stages.items():
+        yield replace(tiny(name, rates, steps, 2048, mixture), start=_after(folder, before))
+        before = name
+    assert texts
+
+
+def _after(folder: Path, name: str) -> Start:
+    return Start(str(folder / name / "final"))
+
+
+def _mixture(data: Path, name: str, weights: dict[str, float]) -> str:
+    path = data / f"{name}.yaml"
+    lines = [f"  - path: {folder}/*.tar\n    weight: {weight}\n" for folder, weight in weights.items()]
+    path.write_text("sources:\n" + "".join(lines))
+    return str(path)

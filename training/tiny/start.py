@@ -1,0 +1,85 @@
+"""What quicksviewer-tiny is before it has learned anything."""
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
+from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
+from qsv_eval.model_adapters.quicksviewer.pixels import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
+from qsv_eval.model_adapters.quicksviewer.processing import QuicksviewerProcessor
+from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
+from qsv_eval.training.tiny.texts import corpus
+
+__all__ = ["SIDE", "make_start"]
+
+SIDE = 48
+"""Of a frame, in pixels."""
+
+
+def make_start(folder: Path, seed: int = 0) -> Path:
+    """Write the beginning of quicksviewer-tiny to a folder, unless it is there."""
+    if (folder / "config.json").is_file():
+        return folder
+    tokenizer = _tokenizer()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = QuicksviewerForConditionalGeneration(_config(tokenizer))
+    image = QuicksviewerImageProcessor(SIDE, canvases_hw=[(SIDE, SIDE)])
+    QuicksviewerProcessor(image, tokenizer, QuicksviewerVideoProcessor(SIDE)).save_pretrained(folder)
+    model.save_pretrained(folder)
+    return folder
+
+
+def _tokenizer() -> PreTrainedTokenizerFast:
+    """Return a byte-level BPE in which every word of the sample benchmark is one token."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=4096, min_frequency=1, initial_alphabet=alphabet, show_progress=False)
+    texts = list(corpus())
+    core.train_from_iterator([*texts, *(f" {text}" for text in texts)], trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        pad_token="<|endoftext|>",
+        eos_token="<|im_end|>",
+        additional_special_tokens=["<|im_start|>"],
+    )
+    tokenizer.add_tokens(list(VISION_TOKENS), special_tokens=True)
+    return tokenizer
+
+
+def _config(tokenizer: PreTrainedTokenizerFast) -> QuicksviewerConfig:
+    ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
+    return QuicksviewerConfig(
+        text_config={
+            "model_type": "qwen2",
+            "vocab_size": len(tokenizer),
+            **ends,
+            "hidden_size": 192,
+            "intermediate_size": 512,
+            "num_hidden_layers": 6,
+            "num_attention_heads": 6,
+            "num_key_value_heads": 6,
+            "max_position_embeddings": 8192,
+            "tie_word_embeddings": True,
+            "initializer_range": 0.05,
+        },
+        vision_config={
+            "hidden_size": 128,
+            "intermediate_size": 384,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "image_size": SIDE,
+            "patch_size": 8,
+        },
+        grid_size=SIDE // 8,
+        num_queries=4,
+        resampler_heads=6,
+        gate_centred=True,
+        gate_init="sensitive",
+        **ends,
+    )

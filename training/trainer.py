@@ -1,0 +1,247 @@
+"""The loop: transformers' Trainer, and what Quicksviewer needs beyond it.
+
+- A loss that is exactly the mean over the step's tokens, whatever micro-batches and processes they are spread over, and
+  the gate's norm likewise over the step's gaps (the reference weighs it by the processes that see a video).
+- Learning rates that act, one for each part.
+- The weight of the gate's noise by the step, so that it is right after resuming.
+- Samples that were left out, counted, with a limit.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainingArguments
+
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.quicksviewer.merging import IGNORED
+from qsv_eval.model_adapters.quicksviewer.modeling import Learning, QuicksviewerForConditionalGeneration
+from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise
+from qsv_eval.training.data.batches import MicroBatches
+from qsv_eval.training.data.samples import Batch, TrainingSamples, collate
+from qsv_eval.training.parts import part_of
+from qsv_eval.training.recipe import PARTS, Recipe
+
+__all__ = ["QuicksviewerTrainer", "TooManyBroken"]
+
+_FEW = 20
+"""Samples that may be broken whatever share they are."""
+
+
+class TooManyBroken(SetupError):
+    """More samples could not be read than the recipe allows."""
+
+
+class _Step(NamedTuple):
+    """Sums over all micro-batches of a step, on all processes."""
+
+    tokens: Tensor
+    gaps: Tensor
+
+
+class _Counts:
+    """What was seen since the last log line."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self.waited_s = 0.0
+        self.tokens = self.frames = self.samples = 0
+
+
+class QuicksviewerTrainer(Trainer):
+    """Trains by a recipe."""
+
+    loss_is_scaled_for_ga = True  # `_Step` runs over all micro-batches
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: QuicksviewerForConditionalGeneration,
+        args: TrainingArguments,
+        samples: TrainingSamples,
+        plan: MicroBatches,
+        **options: Any,
+    ) -> None:
+        self.recipe, self.samples, self.plan, self.learner = recipe, samples, plan, model
+        self.folder = Path(str(args.output_dir))
+        self._step = _Step(torch.tensor(1), torch.tensor(1))
+        self._counts, self._broken, self._met = _Counts(), 0, 0
+        self._gate_loss = 0.0
+        self.evaluate_by: Callable[[int], Mapping[str, float]] | None = None
+        super().__init__(model, args, train_dataset=samples, **options)
+        self._several = self.accelerator.num_processes > 1
+        self._perceives = any(
+            parameter.requires_grad for name, parameter in model.named_parameters() if ".perception." in name
+        )
+
+    # ---- data
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Return this process's micro-batches."""
+        pad_id = self.samples.processor.tokenizer.pad_token_id or 0
+        workers = self.recipe.batching.workers
+        loader = DataLoader(
+            self.samples,
+            batch_sampler=self.plan,
+            collate_fn=_Collate(pad_id),
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            prefetch_factor=4 if workers else None,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
+        return prepared
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
+    ) -> tuple[list[Batch], None]:
+        """Fetch a step's micro-batches, and count what all processes have in it."""
+        started = time.perf_counter()
+        batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
+        self._counts.waited_s += time.perf_counter() - started
+        tokens = sum(int((batch["labels"][:, 1:] != IGNORED).sum()) for batch in batches)
+        gaps = sum(int((batch["frame_counts"] - 1).sum()) for batch in batches if "frame_counts" in batch)
+        skipped = [reason for batch in batches for reason in batch.pop("skipped")]
+        met = sum(batch.pop("samples") for batch in batches) + len(skipped)
+        own = torch.tensor([[tokens, gaps, len(skipped), met]], device=device)
+        tokens, gaps, broken, met = self.accelerator.gather(own).sum(0).clamp(min=0).tolist()
+        self._step = _Step(torch.tensor(max(tokens, 1), device=device), torch.tensor(max(gaps, 1), device=device))
+        self._count(batches, met - broken)
+        self._note_broken(skipped, broken, met)
+        return batches, None
+
+    def _count(self, batches: list[Batch], samples: int) -> None:
+        counts = self._counts
+        counts.tokens += int(self._step.tokens)
+        counts.samples += samples
+        counts.frames += sum(
+            len(batch.get(key, ())) for batch in batches for key in ("pixel_values", "pixel_values_videos")
+        )
+
+    def _note_broken(self, reasons: list[str], broken: int, met: int) -> None:
+        """Write down what was left out, and stop when it is too much."""
+        if reasons:
+            with (self.folder / f"skipped-{self.args.process_index}.jsonl").open("a") as file:
+                file.writelines(json.dumps({"step": self.state.global_step, "reason": one}) + "\n" for one in reasons)
+        self._broken, self._met = self._broken + broken, self._met + met
+        if self._broken > max(_FEW, self.recipe.broken_share * self._met):
+            last = reasons[-1] if reasons else "see the other processes' files"
+            raise TooManyBroken(
+                f"{self._broken} of {self._met} samples could not be used, more than broken_share "
+                f"{self.recipe.broken_share:.1%}; {self.args.output_dir}/skipped-*.jsonl lists them, the last: {last}"
+            )
+
+    # ---- the step
+
+    def compute_loss(
+        self, model: nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return this micro-batch's part of the step's loss, times the processes, since gradients are averaged."""
+        noise = GumbelNoise(self.noise_scale, inputs.pop("uniform_G2", None))
+        in_step = self._several and self._perceives
+        learning = Learning(self._step.tokens, self._step.gaps, self.recipe.batching.packed, in_step)
+        outputs = model(**inputs, noise=noise, learning=learning)
+        if outputs.gate_loss is not None:
+            self._gate_loss += outputs.gate_loss.detach().item()
+        loss = outputs.loss * self.accelerator.num_processes
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"step {self.state.global_step}: the loss is {loss.item()}; the last checkpoint in "
+                f"{self.args.output_dir} is whole; go on from it with lower rates"
+            )
+        return (loss, outputs) if return_outputs else loss
+
+    @property
+    def noise_scale(self) -> float:
+        """Weight of the gate's noise at this step."""
+        return self.recipe.noise.at(self.state.global_step, self.state.max_steps)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Make the optimizer, a group for each part, split by what decays."""
+        if self.optimizer is None:
+            of = self.learner if model is None else model
+            decaying = set(self.get_decay_parameter_names(of))
+            groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+            for name, parameter in of.named_parameters():
+                if parameter.requires_grad:
+                    groups.setdefault((str(part_of(_plain(name))), name in decaying), []).append(parameter)
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, of)
+            options.pop("lr", None)
+            self.optimizer = kind(
+                [
+                    {
+                        "params": parameters,
+                        "lr": getattr(self.recipe.rates, part),
+                        "weight_decay": self.args.weight_decay if decays else 0.0,
+                        "part": part,
+                    }
+                    for (part, decays), parameters in groups.items()
+                ],
+                **options,
+            )
+        return self.optimizer
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Load the weights of a checkpoint.
+
+        They are saved under the names of the released checkpoints, which the Trainer's own loading knows nothing of:
+        it would warn, and go on with weights that have learned nothing.
+        """
+        if self.is_fsdp_enabled:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        loaded = type(self.learner).from_pretrained(resume_from_checkpoint, dtype=torch.float32)
+        self.learner.load_state_dict(loaded.state_dict())
+
+    def _evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Log what `evaluate_by` finds at this step, in the place where the Trainer evaluates."""
+        assert self.evaluate_by is not None
+        found = {f"eval_{name}": float(value) for name, value in self.evaluate_by(self.state.global_step).items()}
+        self.log(found)
+        self.control.should_evaluate = False
+        return found
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add what a run of Quicksviewer is watched by."""
+        if "loss" in logs:
+            counts, self._counts = self._counts, _Counts()
+            taken_s = max(self._counts.started - counts.started, 1e-9)
+            logs |= {
+                "noise": self.noise_scale,
+                "gate_norm": self._gate_loss / max(self.args.logging_steps, 1),
+                "tokens_per_s": counts.tokens / taken_s,
+                "frames_per_s": counts.frames * self.accelerator.num_processes / taken_s,
+                "data_wait": counts.waited_s / taken_s,
+                "samples": counts.samples,
+                "skipped": self._broken,
+            }
+            assert self.optimizer is not None
+            rates = {str(group.get("part")): group["lr"] for group in self.optimizer.param_groups}
+            logs |= {f"rate_{part}": rates[part] for part in PARTS if part in rates}
+            self._gate_loss = 0.0
+        super().log({key: value for key, value in logs.items() if not _is_nan(value)}, start_time)
+
+
+class _Collate:
+    """`collate` with its padding token; a class, so that it can be pickled."""
+
+    def __init__(self, pad_id: int) -> None:
+        self.pad_id = pad_id
+
+    def __call__(self, samples: list[Any]) -> Batch:
+        return collate(samples, self.pad_id)
+
+
+def _plain(name: str) -> str:
+    """Take wrappers' prefixes from a parameter's name."""
+    return name.removeprefix("module.").replace("_checkpoint_wrapped_module.", "").replace("_fsdp_wrapped_module.", "")
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
