@@ -43,7 +43,6 @@ def set_up(recipe: Recipe) -> Setup:
         raise SetupError(f"{recipe.name}: there is nothing to learn from; give mixture=FILE.yaml")
     checkpoint = _load(recipe)
     model, processor = checkpoint
-    _change(model.config, recipe)
     new_ids = [id_ for id_ in processor.tokenizer.convert_tokens_to_ids(list(VISION_TOKENS)) if id_ is not None]
     set_trainable(model, recipe.rates, new_ids)
     _cast(model, recipe)
@@ -67,7 +66,9 @@ def set_up(recipe: Recipe) -> Setup:
 def _load(recipe: Recipe) -> LoadedCheckpoint:
     start = recipe.start
     if start.checkpoint is not None:
-        return load_checkpoint(start.checkpoint, dtype="float32", attn_implementation=recipe.attention)
+        loaded = load_checkpoint(start.checkpoint, dtype="float32", attn_implementation=recipe.attention)
+        _change(loaded.model.config, recipe)
+        return loaded
     if start.language_model is None or start.vision_tower is None:
         raise SetupError(f"{recipe.name}: give start.checkpoint=FOLDER, the end of the stage before")
     checkpoint = assemble(start.language_model, start.vision_tower, recipe.model, torch.float32, recipe.batching.seed)
@@ -76,10 +77,15 @@ def _load(recipe: Recipe) -> LoadedCheckpoint:
     return checkpoint
 
 
+_CHANGEABLE = ("frames_per_cube", "gate_centred", "gate_loss_weight", "gate_temperature")
+"""What the model looks up as it goes; the rest of its configuration has made it what it is."""
+
+
 def _change(config: PreTrainedConfig, recipe: Recipe) -> None:
     for key, value in recipe.model.items():
-        if not hasattr(config, key):
-            raise SetupError(f"model.{key}: the model's configuration has no such value")
+        if key not in _CHANGEABLE:
+            known = ", ".join(_CHANGEABLE)
+            raise SetupError(f"model.{key}: cannot be changed in a checkpoint; what can is {known}")
         setattr(config, key, value)
 
 

@@ -188,3 +188,9 @@ def test_noise_depends_on_the_draw_alone(only_videos):
     draw = list(one.plan)[1][0]
     assert np.array_equal(one.samples[draw].uniform_G2, two.samples[draw].uniform_G2)
     assert not np.array_equal(one.samples[draw].uniform_G2, one.samples[draw._replace(serial=99)].uniform_G2)
+
+
+@pytest.mark.parametrize("key", ["gate_init", "num_queries", "no_such_thing"])
+def test_what_made_a_checkpoint_cannot_be_changed_in_it(recipe, key):
+    with pytest.raises(SetupError, match=f"model.{key}: cannot be changed"):
+        set_up(replace(recipe, model={key: "sensitive"}))

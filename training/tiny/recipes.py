@@ -48,7 +48,7 @@ def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
     """Yield the recipes in order, each with its data drawn and starting where the one before ended."""
     data = folder / "data"
     start = make_start(folder / "start")
-    texts = pack_texts(data / "texts", amounts.texts)
+    pack_texts(data / "texts", amounts.texts)
     everything = Rates(cubing=1e-3, resampler=1e-3, vision_tower=1e-3, language_model=1e-3)
     mixture = _mixture(data, "language", {"texts": 1.0})
     recipe = tiny("tiny_language", Rates(language_model=2e-3), amounts.language_steps, 4096, mixture)
@@ -71,7 +71,6 @@ def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
     for name, (rates, steps) in stages.items():
         yield replace(tiny(name, rates, steps, 2048, mixture), start=_after(folder, before))
         before = name
-    assert texts
 
 
 def _after(folder: Path, name: str) -> Start:
