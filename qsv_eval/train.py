@@ -1,7 +1,6 @@
 """Training from the command line: a stage, or the whole course of quicksviewer-tiny, tried out on the way."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast, get_args
 
@@ -89,8 +88,7 @@ def train_tiny(output: Path, changes: Sequence[str]) -> Path:
     amounts, others = _amounts(changes)
     final = output
     for recipe in chain(output, amounts):
-        varied = vary(replace(recipe, evaluate_every=500), others)
-        final = train(varied, output / recipe.name, lambda model, _: try_out(model).metrics(), cpu=True)
+        final = train(vary(recipe, others), output / recipe.name, lambda model, _: try_out(model).metrics(), cpu=True)
     return final
 
 

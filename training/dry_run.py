@@ -4,22 +4,20 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 from transformers import AutoConfig, PreTrainedConfig
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
 from qsv_eval.training.data.batches import MicroBatches
-from qsv_eval.training.data.cost import Size, Sizing, costs, frame_cost
-from qsv_eval.training.data.media import MediaReader
-from qsv_eval.training.data.mixture import MixturePart, open_mixture
+from qsv_eval.training.data.cost import Size
+from qsv_eval.training.data.mixture import MixturePart
 from qsv_eval.training.parts import PartSize, part_sizes, set_trainable
+from qsv_eval.training.planning import plan_run
 from qsv_eval.training.recipe import Recipe
 
 __all__ = ["Amount", "Forecast", "Memory", "forecast", "print_forecast"]
@@ -71,13 +69,8 @@ def forecast(recipe: Recipe, processes: int = 8) -> Forecast:
     sizes: list[Size] = []
     plan = MicroBatches(())
     if recipe.mixture:
-        rule = FrameRule(fps=recipe.fps, max_frames=recipe.max_frames)
-        sizing = Sizing.of(config, rule)
-        mixture = open_mixture(recipe.mixture, MediaReader(rule, config.vision_config.image_size))
-        sizes = [sizing.size(hint) for hint in mixture.hints()]
+        mixture, _, sizes, plan = plan_run(recipe, config, config.vision_config.image_size)
         sources = _amounts(mixture.parts, sizes)
-        per_frame = frame_cost(config) if recipe.batching.frame_cost is None else recipe.batching.frame_cost
-        plan = MicroBatches.plan(costs(np.array(sizes).reshape(-1, 2), per_frame), recipe.batching)
     largest = max((sum(sizes[sample].tokens for sample in batch) for batch in plan.batches), default=recipe.max_length)
     return Forecast(
         parts,

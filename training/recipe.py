@@ -56,8 +56,10 @@ class Noise:
 
 @dataclass(frozen=True)
 class Optimiser:
-    """AdamW, its schedule and the clipping of gradients."""
+    """The optimizer, its schedule and the clipping of gradients."""
 
+    kind: Literal["adamw", "muon"] = "adamw"
+    """`muon` moves the matrices of hidden layers by Muon, and the rest by AdamW (see `optimiser.py`)."""
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
     warmup: float = 0.02
     """Share of the steps, or from 1 on a number of steps."""

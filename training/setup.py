@@ -2,22 +2,19 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from transformers import PreTrainedConfig
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.quicksviewer.checkpoint import LoadedCheckpoint, load_checkpoint
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
 from qsv_eval.training.assemble import assemble
 from qsv_eval.training.data.batches import MicroBatches
-from qsv_eval.training.data.cost import Size, Sizing, costs, frame_cost
-from qsv_eval.training.data.media import MediaReader
-from qsv_eval.training.data.mixture import open_mixture
+from qsv_eval.training.data.cost import Size
 from qsv_eval.training.data.samples import TrainingSamples
 from qsv_eval.training.parts import set_trainable
+from qsv_eval.training.planning import plan_run
 from qsv_eval.training.recipe import Recipe
 
 __all__ = ["Setup", "set_up"]
@@ -47,20 +44,15 @@ def set_up(recipe: Recipe) -> Setup:
     set_trainable(model, recipe.rates, new_ids)
     _cast(model, recipe)
     _checkpoint_activations(model, recipe)
-    rule = FrameRule(fps=recipe.fps, max_frames=recipe.max_frames)
-    sizing = Sizing.of(model.config, rule)
-    mixture = open_mixture(recipe.mixture, MediaReader(rule, processor.video_processor.frame_size))
-    sizes = [sizing.size(hint) for hint in mixture.hints()]
-    batching = recipe.batching
-    per_frame = frame_cost(model.config) if batching.frame_cost is None else batching.frame_cost
-    plan = MicroBatches.plan(costs(np.array(sizes).reshape(-1, 2), per_frame), batching)
-    if not len(plan):
+    planned = plan_run(recipe, model.config, processor.video_processor.frame_size)
+    if not len(planned.batches):
         raise SetupError(
-            f"mixture: {len(mixture)} samples do not fill a step of {batching.micro_batches} micro-batches; give "
-            "fewer (batching.micro_batches), or go round more often (batching.epochs, batching.steps)"
+            f"mixture: {len(planned.mixture)} samples do not fill a step of {recipe.batching.micro_batches} "
+            "micro-batches; give fewer (batching.micro_batches), or go round more often (batching.epochs, "
+            "batching.steps)"
         )
-    samples = TrainingSamples(mixture, processor, sizing, recipe.max_length, batching.seed)
-    return Setup(checkpoint, samples, sizes, plan)
+    samples = TrainingSamples(planned.mixture, processor, planned.sizing, recipe.max_length, recipe.batching.seed)
+    return Setup(checkpoint, samples, planned.sizes, planned.batches)
 
 
 def _load(recipe: Recipe) -> LoadedCheckpoint:
@@ -77,7 +69,7 @@ def _load(recipe: Recipe) -> LoadedCheckpoint:
     return checkpoint
 
 
-_CHANGEABLE = ("frames_per_cube", "gate_centred", "gate_loss_weight", "gate_temperature")
+_CHANGEABLE = ("cubing", "frames_per_cube", "gate_centred", "gate_loss_weight", "gate_temperature")
 """What the model looks up as it goes; the rest of its configuration has made it what it is."""
 
 

@@ -25,6 +25,7 @@ from qsv_eval.model_adapters.quicksviewer.modeling import Learning, Quicksviewer
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise
 from qsv_eval.training.data.batches import MicroBatches
 from qsv_eval.training.data.samples import Batch, TrainingSamples, collate
+from qsv_eval.training.optimiser import MuonWithAdamW, is_hidden_matrix
 from qsv_eval.training.parts import part_of
 from qsv_eval.training.recipe import PARTS, Recipe
 
@@ -166,24 +167,27 @@ class QuicksviewerTrainer(Trainer):
         """Make the optimizer, a group for each part, split by what decays."""
         if self.optimizer is None:
             of = self.learner if model is None else model
+            muon = self.recipe.optimiser.kind == "muon"
             decaying = set(self.get_decay_parameter_names(of))
-            groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+            members: dict[tuple[str, bool, bool], list[nn.Parameter]] = {}
             for name, parameter in of.named_parameters():
                 if parameter.requires_grad:
-                    groups.setdefault((str(part_of(_plain(name))), name in decaying), []).append(parameter)
+                    matrix = muon and is_hidden_matrix(of, name)
+                    members.setdefault((str(part_of(_plain(name))), matrix, name in decaying), []).append(parameter)
+            groups = [
+                {
+                    "params": parameters,
+                    "lr": getattr(self.recipe.rates, part),
+                    "weight_decay": self.args.weight_decay if decays else 0.0,
+                    "part": part,
+                    "matrices": matrices,
+                }
+                for (part, matrices, decays), parameters in members.items()
+            ]
             kind, options = self.get_optimizer_cls_and_kwargs(self.args, of)
             options.pop("lr", None)
-            self.optimizer = kind(
-                [
-                    {
-                        "params": parameters,
-                        "lr": getattr(self.recipe.rates, part),
-                        "weight_decay": self.args.weight_decay if decays else 0.0,
-                        "part": part,
-                    }
-                    for (part, decays), parameters in groups.items()
-                ],
-                **options,
+            self.optimizer = (
+                MuonWithAdamW(groups, options["betas"], options["eps"]) if muon else kind(groups, **options)
             )
         return self.optimizer
 

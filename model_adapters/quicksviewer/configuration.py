@@ -42,6 +42,8 @@ class QuicksviewerConfig(PreTrainedConfig):
         resampler_norm_eps: epsilon of the resampler's layer norms.
         position_base: base of the sine and cosine wavelengths in the resampler's position code.
         use_thumbnail: put the mean of the cubes' first frames in front of the cubes.
+        cubing: where videos are cut. `learned` asks the gate; `equal` makes all cubes of a video equally long and
+            `difference` cuts where neighbouring frames differ most, both without the gate, to compare with.
         frames_per_cube: frames for each cube on average; a video of n frames gets max(round(n / this) - 1, 1) cuts.
         gate_momentum: weight of the newest frame difference in the running difference that the gate looks at.
         gate_temperature: temperature of the gate's Gumbel-Softmax.
@@ -69,6 +71,7 @@ class QuicksviewerConfig(PreTrainedConfig):
     resampler_norm_eps: float = 1e-6
     position_base: float = 10000.0
     use_thumbnail: bool = True
+    cubing: str = "learned"
     frames_per_cube: float | int = 5
     gate_momentum: float = 0.8
     gate_temperature: float = 0.5
@@ -109,6 +112,8 @@ class QuicksviewerConfig(PreTrainedConfig):
             )
         if self.gate_init not in ("default", "sensitive"):
             raise SetupError(f"config: gate_init {self.gate_init!r} is unknown: use default or sensitive")
+        if self.cubing not in ("learned", "equal", "difference"):
+            raise SetupError(f"config: cubing {self.cubing!r} is unknown: use learned, equal or difference")
         if not 0 < self.gate_momentum <= 1:
             raise SetupError(f"config: gate_momentum {self.gate_momentum} is not in (0, 1]")
 

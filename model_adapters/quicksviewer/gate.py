@@ -14,7 +14,16 @@ from torch import Tensor, nn
 
 from qsv_eval.model_adapters.quicksviewer.precision import full_precision
 
-__all__ = ["Gate", "choose_starts", "cut_count", "cut_probabilities", "gumbel_noise", "running_difference"]
+__all__ = [
+    "Gate",
+    "choose_starts",
+    "cut_count",
+    "cut_probabilities",
+    "equal_starts",
+    "gumbel_noise",
+    "plain_differences",
+    "running_difference",
+]
 
 
 class Gate(nn.Module):
@@ -85,3 +94,14 @@ def choose_starts(probs_G: Tensor, cuts: int) -> tuple[Tensor, Tensor]:
     mask_G = (hard_G - probs_G).detach() + probs_G
     first = probs_G.new_ones(1)
     return torch.cat([first, hard_G]).bool(), torch.cat([first, mask_G])
+
+
+def equal_starts(frames: int, cuts: int) -> Tensor:
+    """Return starts (T,) bool of cubes whose lengths differ by one frame at most: the fixed baseline of the paper."""
+    edges_C = torch.arange(cuts + 1) * frames // (cuts + 1)
+    return torch.zeros(frames, dtype=torch.bool).index_fill(0, edges_C, True)
+
+
+def plain_differences(means_Td: Tensor) -> Tensor:
+    """Return how much each frame's mean feature (T, d) differs from the one before, as cosine distances (G,)."""
+    return 1 - F.cosine_similarity(means_Td[1:].float(), means_Td[:-1].float(), dim=-1)

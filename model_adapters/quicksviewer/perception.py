@@ -18,7 +18,15 @@ from torch.utils.checkpoint import checkpoint
 from transformers import AutoModel
 
 from qsv_eval.model_adapters.quicksviewer.configuration import QuicksviewerConfig
-from qsv_eval.model_adapters.quicksviewer.gate import Gate, choose_starts, cut_count, cut_probabilities, gumbel_noise
+from qsv_eval.model_adapters.quicksviewer.gate import (
+    Gate,
+    choose_starts,
+    cut_count,
+    cut_probabilities,
+    equal_starts,
+    gumbel_noise,
+    plain_differences,
+)
 from qsv_eval.model_adapters.quicksviewer.resampler import FoldedAttention, FramePartials, Resampler
 from qsv_eval.model_adapters.stopwatch import stage
 
@@ -231,8 +239,9 @@ class Perception(nn.Module):
         """Cut videos into cubes from their summaries; may be called again with other settings of the gate."""
         videos, start, used_gaps = [], 0, 0
         for count in frame_counts:
-            logits_G2, noise_G2 = self._gap_logits(summaries.means_Td[start : start + count], noise, used_gaps)
-            videos.append((logits_G2, *self._starts(logits_G2, noise_G2, count)))
+            means_Td = summaries.means_Td[start : start + count]
+            logits_G2, noise_G2 = self._gap_logits(means_Td, noise, used_gaps)
+            videos.append((logits_G2, *self._starts(means_Td, logits_G2, noise_G2)))
             start, used_gaps = start + count, used_gaps + count - 1
         logits, starts, masks = (list(part) for part in zip(*videos, strict=True))
         starts_T = torch.cat(starts)
@@ -264,9 +273,15 @@ class Perception(nn.Module):
             return logits_G2, noise.scale * gumbel_noise(torch.rand_like(logits_G2))
         return logits_G2, noise.scale * gumbel_noise(noise.uniform_G2[offset : offset + gaps].to(logits_G2.device))
 
-    def _starts(self, logits_G2: Tensor, noise_G2: Tensor | None, frames: int) -> tuple[Tensor, Tensor]:
-        probs_G = cut_probabilities(logits_G2, self.config.gate_temperature, noise_G2)
-        return choose_starts(probs_G, cut_count(frames, self.config.frames_per_cube))
+    def _starts(self, means_Td: Tensor, logits_G2: Tensor, noise_G2: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return which frames start a cube (T,), as bool and as a mask that may carry gradient."""
+        cuts = cut_count(len(means_Td), self.config.frames_per_cube)
+        if self.config.cubing == "learned":
+            return choose_starts(cut_probabilities(logits_G2, self.config.gate_temperature, noise_G2), cuts)
+        if self.config.cubing == "difference":
+            return choose_starts(plain_differences(means_Td.detach()), cuts)
+        starts_T = equal_starts(len(means_Td), cuts).to(means_Td.device)
+        return starts_T, starts_T.float()
 
     def _thumbnails(self, pooled_TQd: Tensor, masks: list[Tensor]) -> Tensor:
         """Average the first frames of each video's cubes: (V, Q, D).

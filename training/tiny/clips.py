@@ -6,6 +6,7 @@ size of the benchmark's clips and brought to the model's size as those are.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from qsv_eval.demo.scene import make_clip
 from qsv_eval.training.data.shards import ShardWriter, jpeg
 from qsv_eval.training.tiny.texts import binding_sample, clip_turns, picture_turns, story_sample
 
-__all__ = ["Packed", "pack_clips", "pack_pictures", "pack_texts"]
+__all__ = ["Packed", "pack_clips", "pack_letters", "pack_pictures", "pack_texts"]
 
 _BLOCK = 250
 """Samples of a shard."""
@@ -33,11 +34,22 @@ class Packed(NamedTuple):
 
 
 def text_sample(number: int) -> Packed:
-    """Return one text: half of them bind words to letters, half tell a clip."""
+    """Return one text: a fifth of them bind words to letters, the others tell a clip or its beginning.
+
+    Most have a single question: what a word belongs to is learned in short texts, and not in long ones.
+    """
     rng = np.random.default_rng((1, number))
-    if number % 2:
-        return Packed(binding_sample(rng), [])
-    return Packed(story_sample(make_clip("train", int(rng.integers(1_000_000, 2_000_000))), rng), [])
+    turns = int(rng.choice([1, 1, 1, 4]))
+    if number % 5 == 0:
+        return Packed(binding_sample(rng, turns), [])
+    spec = make_clip("train", int(rng.integers(1_000_000, 2_000_000)))
+    told = replace(spec, scenes=spec.scenes[: int(rng.integers(2, len(spec.scenes) + 1))])
+    return Packed(story_sample(told, rng, turns), [])
+
+
+def letter_sample(number: int) -> Packed:
+    """Return one question that says its answer, in few words."""
+    return Packed(binding_sample(np.random.default_rng((4, number)), turns=1, words=10), [])
 
 
 def picture_sample(number: int, side: int) -> Packed:
@@ -46,7 +58,7 @@ def picture_sample(number: int, side: int) -> Packed:
     spec = make_clip("train", int(rng.integers(1_000_000, 2_000_000)))
     t_s = float(rng.choice(sampled_instants_s(spec)))
     scene = spec.scene_at(t_s)
-    turns = picture_turns(scene.shape, scene.colour, scene.background, rng)
+    turns = picture_turns(scene, rng)
     return Packed({"image": "0", "conversations": turns}, [_small(frame_at(spec, t_s), side)])
 
 
@@ -63,8 +75,13 @@ def clip_sample(number: int, side: int, questions: int) -> Packed:
     return Packed(sample, [_small(frame_HWC, side) for frame_HWC in sampled_frames(spec)])
 
 
+def pack_letters(folder: Path, samples: int) -> Path:
+    """Write questions on letters to shards; what is there already is kept."""
+    return _pack(folder, samples, letter_sample)
+
+
 def pack_texts(folder: Path, samples: int) -> Path:
-    """Write texts to shards; what is there already is kept."""
+    """Write texts."""
     return _pack(folder, samples, text_sample)
 
 

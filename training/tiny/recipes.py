@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qsv_eval.training.recipe import Batching, Noise, Optimiser, Rates, Recipe, Start
-from qsv_eval.training.tiny.clips import pack_clips, pack_pictures, pack_texts
+from qsv_eval.training.tiny.clips import pack_clips, pack_letters, pack_pictures, pack_texts
 from qsv_eval.training.tiny.start import SIDE, make_start
 
 __all__ = ["Amounts", "chain"]
@@ -15,15 +15,17 @@ __all__ = ["Amounts", "chain"]
 class Amounts(NamedTuple):
     """How much of everything; the defaults take about two hours on two cores."""
 
+    letters: int = 15_000
     texts: int = 60_000
     pictures: int = 20_000
-    clips: int = 8_000
-    questions: int = 6
-    language_steps: int = 2_000
-    picture_steps: int = 1_000
-    stage1_steps: int = 300
-    stage2_steps: int = 500
-    stage3_steps: int = 6_000
+    clips: int = 10_000
+    questions: int = 8
+    letters_steps: int = 700
+    language_steps: int = 1_500
+    picture_steps: int = 600
+    stage1_steps: int = 200
+    stage2_steps: int = 300
+    stage3_steps: int = 5_000
 
 
 def tiny(name: str, rates: Rates, steps: int, tokens: int, mixture: str) -> Recipe:
@@ -33,7 +35,7 @@ def tiny(name: str, rates: Rates, steps: int, tokens: int, mixture: str) -> Reci
         rates=rates,
         mixture=mixture,
         batching=Batching(micro_batches=2, tokens=tokens, frame_cost=0, packed=False, steps=steps, workers=1),
-        optimiser=Optimiser(warmup=100, betas=(0.9, 0.98), weight_decay=0.01),
+        optimiser=Optimiser("muon", schedule="constant_with_warmup", warmup=50, betas=(0.9, 0.98), weight_decay=0.01),
         noise=Noise(ratio=0.6),
         attention="eager",
         checkpointing=False,
@@ -48,19 +50,24 @@ def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
     """Yield the recipes in order, each with its data drawn and starting where the one before ended."""
     data = folder / "data"
     start = make_start(folder / "start")
-    pack_texts(data / "texts", amounts.texts)
-    everything = Rates(cubing=1e-3, resampler=1e-3, vision_tower=1e-3, language_model=1e-3)
-    mixture = _mixture(data, "language", {"texts": 1.0})
-    recipe = tiny("tiny_language", Rates(language_model=2e-3), amounts.language_steps, 4096, mixture)
+    pack_letters(data / "letters", amounts.letters)
+    mixture = _mixture(data, "letters", {"letters": 1.0})
+    recipe = tiny("tiny_letters", Rates(language_model=4e-3), amounts.letters_steps, 512, mixture)
     yield replace(recipe, start=Start(str(start)))
 
+    pack_texts(data / "texts", amounts.texts)
+    mixture = _mixture(data, "language", {"texts": 1.0})
+    recipe = tiny("tiny_language", Rates(language_model=3e-3), amounts.language_steps, 1024, mixture)
+    yield replace(recipe, start=_after(folder, "tiny_letters"))
+
+    everything = Rates(cubing=2e-3, resampler=2e-3, vision_tower=2e-3, language_model=2e-3)
     pack_pictures(data / "pictures", amounts.pictures, SIDE)
-    mixture = _mixture(data, "pictures", {"pictures": 1.0, "texts": amounts.pictures / 3 / amounts.texts})
-    recipe = tiny("tiny_pictures", everything, amounts.picture_steps, 4096, mixture)
+    mixture = _mixture(data, "pictures", {"pictures": 1.0, "texts": amounts.pictures / 5 / amounts.texts})
+    recipe = tiny("tiny_pictures", everything, amounts.picture_steps, 1024, mixture)
     yield replace(recipe, start=_after(folder, "tiny_language"))
 
     pack_clips(data / "clips", amounts.clips, SIDE, amounts.questions)
-    few = {"clips": 1.0, "texts": amounts.clips / 4 / amounts.texts, "pictures": amounts.clips / 4 / amounts.pictures}
+    few = {"clips": 1.0, "texts": amounts.clips / 6 / amounts.texts, "pictures": amounts.clips / 6 / amounts.pictures}
     mixture = _mixture(data, "clips", few)
     stages = {
         "tiny_stage1": (replace(everything, vision_tower=None, language_model=None), amounts.stage1_steps),
@@ -69,7 +76,10 @@ def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
     }
     before = "tiny_pictures"
     for name, (rates, steps) in stages.items():
-        yield replace(tiny(name, rates, steps, 2048, mixture), start=_after(folder, before))
+        recipe = replace(tiny(name, rates, steps, 2048, mixture), start=_after(folder, before))
+        if name == "tiny_stage3":
+            recipe = replace(recipe, optimiser=replace(recipe.optimiser, schedule="cosine"), evaluate_every=500)
+        yield recipe
         before = name
 
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import nn
 from transformers import PreTrainedTokenizerFast
 
+from qsv_eval.demo.questions import LETTERS
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.pixels import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
@@ -27,6 +29,7 @@ def make_start(folder: Path, seed: int = 0) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = QuicksviewerForConditionalGeneration(_config(tokenizer))
+        _initialise(model.model.language_model)
     image = QuicksviewerImageProcessor(SIDE, canvases_hw=[(SIDE, SIDE)])
     QuicksviewerProcessor(image, tokenizer, QuicksviewerVideoProcessor(SIDE)).save_pretrained(folder)
     model.save_pretrained(folder)
@@ -49,7 +52,25 @@ def _tokenizer() -> PreTrainedTokenizerFast:
         additional_special_tokens=["<|im_start|>"],
     )
     tokenizer.add_tokens(list(VISION_TOKENS), special_tokens=True)
+    # An option's letter stands right before its word.
+    tokenizer.add_tokens([f"{letter}." for letter in LETTERS])
     return tokenizer
+
+
+@torch.no_grad()
+def _initialise(language_model: nn.Module) -> None:
+    """Make words tell from the start: large embeddings, sharp attention, and nothing added to them at first.
+
+    With one deviation for all, the average over the context drowns the word, and letters are not found for thousands
+    of steps.
+    """
+    for name, parameter in language_model.named_parameters():
+        if name.endswith("embed_tokens.weight"):
+            nn.init.normal_(parameter, std=0.1)
+        elif name.endswith(("q_proj.weight", "k_proj.weight")):
+            nn.init.normal_(parameter, std=0.9 * parameter.shape[1] ** -0.5)
+        elif name.endswith(("o_proj.weight", "down_proj.weight")):
+            nn.init.zeros_(parameter)
 
 
 def _config(tokenizer: PreTrainedTokenizerFast) -> QuicksviewerConfig:
@@ -59,14 +80,14 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> QuicksviewerConfig:
             "model_type": "qwen2",
             "vocab_size": len(tokenizer),
             **ends,
-            "hidden_size": 192,
-            "intermediate_size": 512,
-            "num_hidden_layers": 6,
-            "num_attention_heads": 6,
-            "num_key_value_heads": 6,
+            "hidden_size": 160,
+            "intermediate_size": 448,
+            "num_hidden_layers": 5,
+            "num_attention_heads": 5,
+            "num_key_value_heads": 5,
             "max_position_embeddings": 8192,
             "tie_word_embeddings": True,
-            "initializer_range": 0.05,
+            "initializer_range": 0.02,
         },
         vision_config={
             "hidden_size": 128,
@@ -78,7 +99,8 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> QuicksviewerConfig:
         },
         grid_size=SIDE // 8,
         num_queries=4,
-        resampler_heads=6,
+        resampler_heads=5,
+        gate_momentum=1.0,
         gate_centred=True,
         gate_init="sensitive",
         **ends,

@@ -11,7 +11,9 @@ from qsv_eval.model_adapters.quicksviewer.gate import (
     choose_starts,
     cut_count,
     cut_probabilities,
+    equal_starts,
     gumbel_noise,
+    plain_differences,
     running_difference,
 )
 
@@ -95,3 +97,21 @@ def test_runs_in_float32_under_autocast():
         logits = gate()(means_Td)
     assert logits.dtype == torch.float32
     assert torch.equal(logits, gate()(means_Td))
+
+
+@pytest.mark.parametrize(("frames", "cuts"), [(1, 0), (2, 1), (12, 1), (36, 6), (37, 6), (420, 83)])
+def test_equal_cubes_differ_by_a_frame_at_most(frames, cuts):
+    starts_T = equal_starts(frames, cuts)
+    edges = [*starts_T.nonzero().flatten().tolist(), frames]
+    lengths = [after - before for before, after in pairwise(edges)]
+    assert starts_T[0]
+    assert len(lengths) == cuts + 1
+    assert max(lengths) - min(lengths) <= 1
+
+
+def test_plain_differences_find_a_change():
+    scenes = torch.randn(3, 16, generator=torch.Generator().manual_seed(0))
+    frames_Td = scenes.repeat_interleave(torch.tensor([4, 1, 5]), dim=0)
+    starts_T, _ = choose_starts(plain_differences(frames_Td), 2)
+    assert starts_T.nonzero().flatten().tolist() == [0, 4, 5]
+    assert plain_differences(frames_Td[:1]).shape == (0,)

@@ -113,6 +113,18 @@ def test_a_lone_frame_is_one_cube_and_its_own_thumbnail(small_perception):
     torch.testing.assert_close(visual.thumbnails_VQD[0], perception.thumbnail(pooled))
 
 
+@pytest.mark.parametrize(("cubing", "starts"), [("equal", [0, 5, 10, 15]), ("difference", [0, 2, 3, 19])])
+def test_cubes_without_the_gate(small_perception, cubing, starts):
+    perception = small_perception(cubing=cubing)
+    scenes = torch.randn(4, 36, 40).repeat_interleave(torch.tensor([2, 1, 16, 1]), dim=0)
+    visual = perception(None, scenes.requires_grad_(), (20,), GumbelNoise(1.0))
+    assert visual.starts_T.nonzero().flatten().tolist() == starts
+    visual.thumbnails_VQD.sum().backward()
+    assert perception.gate.logits.weight.grad is None
+    assert perception.thumbnail.weight.grad.abs().sum() > 0
+    assert [len(one) for one in perception(None, torch.randn(1, 36, 40), (1,)).bounds()] == [1]
+
+
 def test_noise_is_drawn_when_none_is_given(small_perception):
     perception = small_perception()
     feats = torch.randn(60, 36, 40)

@@ -1,0 +1,58 @@
+"""Muon for the matrices of hidden layers, AdamW for everything else, as one optimizer.
+
+Muon takes a matrix's momentum to its nearest orthogonal one (Jordan et al. 2024); its steps are scaled to the size of
+AdamW's, so that both go by the same learning rates (Liu et al. 2025, `match_rms_adamw`).
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, overload
+
+import torch
+from torch import nn
+
+from qsv_eval.model_adapters.errors import SetupError
+
+__all__ = ["MuonWithAdamW", "is_hidden_matrix"]
+
+
+def is_hidden_matrix(model: nn.Module, name: str) -> bool:
+    """Whether a parameter maps hidden vectors to hidden vectors: a matrix, but no embedding and no head."""
+    module = model.get_submodule(name.rpartition(".")[0])
+    return model.get_parameter(name).ndim == 2 and not isinstance(module, nn.Embedding) and "lm_head" not in name
+
+
+class MuonWithAdamW(torch.optim.Optimizer):
+    """Steps each group by the optimizer that its `matrices` names.
+
+    The two keep no state of their own: groups and state are this optimizer's, so that saving, loading and schedules see
+    one optimizer.
+    """
+
+    def __init__(self, groups: Iterable[dict[str, Any]], betas: tuple[float, float], eps: float) -> None:
+        if not hasattr(torch.optim, "Muon"):
+            raise SetupError(f"optimiser.kind muon: torch {torch.__version__} has no Muon; install torch 2.9 or later")
+        groups = list(groups)
+        self._inner: dict[bool, torch.optim.Optimizer] = {}
+        if matrices := [group for group in groups if group["matrices"]]:
+            self._inner[True] = torch.optim.Muon(matrices, adjust_lr_fn="match_rms_adamw")
+        if others := [group for group in groups if not group["matrices"]]:
+            self._inner[False] = torch.optim.AdamW(others, betas=betas, eps=eps)
+        super().__init__([group for inner in self._inner.values() for group in inner.param_groups], {})
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Take a step."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for matrices, inner in self._inner.items():
+            inner.param_groups = [group for group in self.param_groups if group["matrices"] is matrices]
+            inner.state = self.state
+            inner.step()
+        return loss

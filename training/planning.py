@@ -1,0 +1,46 @@
+"""Which samples a recipe goes through, in which micro-batches: worked out from configuration and data files alone."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from qsv_eval.model_adapters.frames import FrameRule
+from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
+from qsv_eval.training.data.batches import MicroBatches
+from qsv_eval.training.data.cost import Size, Sizing, costs, frame_cost
+from qsv_eval.training.data.media import MediaReader
+from qsv_eval.training.data.mixture import Mixture, open_mixture
+from qsv_eval.training.recipe import Recipe
+
+__all__ = ["Planned", "plan_run"]
+
+
+class Planned(NamedTuple):
+    """A run's data."""
+
+    mixture: Mixture
+    sizing: Sizing
+    sizes: list[Size]
+    """Of every sample of the mixture, at the most."""
+    batches: MicroBatches
+    """Of the whole run, on all processes."""
+
+
+def plan_run(recipe: Recipe, config: QuicksviewerConfig, frame_size: int) -> Planned:
+    """Open the recipe's mixture and deal its samples into micro-batches.
+
+    Args:
+        recipe: what to learn from, and how.
+        config: of the model, which decides what a sample costs.
+        frame_size: side of the frames that the model takes, in pixels.
+
+    Raises:
+        SetupError: the mixture cannot be read, naming the file and the line.
+    """
+    rule = FrameRule(fps=recipe.fps, max_frames=recipe.max_frames)
+    sizing = Sizing.of(config, rule)
+    mixture = open_mixture(recipe.mixture, MediaReader(rule, frame_size))
+    sizes = [sizing.size(hint) for hint in mixture.hints()]
+    per_frame = frame_cost(config) if recipe.batching.frame_cost is None else recipe.batching.frame_cost
+    batches = MicroBatches.plan(costs(np.array(sizes).reshape(-1, 2), per_frame), recipe.batching)
+    return Planned(mixture, sizing, sizes, batches)
