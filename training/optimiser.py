@@ -15,10 +15,9 @@ from qsv_eval.model_adapters.errors import SetupError
 __all__ = ["MuonWithAdamW", "is_hidden_matrix"]
 
 
-def is_hidden_matrix(model: nn.Module, name: str) -> bool:
+def is_hidden_matrix(name: str, parameter: nn.Parameter) -> bool:
     """Whether a parameter maps hidden vectors to hidden vectors: a matrix, but no embedding and no head."""
-    module = model.get_submodule(name.rpartition(".")[0])
-    return model.get_parameter(name).ndim == 2 and not isinstance(module, nn.Embedding) and "lm_head" not in name
+    return parameter.ndim == 2 and not any(part in name for part in ("embed", "lm_head"))
 
 
 class MuonWithAdamW(torch.optim.Optimizer):

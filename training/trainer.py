@@ -172,7 +172,7 @@ class QuicksviewerTrainer(Trainer):
             members: dict[tuple[str, bool, bool], list[nn.Parameter]] = {}
             for name, parameter in of.named_parameters():
                 if parameter.requires_grad:
-                    matrix = muon and is_hidden_matrix(of, name)
+                    matrix = muon and is_hidden_matrix(name, parameter)
                     members.setdefault((str(part_of(_plain(name))), matrix, name in decaying), []).append(parameter)
             groups = [
                 {

@@ -22,10 +22,10 @@ class Amounts(NamedTuple):
     questions: int = 8
     letters_steps: int = 700
     language_steps: int = 1_500
-    picture_steps: int = 600
-    stage1_steps: int = 200
-    stage2_steps: int = 300
-    stage3_steps: int = 5_000
+    picture_steps: int = 400
+    stage1_steps: int = 100
+    stage2_steps: int = 150
+    stage3_steps: int = 1_300
 
 
 def tiny(name: str, rates: Rates, steps: int, tokens: int, mixture: str) -> Recipe:
@@ -35,7 +35,7 @@ def tiny(name: str, rates: Rates, steps: int, tokens: int, mixture: str) -> Reci
         rates=rates,
         mixture=mixture,
         batching=Batching(micro_batches=2, tokens=tokens, frame_cost=0, packed=False, steps=steps, workers=1),
-        optimiser=Optimiser("muon", schedule="constant_with_warmup", warmup=50, betas=(0.9, 0.98), weight_decay=0.01),
+        optimiser=Optimiser("muon", schedule="cosine", warmup=50, betas=(0.9, 0.98), weight_decay=0.01),
         noise=Noise(ratio=0.6),
         attention="eager",
         checkpointing=False,
@@ -52,15 +52,15 @@ def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
     start = make_start(folder / "start")
     pack_letters(data / "letters", amounts.letters)
     mixture = _mixture(data, "letters", {"letters": 1.0})
-    recipe = tiny("tiny_letters", Rates(language_model=4e-3), amounts.letters_steps, 512, mixture)
+    recipe = tiny("tiny_letters", Rates(language_model=1.5e-3), amounts.letters_steps, 512, mixture)
     yield replace(recipe, start=Start(str(start)))
 
     pack_texts(data / "texts", amounts.texts)
     mixture = _mixture(data, "language", {"texts": 1.0})
-    recipe = tiny("tiny_language", Rates(language_model=3e-3), amounts.language_steps, 1024, mixture)
+    recipe = tiny("tiny_language", Rates(language_model=1.5e-3), amounts.language_steps, 1024, mixture)
     yield replace(recipe, start=_after(folder, "tiny_letters"))
 
-    everything = Rates(cubing=2e-3, resampler=2e-3, vision_tower=2e-3, language_model=2e-3)
+    everything = Rates(cubing=1.5e-3, resampler=1.5e-3, vision_tower=1.5e-3, language_model=1.5e-3)
     pack_pictures(data / "pictures", amounts.pictures, SIDE)
     mixture = _mixture(data, "pictures", {"pictures": 1.0, "texts": amounts.pictures / 5 / amounts.texts})
     recipe = tiny("tiny_pictures", everything, amounts.picture_steps, 1024, mixture)
@@ -78,7 +78,7 @@ def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
     for name, (rates, steps) in stages.items():
         recipe = replace(tiny(name, rates, steps, 2048, mixture), start=_after(folder, before))
         if name == "tiny_stage3":
-            recipe = replace(recipe, optimiser=replace(recipe.optimiser, schedule="cosine"), evaluate_every=500)
+            recipe = replace(recipe, evaluate_every=500)
         yield recipe
         before = name
 
