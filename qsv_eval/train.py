@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.modelcard import publish
 from qsv_eval.training.recipe import Recipe, vary
 from qsv_eval.training.run import train
 from qsv_eval.training.stages import STAGES, Backbone, Preset
@@ -18,14 +19,18 @@ def train_tiny(output: Path, changes: Sequence[str]) -> Path:
     """Take quicksviewer-tiny through its whole course, and return its folder; what was done is not done again.
 
     Args:
-        output: folder of the course.
+        output: folder of the course; the checkpoint and its card come to `quicksviewer-tiny` in it.
         changes: `key=value` of `Amounts`, and of every recipe.
     """
     amounts, others = _amounts(changes)
-    final = output
+    course: list[Path] = []
     for recipe in chain(output, amounts):
-        final = train(vary(recipe, others), output / recipe.name, lambda model, _: try_out(model).metrics(), cpu=True)
-    return final
+        course.append(output / recipe.name)
+        train(vary(recipe, others), course[-1], lambda model, _: try_out(model).metrics(), cpu=True)
+    finished = output / "quicksviewer-tiny"
+    if (finished / "README.md").is_file():
+        return finished
+    return publish(course, finished, amounts.tried_clips)
 
 
 def _amounts(changes: Sequence[str]) -> tuple[Amounts, list[str]]:

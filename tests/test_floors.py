@@ -31,6 +31,8 @@ FLOORS = {
     "qsv_eval.run": 3,
     "qsv_eval.training": 3,
     "qsv_eval.train": 4,
+    "qsv_eval.tryout": 4,
+    "qsv_eval.modelcard": 4,
     "qsv_eval.report": 4,
     "qsv_eval.ask": 4,
     "qsv_eval.cli": 5,

@@ -3,20 +3,21 @@
 import json
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from qsv_eval.cli import app
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
-from qsv_eval.train import train_tiny, try_out
+from qsv_eval.train import train_tiny
 
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     """The whole course of quicksviewer-tiny, two steps of everything."""
     folder = tmp_path_factory.mktemp("course")
-    amounts = {"texts": 30, "pictures": 20, "clips": 8, "questions": 2}
-    steps = {f"{name}_steps": 2 for name in ("language", "picture", "stage1", "stage2", "stage3")}
+    amounts = {"letters": 30, "texts": 30, "pictures": 20, "clips": 8, "questions": 2, "tried_clips": 3}
+    steps = {f"{name}_steps": 2 for name in ("letters", "language", "picture", "stage1", "stage2", "stage3")}
     words = [f"{name}={value}" for name, value in (amounts | steps).items()]
     few = [
         "batching.tokens=500",
@@ -28,15 +29,15 @@ def course(tmp_path_factory):
     return folder, [*words, *few], train_tiny(folder, [*words, *few])
 
 
-def test_the_course_ends_with_a_model_that_answers(course):
-    folder, _, final = course
-    assert final == folder / "tiny_stage3" / "final"
-    trial = try_out(load_pretrained(final, device="cpu"), clips=2)
-    metrics = trial.metrics()
-    assert 0 <= metrics["accuracy"] <= 1
-    assert 0 <= metrics["cut_recall"] <= 1
-    assert sum(map(len, trial.right.values())) >= 9
-    assert "cut_recall" not in try_out(load_pretrained(final, device="cpu"), clips=1, blind=True).metrics()
+def test_the_course_ends_with_a_small_checkpoint_and_its_card(course):
+    folder, _, finished = course
+    assert finished == folder / "quicksviewer-tiny"
+    card = (finished / "README.md").read_text()
+    assert "| tiny_stage3 | 2 |" in card
+    assert "| blind: the same questions, nothing shown |" in card
+    assert "- learned: " in card
+    assert load_pretrained(finished, device="cpu").model.dtype == torch.float16
+    assert sum(path.stat().st_size for path in finished.iterdir()) < 12e6
 
 
 def test_each_stage_moved_only_what_it_trains(course):
@@ -51,10 +52,10 @@ def test_each_stage_moved_only_what_it_trains(course):
 
 
 def test_a_finished_course_is_not_done_again(course):
-    folder, words, final = course
-    before = (final / "model.safetensors").stat().st_mtime_ns
+    folder, words, finished = course
+    before = (finished / "model.safetensors").stat().st_mtime_ns
     train_tiny(folder, words)
-    assert (final / "model.safetensors").stat().st_mtime_ns == before
+    assert (finished / "model.safetensors").stat().st_mtime_ns == before
 
 
 def test_a_dry_run_from_the_command_line(start):

@@ -26,6 +26,7 @@ class Amounts(NamedTuple):
     stage1_steps: int = 100
     stage2_steps: int = 150
     stage3_steps: int = 1_300
+    tried_clips: int = 300
 
 
 def tiny(name: str, rates: Rates, steps: int, tokens: int, mixture: str) -> Recipe:

@@ -1,0 +1,96 @@
+"""The finished quicksviewer-tiny: its weights in float16, and a card that says how it was made and what it can do."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from scipy.stats import binomtest
+from tqdm import tqdm
+
+from qsv_eval.demo.grammar import vocabulary
+from qsv_eval.demo.scene import DURATIONS
+from qsv_eval.model_adapters.quicksviewer import Quicksviewer, load_pretrained
+from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
+from qsv_eval.tryout import Answered, accuracy, try_out
+
+__all__ = ["publish"]
+
+
+class _Stage(NamedTuple):
+    name: str
+    steps: int
+    minutes: float
+    loss: float
+
+
+class _Group(NamedTuple):
+    name: str
+    share: float
+    low: float
+    high: float
+    n: int
+
+
+def publish(course: Sequence[Path], output: Path, clips: int) -> Path:
+    """Write the checkpoint that a course of recipes ended with to a folder, in float16, with its model card.
+
+    Args:
+        course: folders of the recipes' runs, in order.
+        output: folder to write; it takes about 2 bytes for each parameter.
+        clips: of the split `val` to try the model out on, sighted and blind.
+    """
+    loaded = load_checkpoint(course[-1] / "final", dtype="float16")
+    loaded.model.save_pretrained(output)
+    loaded.processor.save_pretrained(output)
+    (output / "README.md").write_text(_card(load_pretrained(output, device="cpu", dtype="float32"), course, clips))
+    return output
+
+
+def _card(model: Quicksviewer, course: Sequence[Path], clips: int) -> str:
+    shown = try_out(model, clips, progress=lambda indices: tqdm(indices, desc="trying out", unit="clip"))
+    blind = try_out(model, clips, blind=True)
+    config = model.model.config
+    environment = Environment(loader=PackageLoader("qsv_eval", "."), undefined=StrictUndefined, autoescape=False)  # noqa: S701 - Markdown
+    return environment.get_template("modelcard.md.jinja").render(
+        parameters=sum(parameter.numel() for parameter in model.model.parameters()),
+        words=sum(word.isalpha() for word in vocabulary()),
+        config=config,
+        vision=config.vision_config,
+        text=config.text_config,
+        course=[_stage(run) for run in course],
+        threads=torch.get_num_threads(),
+        seed=json.loads((course[-1] / "recipe.json").read_text())["batching"]["seed"],
+        shown=shown,
+        clips=clips,
+        groups=_groups(shown.answers, blind.answers),
+    )
+
+
+def _stage(run: Path) -> _Stage:
+    """Take a run's figures from its metrics; when it was resumed, its last part took what is written last."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    taken_s = sum(line["train_runtime"] for line in lines if "train_runtime" in line)
+    return _Stage(run.name, lines[-1]["step"], taken_s / 60, losses[-1])
+
+
+def _groups(shown: Sequence[Answered], blind: Sequence[Answered]) -> list[_Group]:
+    kinds = list(dict.fromkeys(one.kind for one in shown))
+    return [
+        _group("all", shown),
+        *(_group(f"kind: {kind}", [one for one in shown if one.kind == kind]) for kind in kinds),
+        *(_group(f"duration: {length}", [one for one in shown if one.duration == length]) for length in DURATIONS),
+        _group("on scenes of one or two frames", [one for one in shown if one.brief]),
+        _group("blind: the same questions, nothing shown", blind),
+    ]
+
+
+def _group(name: str, answers: Sequence[Answered]) -> _Group:
+    right = sum(one.right for one in answers)
+    if not answers:
+        return _Group(name, float("nan"), float("nan"), float("nan"), 0)
+    low, high = binomtest(right, len(answers)).proportion_ci(method="wilson")
+    return _Group(name, accuracy(answers), low, high, len(answers))
