@@ -31,6 +31,7 @@ FLOORS = {
     "qsv_eval.run": 3,
     "qsv_eval.training": 3,
     "qsv_eval.train": 4,
+    "qsv_eval.leaderboard": 3,
     "qsv_eval.tryout": 4,
     "qsv_eval.modelcard": 4,
     "qsv_eval.report": 4,

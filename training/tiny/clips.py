@@ -48,8 +48,9 @@ def text_sample(number: int) -> Packed:
 
 
 def letter_sample(number: int) -> Packed:
-    """Return one question that says its answer, in few words."""
-    return Packed(binding_sample(np.random.default_rng((4, number)), turns=1, words=10), [])
+    """Return one question that says its answer: a third of them in few words, which are learned first."""
+    rng = np.random.default_rng((4, number))
+    return Packed(binding_sample(rng, turns=1, words=(10, 20, None)[number % 3]), [])
 
 
 def picture_sample(number: int, side: int) -> Packed:

@@ -15,13 +15,13 @@ __all__ = ["Amounts", "chain"]
 class Amounts(NamedTuple):
     """How much of everything; the defaults take about two hours on two cores."""
 
-    letters: int = 15_000
+    letters: int = 24_000
     texts: int = 60_000
     pictures: int = 20_000
     clips: int = 10_000
     questions: int = 8
-    letters_steps: int = 700
-    language_steps: int = 1_500
+    letters_steps: int = 900
+    language_steps: int = 1_200
     picture_steps: int = 400
     stage1_steps: int = 100
     stage2_steps: int = 150

@@ -1,0 +1,108 @@
+"""What are learned cubes worth? Learned against equally long ones, from one shared beginning.
+
+    python benchmarks/ablation_cubes.py COURSE --output RUNS [--seeds 0 1 2] [--steps 400] [--clips 150]
+
+COURSE is the folder of a `qsv-eval train tiny`, whose `tiny_pictures` (language and single frames, no clips yet) all runs
+start from. Each seed orders the samples and draws the gate's noise; with it the two kinds of cubes see the same clips in
+the same order. Questions are on clips of the split `val`, paired over the two and clustered by clip. What is done is not
+done again; the tables are printed as Markdown.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from qsv_eval.leaderboard.stats import Difference, paired_difference
+from qsv_eval.model_adapters.quicksviewer import load_pretrained
+from qsv_eval.training.recipe import Rates, Start
+from qsv_eval.training.run import train
+from qsv_eval.training.tiny.recipes import tiny
+from qsv_eval.tryout import Answered, Trial, try_out
+
+RULES = ("learned", "equal")
+RATE = 1.5e-3
+
+
+def run(course: Path, folder: Path, rule: str, seed: int, steps: int) -> Path:
+    """Train with cubes cut by a rule."""
+    recipe = tiny(
+        f"{rule}-{seed}", Rates(RATE, RATE, None, RATE, RATE), steps, 2048, str(course / "data" / "clips.yaml")
+    )
+    recipe = replace(
+        recipe,
+        start=Start(str(course / "tiny_pictures" / "final")),
+        batching=replace(recipe.batching, seed=seed),
+        model={"cubing": rule},
+    )
+    return train(recipe, folder / recipe.name, cpu=True)
+
+
+def trial(final: Path, tested: str, clips: int) -> Trial:
+    """Ask about clips, cut by a rule that need not be the one of training; keeps what came of it beside the weights."""
+    kept = final / f"trial-{tested}-{clips}.json"
+    if not kept.is_file():
+        model = load_pretrained(final, device="cpu")
+        model.model.config.cubing = tested
+        done = try_out(model, clips, progress=lambda indices: tqdm(indices, desc=f"{final.parent.name}, {tested}"))
+        kept.write_text(json.dumps(done._asdict()))
+    content = json.loads(kept.read_text())
+    return Trial([Answered(*one) for one in content["answers"]], content["true_cuts"], content["found_cuts"])
+
+
+def difference(pairs: Sequence[tuple[Trial, Trial]]) -> Difference:
+    """Compare learned cubes with equal ones over some seeds, on the same questions."""
+    first = [one.right for learned, _ in pairs for one in learned.answers]
+    second = [one.right for _, equal in pairs for one in equal.answers]
+    return paired_difference(first, second, [one.clip for learned, _ in pairs for one in learned.answers])
+
+
+def share(answers: Sequence[Answered], *, brief: bool = False) -> str:
+    """Return the percentage of right answers, of all or of those on brief scenes."""
+    of = [one.right for one in answers if one.brief or not brief]
+    return f"{100 * sum(of) / len(of):.1f}"
+
+
+def row(name: str, pairs: Sequence[tuple[Trial, Trial]]) -> str:
+    """Return a line of the table."""
+    learned, equal = ([one for pair in pairs for one in pair[side].answers] for side in (0, 1))
+    found = difference(pairs)
+    gap = f"{100 * found.mean:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
+    brief = f"{share(learned, brief=True)} / {share(equal, brief=True)}"
+    return f"| {name} | {share(learned)} | {share(equal)} | {gap} | {found.p:.3f} | {brief} | {found.questions} |"
+
+
+def main() -> None:
+    """Run what is missing, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("course", type=Path)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--clips", type=int, default=150)
+    chosen = parser.parse_args()
+    pairs, recalls = list[tuple[Trial, Trial]](), list[str]()
+    for seed in chosen.seeds:
+        finals = {rule: run(chosen.course, chosen.output, rule, seed, chosen.steps) for rule in RULES}
+        own = {rule: trial(final, rule, chosen.clips) for rule, final in finals.items()}
+        swapped = trial(finals["learned"], "equal", chosen.clips)
+        pairs.append((own["learned"], own["equal"]))
+        figures = " | ".join(
+            f"{100 * own['learned'].metrics()[f'{rule}_cut_recall']:.1f}" for rule in ("learned", "equal")
+        )
+        recalls.append(f"| {seed} | {figures} | {share(swapped.answers)} |")
+    print("| seed | learned | equal | difference (95 %) | p | on brief scenes | n |\n|---|---|---|---|---|---|---|")
+    for seed, pair in zip(chosen.seeds, pairs, strict=True):
+        print(row(str(seed), [pair]))
+    print(row("all", pairs))
+    print(
+        "\n| seed | true cuts found by learned cubes | by equal ones | learned, tested with equal cubes |\n|---|---|---|---|"
+    )
+    print("\n".join(recalls))
+
+
+if __name__ == "__main__":
+    main()
