@@ -99,7 +99,7 @@ def main() -> None:
         print(row(str(seed), [pair]))
     print(row("all", pairs))
     print(
-        "\n| seed | true cuts found by learned cubes | by equal ones | learned, tested with equal cubes |\n|---|---|---|---|"
+        "\n| seed | true cuts found by learned cubes | by equal ones | learned, tested as equal |\n|---|---|---|---|"
     )
     print("\n".join(recalls))
 

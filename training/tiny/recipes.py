@@ -19,13 +19,13 @@ class Amounts(NamedTuple):
     texts: int = 60_000
     pictures: int = 20_000
     clips: int = 10_000
-    questions: int = 8
+    questions: int = 6
     letters_steps: int = 900
     language_steps: int = 1_200
     picture_steps: int = 400
     stage1_steps: int = 100
     stage2_steps: int = 150
-    stage3_steps: int = 1_300
+    stage3_steps: int = 2_600
     tried_clips: int = 300
 
 
@@ -41,7 +41,7 @@ def tiny(name: str, rates: Rates, steps: int, tokens: int, mixture: str) -> Reci
         attention="eager",
         checkpointing=False,
         chunk_frames=256,
-        save_every=500,
+        save_every=250,
         keep=1,
         log_every=20,
     )
