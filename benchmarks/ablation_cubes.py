@@ -18,10 +18,10 @@ from tqdm import tqdm
 
 from qsv_eval.leaderboard.stats import Difference, paired_difference
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
+from qsv_eval.tiny.tryout import Answered, Trial, try_out
 from qsv_eval.training.recipe import Rates, Start
 from qsv_eval.training.run import train
 from qsv_eval.training.tiny.recipes import tiny
-from qsv_eval.tryout import Answered, Trial, try_out
 
 RULES = ("learned", "equal")
 RATE = 1.5e-3
@@ -98,9 +98,7 @@ def main() -> None:
     for seed, pair in zip(chosen.seeds, pairs, strict=True):
         print(row(str(seed), [pair]))
     print(row("all", pairs))
-    print(
-        "\n| seed | true cuts found by learned cubes | by equal ones | learned, tested as equal |\n|---|---|---|---|"
-    )
+    print("\n| seed | true cuts found by learned cubes | by equal ones | learned, tested as equal |\n|---|---|---|---|")
     print("\n".join(recalls))
 
 

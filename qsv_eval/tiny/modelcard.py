@@ -14,7 +14,7 @@ from qsv_eval.demo.grammar import vocabulary
 from qsv_eval.demo.scene import DURATIONS
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer, load_pretrained
 from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
-from qsv_eval.tryout import Answered, accuracy, try_out
+from qsv_eval.tiny.tryout import Answered, accuracy, try_out
 
 __all__ = ["publish"]
 
@@ -53,7 +53,7 @@ def _card(model: Quicksviewer, course: Sequence[Path], clips: int) -> str:
     shown = try_out(model, clips, progress=lambda indices: tqdm(indices, desc="trying out", unit="clip"))
     blind = try_out(model, clips, blind=True)
     config = model.model.config
-    environment = Environment(loader=PackageLoader("qsv_eval", "."), undefined=StrictUndefined, autoescape=False)  # noqa: S701 - Markdown
+    environment = Environment(loader=PackageLoader("qsv_eval.tiny", "."), undefined=StrictUndefined, autoescape=False)  # noqa: S701 - Markdown
     return environment.get_template("modelcard.md.jinja").render(
         parameters=sum(parameter.numel() for parameter in model.model.parameters()),
         words=sum(word.isalpha() for word in vocabulary()),

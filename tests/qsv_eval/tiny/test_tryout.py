@@ -4,7 +4,7 @@ import pytest
 
 from qsv_eval.demo.scene import make_clip
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
-from qsv_eval.tryout import CUT_RULES, try_out
+from qsv_eval.tiny.tryout import CUT_RULES, try_out
 
 
 @pytest.fixture(scope="module")

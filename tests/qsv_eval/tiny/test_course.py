@@ -1,0 +1,59 @@
+"""The course of quicksviewer-tiny, two steps of everything."""
+
+import pytest
+import torch
+
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.quicksviewer import load_pretrained
+from qsv_eval.tiny.course import train_tiny
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """The whole course of quicksviewer-tiny, two steps of everything."""
+    folder = tmp_path_factory.mktemp("course")
+    amounts = {"letters": 30, "texts": 30, "pictures": 20, "clips": 8, "questions": 2, "tried_clips": 3}
+    steps = {f"{name}_steps": 2 for name in ("letters", "language", "picture", "stage1", "stage2", "stage3")}
+    words = [f"{name}={value}" for name, value in (amounts | steps).items()]
+    few = [
+        "batching.tokens=500",
+        "batching.micro_batches=1",
+        "batching.workers=0",
+        "log_every=1",
+        "evaluate_every=none",
+    ]
+    return folder, [*words, *few], train_tiny(folder, [*words, *few])
+
+
+def test_the_course_ends_with_a_small_checkpoint_and_its_card(course):
+    folder, _, finished = course
+    assert finished == folder / "quicksviewer-tiny"
+    card = (finished / "README.md").read_text()
+    assert "| tiny_stage3 | 2 |" in card
+    assert "| blind: the same questions, nothing shown |" in card
+    assert "- learned: " in card
+    assert load_pretrained(finished, device="cpu").model.dtype == torch.float16
+    assert sum(path.stat().st_size for path in finished.iterdir()) < 12e6
+
+
+def test_each_stage_moved_only_what_it_trains(course):
+    folder, _, _ = course
+
+    def weights(name):
+        return load_pretrained(folder / name / "final", device="cpu", dtype="float32").model.state_dict()
+
+    before, after = weights("tiny_pictures"), weights("tiny_stage1")
+    moved = {".".join(name.split(".")[1:3]) for name in before if not before[name].equal(after[name])}
+    assert moved == {"perception.gate", "perception.thumbnail", "perception.resampler"}
+
+
+def test_a_finished_course_is_not_done_again(course):
+    folder, words, finished = course
+    before = (finished / "model.safetensors").stat().st_mtime_ns
+    train_tiny(folder, words)
+    assert (finished / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_amounts_are_numbers():
+    with pytest.raises(SetupError, match="clips is a whole number"):
+        train_tiny("unused", ["clips=many"])
