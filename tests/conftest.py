@@ -33,7 +33,17 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The beginning of quicksviewer-tiny."""
+    """The beginning of quicksviewer-tiny, as it is once tokens have begun to look at each other."""
+    import torch
+
+    from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
     from qsv_eval.training.tiny.start import make_start
 
-    return make_start(tmp_path_factory.mktemp("start") / "start")
+    folder = make_start(tmp_path_factory.mktemp("start") / "start")
+    model = load_checkpoint(folder, dtype="float32").model
+    draw = torch.Generator().manual_seed(0)
+    for name, parameter in model.model.language_model.named_parameters():
+        if name.endswith(("o_proj.weight", "down_proj.weight")):
+            parameter.data.normal_(0, 0.05, generator=draw)
+    model.save_pretrained(folder)
+    return folder

@@ -127,7 +127,8 @@ class Recipe:
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     """Of the arithmetic; what is trained is kept in float32."""
     attention: str | None = None
-    """The language model's and the tower's kernel; the best there is when None."""
+    """Of the language model and the tower: `flash_attention_2`, `sdpa`, `eager` or `segmented` (`segments.py`). None is
+    `segmented` where samples are packed, and else what transformers takes."""
     checkpointing: bool = True
     """Compute activations again in the backward pass instead of keeping them."""
     chunk_frames: int = 16

@@ -9,6 +9,7 @@ from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer.checkpoint import LoadedCheckpoint, load_checkpoint
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
+from qsv_eval.model_adapters.quicksviewer.segments import SEGMENTED
 from qsv_eval.training.assemble import assemble
 from qsv_eval.training.data.batches import MicroBatches
 from qsv_eval.training.data.cost import Size
@@ -58,15 +59,20 @@ def set_up(recipe: Recipe) -> Setup:
 def _load(recipe: Recipe) -> LoadedCheckpoint:
     start = recipe.start
     if start.checkpoint is not None:
-        loaded = load_checkpoint(start.checkpoint, dtype="float32", attn_implementation=recipe.attention)
+        loaded = load_checkpoint(start.checkpoint, dtype="float32", attn_implementation=_attention(recipe))
         _change(loaded.model.config, recipe)
         return loaded
     if start.language_model is None or start.vision_tower is None:
         raise SetupError(f"{recipe.name}: give start.checkpoint=FOLDER, the end of the stage before")
     checkpoint = assemble(start.language_model, start.vision_tower, recipe.model, torch.float32, recipe.batching.seed)
-    if recipe.attention is not None:
-        checkpoint.model.set_attn_implementation(recipe.attention)
+    attention = _attention(recipe)
+    if attention is not None:
+        checkpoint.model.set_attn_implementation(attention)
     return checkpoint
+
+
+def _attention(recipe: Recipe) -> str | None:
+    return SEGMENTED if recipe.attention is None and recipe.batching.packed else recipe.attention
 
 
 _CHANGEABLE = ("cubing", "frames_per_cube", "gate_centred", "gate_loss_weight", "gate_temperature")

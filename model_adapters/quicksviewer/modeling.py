@@ -17,6 +17,7 @@ from qsv_eval.model_adapters.quicksviewer.gate import Gate
 from qsv_eval.model_adapters.quicksviewer.merging import IGNORED, PADDING, MergePlan, VisualKind, plan_merge
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise, Perception, VisualTokens
 from qsv_eval.model_adapters.quicksviewer.resampler import Resampler
+from qsv_eval.model_adapters.quicksviewer.segments import SEGMENTED
 
 __all__ = [
     "Learning",
@@ -46,11 +47,12 @@ class MergedInputs(NamedTuple):
         if labels is not None:
             first = position_ids == 0  # no row's end foretells the next one's beginning
             labels = labels[real].unsqueeze(0).masked_fill(first, IGNORED)
-        return PackedInputs(self.inputs_embeds[real].unsqueeze(0), position_ids, labels)
+        lengths = tuple(self.attention_mask.sum(1).tolist())
+        return PackedInputs(self.inputs_embeds[real].unsqueeze(0), position_ids, labels, lengths)
 
 
 class PackedInputs(NamedTuple):
-    """Several rows as one. transformers keeps them apart where `position_ids` restart, given no attention mask."""
+    """Several rows as one, kept apart by `lengths` (`segments.py`), or by transformers where `position_ids` restart."""
 
     inputs_embeds: Tensor
     """(1, ΣM, D)."""
@@ -58,6 +60,8 @@ class PackedInputs(NamedTuple):
     """(1, ΣM)."""
     labels: Tensor | None
     """(1, ΣM)."""
+    lengths: tuple[int, ...]
+    """Of the rows, M each."""
 
 
 @dataclass
@@ -270,7 +274,9 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, Generati
             merged = self.model.merge(input_ids, attention_mask, visual_kind, frame_ids, visual, labels)
             input_ids, (inputs_embeds, attention_mask, labels) = None, merged
             if learning is not None and learning.packed:
-                attention_mask, (inputs_embeds, position_ids, labels) = None, merged.packed()
+                attention_mask, (inputs_embeds, position_ids, labels, lengths) = None, merged.packed()
+                if self.config.text_config._attn_implementation == SEGMENTED:
+                    kwargs["segment_lengths"] = lengths
             if learning is not None and learning.in_step and not visual.frame_counts:
                 idle = self.model.perception.idle()
         items = kwargs.pop("num_items_in_batch", None)

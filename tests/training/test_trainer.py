@@ -43,12 +43,16 @@ def close(one, other, tolerance=1e-4):
     return max((one[name] - other[name]).abs().max() for name in one) < tolerance * scale
 
 
-def test_packed_equals_padded(recipe):
-    setup = set_up(recipe)
+@pytest.mark.parametrize("attention", ["sdpa", "segmented"])
+def test_packed_equals_padded(recipe, attention):
+    setup = set_up(replace(recipe, attention=attention))
     batch = batch_of(setup)
     packed, padded = (loss_and_gradients(setup, batch, packed=kind) for kind in (True, False))
+    other = loss_and_gradients(set_up(recipe), batch, packed=False)
     assert packed[0] == pytest.approx(padded[0], rel=1e-5)
+    assert packed[0] == pytest.approx(other[0], rel=1e-5)
     assert close(packed[1], padded[1])
+    assert close(packed[1], other[1])
 
 
 def test_checkpointing_and_chunks_change_no_gradient(only_videos):

@@ -25,7 +25,7 @@ class Amounts(NamedTuple):
     picture_steps: int = 400
     stage1_steps: int = 100
     stage2_steps: int = 150
-    stage3_steps: int = 2_600
+    stage3_steps: int = 3_000
     tried_clips: int = 300
 
 
@@ -35,10 +35,9 @@ def tiny(name: str, rates: Rates, steps: int, tokens: int, mixture: str) -> Reci
         name=name,
         rates=rates,
         mixture=mixture,
-        batching=Batching(micro_batches=2, tokens=tokens, frame_cost=0, packed=False, steps=steps, workers=1),
+        batching=Batching(micro_batches=2, tokens=tokens, frame_cost=0, steps=steps, workers=1),
         optimiser=Optimiser("muon", schedule="cosine", warmup=50, betas=(0.9, 0.98), weight_decay=0.01),
         noise=Noise(ratio=0.6),
-        attention="eager",
         checkpointing=False,
         chunk_frames=256,
         save_every=250,

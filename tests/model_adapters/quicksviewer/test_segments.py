@@ -1,0 +1,66 @@
+"""Attention of packed rows: each equals what SDPA gives it alone."""
+
+import pytest
+import torch
+from torch import nn
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from qsv_eval.model_adapters.quicksviewer.segments import _fused, segmented_attention
+
+LENGTHS = (5, 1, 9)
+
+
+def layer(*, causal=True, groups=2):
+    module = nn.Module()
+    module.is_causal, module.num_key_value_groups = causal, groups
+    return module.train()
+
+
+def vectors(groups=2):
+    draw = torch.Generator().manual_seed(0)
+    shapes = [(1, 4, 15, 8), (1, 4 // groups, 15, 8), (1, 4 // groups, 15, 8)]
+    return [torch.randn(shape, generator=draw).requires_grad_() for shape in shapes]
+
+
+def alone(module, *qkv):
+    parts = zip(*(tensor.split(LENGTHS, 2) for tensor in qkv), strict=True)
+    return torch.cat([sdpa_attention_forward(module, *part, None, scaling=0.3)[0] for part in parts], 1)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("fused", [True, False])
+def test_each_segment_sees_itself_alone(monkeypatch, groups, causal, fused):
+    if fused:  # what a GPU does
+        monkeypatch.setattr("qsv_eval.model_adapters.quicksviewer.segments._plain", _fused)
+    module, qkv = layer(causal=causal, groups=groups), vectors(groups)
+    ours, _ = segmented_attention(module, *qkv, None, 0.3, segment_lengths=LENGTHS)
+    theirs = alone(module, *qkv)
+    torch.testing.assert_close(ours, theirs)
+    pull = torch.randn_like(ours)
+    for one, two in zip(
+        torch.autograd.grad((ours * pull).sum(), qkv), torch.autograd.grad((theirs * pull).sum(), qkv), strict=True
+    ):
+        torch.testing.assert_close(one, two)
+
+
+def test_without_lengths_all_is_one_segment():
+    module, qkv = layer(), vectors()
+    ours, _ = segmented_attention(module, *qkv, None, 0.3)
+    torch.testing.assert_close(ours, sdpa_attention_forward(module, *qkv, None, scaling=0.3)[0])
+
+
+def test_a_mask_is_obeyed():
+    module, qkv = layer(), vectors()
+    mask = torch.ones(1, 1, 15, 15, dtype=torch.bool).tril()
+    mask[..., 3] = False
+    mask[..., 3, 3] = True
+    ours, _ = segmented_attention(module, *qkv, mask, 0.3)
+    torch.testing.assert_close(ours, sdpa_attention_forward(module, *qkv, mask, scaling=0.3)[0])
+
+
+def test_a_later_token_sees_those_before():
+    module, (query, key, value) = layer(), vectors()
+    ours, _ = segmented_attention(module, query[:, :, -1:], key, value, None, 0.3)
+    theirs, _ = sdpa_attention_forward(module, query, key, value, None, scaling=0.3)
+    torch.testing.assert_close(ours, theirs[:, -1:])
