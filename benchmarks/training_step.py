@@ -1,0 +1,151 @@
+"""Time of a training step: ours against a plain padded loop written as the reference does.
+
+    python benchmarks/training_step.py [--runs 5] [--steps 20]
+
+Both sides take the same micro-batches of generated clips and single frames, the same weights (quicksviewer-tiny before
+it has learned anything) and bfloat16 autocast, forward and backward. The plain side looks at every sample by itself
+through the tests' naive.py (all features kept, loops over frames and cubes, a position table made beforehand), pads the
+samples to the longest, attends with a mask through SDPA, and makes logits of all positions. Ours looks at all frames of
+a micro-batch at once, packs the samples and makes logits where something is learned. The two losses are compared first.
+
+Then a run of so many steps with two workers says how long the loop waits for data.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "model_adapters" / "quicksviewer")]
+
+import naive  # noqa: E402 - found through the line above
+
+from qsv_eval.model_adapters.quicksviewer.modeling import Learning, QuicksviewerForConditionalGeneration  # noqa: E402
+from qsv_eval.model_adapters.quicksviewer.perception import VisualTokens  # noqa: E402
+from qsv_eval.training.data.samples import Batch, collate  # noqa: E402
+from qsv_eval.training.recipe import Rates, Recipe, Start  # noqa: E402
+from qsv_eval.training.run import train  # noqa: E402
+from qsv_eval.training.setup import set_up  # noqa: E402
+from qsv_eval.training.tiny.clips import pack_clips, pack_pictures  # noqa: E402
+from qsv_eval.training.tiny.recipes import tiny  # noqa: E402
+from qsv_eval.training.tiny.start import SIDE, make_start  # noqa: E402
+
+MICRO_BATCHES = 4
+
+
+def make_recipe(folder: Path) -> Recipe:
+    pack_clips(folder / "clips", 120, SIDE, questions=6)
+    pack_pictures(folder / "pictures", 40, SIDE)
+    start = make_start(folder / "start")
+    mixture = f"{folder}/clips/shard-000000.tar;{folder}/pictures/shard-000000.tar"
+    recipe = tiny("step", Rates(1e-4, 1e-4, None, 1e-4, 1e-4), MICRO_BATCHES, 2048, mixture)
+    return replace(recipe, start=Start(str(start)), log_every=1)
+
+
+def inputs_of(batch: Batch) -> dict[str, Any]:
+    return {key: value for key, value in batch.items() if key not in ("skipped", "samples", "uniform_G2")}
+
+
+def tokens_of(batch: Batch) -> int:
+    return int((batch["labels"][:, 1:] != -100).sum())
+
+
+def our_step(model: QuicksviewerForConditionalGeneration, batch: Batch) -> Tensor:
+    gaps = int((batch["frame_counts"] - 1).sum())
+    with torch.autocast("cpu", torch.bfloat16):
+        return model(**inputs_of(batch), learning=Learning(tokens_of(batch), gaps, packed=True)).loss
+
+
+def plain_step(model: QuicksviewerForConditionalGeneration, batch: Batch, table: Tensor) -> Tensor:
+    perception = model.model.perception
+    with torch.autocast("cpu", torch.bfloat16):
+        counts = tuple(batch["frame_counts"].tolist())
+        seen = [
+            naive.perceive(perception, perception.encode(frames).float(), table=table)
+            for frames in batch["pixel_values_videos"].split(counts)
+        ]
+        starts = [
+            torch.zeros(count, dtype=torch.bool).index_fill(0, torch.tensor(one[1]), True)
+            for count, one in zip(counts, seen, strict=True)
+        ]
+        tiles = [
+            naive.resample(perception.resampler, perception.encode(tile).float(), 0, table)
+            for tile in batch["pixel_values"].split(1)
+        ]
+        visual = VisualTokens(
+            torch.stack(tiles),
+            torch.stack([one[2] for one in seen]),
+            torch.cat([one[3] for one in seen]),
+            torch.cat(starts),
+            torch.cat([one[0] for one in seen]),
+            counts,
+        )
+        names = ("input_ids", "attention_mask", "visual_kind", "frame_ids")
+        merged = model.model.merge(*(batch[name] for name in names), visual, batch["labels"])
+        assert merged.labels is not None
+        hidden = model.model.language_model(
+            inputs_embeds=merged.inputs_embeds, attention_mask=merged.attention_mask, use_cache=False
+        ).last_hidden_state
+        logits = model.lm_head(hidden)[:, :-1].float()
+        loss = F.cross_entropy(logits.flatten(0, 1), merged.labels[:, 1:].flatten())
+        return loss + model.config.gate_loss_weight * visual.gate_logits_G2.norm(dim=-1).mean()
+
+
+def race(recipe: Recipe, runs: int) -> None:
+    ours, plain = (set_up(replace(recipe, attention=attention)) for attention in (None, "sdpa"))
+    draws = list(ours.plan)[: 2 * MICRO_BATCHES]
+    batches = [collate([ours.samples[draw] for draw in one], pad_id=0) for one in draws]
+    batches = [batch for batch in batches if "frame_counts" in batch and "pixel_values" in batch]
+    table = naive.table_of(plain.checkpoint.model.model.perception, 300)
+    models = [one.checkpoint.model.train() for one in (ours, plain)]
+    steps = (lambda batch: our_step(models[0], batch), lambda batch: plain_step(models[1], batch, table))
+    with torch.no_grad():
+        losses = [[step(batch).item() for batch in batches] for step in steps]
+    worst = max(abs(one - two) / two for one, two in zip(*losses, strict=True))
+    taken: list[list[float]] = [[], []]
+    for _ in range(runs):
+        for side, step in enumerate(steps):
+            models[side].zero_grad()
+            began = time.perf_counter()
+            for batch in batches:
+                step(batch).backward()
+            taken[side].append(time.perf_counter() - began)
+    learned = sum(map(tokens_of, batches))
+    fast, slow = map(statistics.median, taken)
+    print(f"{len(batches)} micro-batches, {learned} learned tokens; losses differ by {worst:.1e} at the most")
+    print("| | s | learned tokens/s |\n|---|--:|--:|")
+    print(f"| plain padded loop | {slow:.2f} | {learned / slow:.0f} |\n| ours | {fast:.2f} | {learned / fast:.0f} |")
+    print(f"ratio {slow / fast:.2f}")
+
+
+def waiting(recipe: Recipe, folder: Path, steps: int) -> None:
+    batching = replace(recipe.batching, workers=2, steps=steps)
+    train(replace(recipe, batching=batching, save_every=steps), folder / "run", cpu=True)
+    lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
+    waits = [line["data_wait"] for line in lines if "data_wait" in line]
+    print(f"data wait with 2 workers: {waits[0]:.1%} of the first step's time, then {statistics.mean(waits[1:]):.1%}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=20)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        recipe = make_recipe(Path(name))
+        race(recipe, chosen.runs)
+        waiting(recipe, Path(name), chosen.steps)
+
+
+if __name__ == "__main__":
+    main()
