@@ -207,11 +207,14 @@ def train_command(
     report_to: Annotated[str, typer.Option(help="A tracker beside the files, such as wandb.")] = "none",
 ) -> None:
     """Train a stage. Several GPUs: accelerate launch -m qsv_eval.cli train …; a run that was stopped goes on."""
+    from qsv_eval.model_adapters.errors import SetupError
     from qsv_eval.tiny.course import train_tiny
     from qsv_eval.train import forecast_stage, train_stage
 
     output = output or Path("qsv_runs/train") / stage
     if stage == "tiny":
+        if dry_run:
+            raise SetupError("train tiny: its data are drawn as it goes, so there is no --dry-run; see training/tiny/")
         typer.echo(train_tiny(output, changes or []))
     elif dry_run:
         forecast_stage(stage, preset, backbone, changes or [])

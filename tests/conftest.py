@@ -32,6 +32,19 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
+def qwen_7b() -> dict[str, int | str]:
+    """Sizes of Qwen2.5-7B."""
+    return {
+        "model_type": "qwen2",
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+    }
+
+
+@pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The beginning of quicksviewer-tiny, as it is once tokens have begun to look at each other."""
     import torch

@@ -219,6 +219,7 @@ class QuicksviewerTrainer(Trainer):
             logs |= {
                 "noise": self.noise_scale,
                 "gate_norm": self._gate_loss / max(self.args.logging_steps, 1),
+                "seconds": taken_s,
                 "tokens_per_s": counts.tokens / taken_s,
                 "frames_per_s": counts.frames * self.accelerator.num_processes / taken_s,
                 "data_wait": counts.waited_s / taken_s,

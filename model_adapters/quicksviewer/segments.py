@@ -57,7 +57,7 @@ def segmented_attention(
 
 
 def _plain(query: Tensor, key: Tensor, value: Tensor, *, scaling: float, causal: bool) -> Tensor:
-    """Attend step by step: on a CPU the fused kernel's backward pass is slower (docs/performance.md)."""
+    """Attend step by step: on a CPU the fused kernel is no faster when it has to learn (docs/performance.md)."""
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
@@ -76,8 +76,10 @@ def _fused(query: Tensor, key: Tensor, value: Tensor, *, scaling: float, causal:
 
 
 def _mask(*args: Any, **kwargs: Any) -> Tensor | None:
-    """Return no mask where none was given: packed rows are kept apart by their lengths."""
-    return None if kwargs.get("attention_mask") is None else sdpa_mask(*args, **kwargs)
+    """Return no mask where none was given and tokens look at themselves: lengths keep packed rows apart, not masks."""
+    if kwargs.get("attention_mask") is None and kwargs["q_length"] == kwargs["kv_length"]:
+        return None
+    return sdpa_mask(*args, **kwargs)
 
 
 AttentionInterface.register(SEGMENTED, segmented_attention)

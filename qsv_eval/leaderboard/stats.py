@@ -8,10 +8,11 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import bootstrap, permutation_test
 
 __all__ = ["Difference", "paired_difference"]
 
-_BLOCK = 2_000
+_BATCH = 2_000
 """Resamples drawn at once, to bound memory."""
 
 
@@ -46,24 +47,29 @@ def paired_difference(
         seed: of the draws.
 
     Raises:
-        ValueError: the three differ in length, or there is nothing.
+        ValueError: the three differ in length, or there are fewer than two clusters.
     """
     if not len(first) == len(second) == len(clusters):
         raise ValueError(f"{len(first)} and {len(second)} scores, {len(clusters)} clusters: they must be as many")
-    if not len(first):
-        raise ValueError("there is nothing to compare")
     _, of_N = np.unique(np.asarray([str(one) for one in clusters]), return_inverse=True)
     differences_N = np.asarray(first, float) - np.asarray(second, float)
     sums_C, counts_C = np.bincount(of_N, weights=differences_N), np.bincount(of_N)
-    rng = np.random.default_rng(seed)
-    means, flipped = [], []
-    for begin in range(0, resamples, _BLOCK):
-        draws = min(_BLOCK, resamples - begin)
-        chosen = rng.integers(len(sums_C), size=(draws, len(sums_C)))
-        means.append(sums_C[chosen].sum(1) / counts_C[chosen].sum(1))
-        flipped.append(rng.choice([-1.0, 1.0], size=(draws, len(sums_C))) @ sums_C)
-    low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
-    # The data as they are count as one of the draws, or p could be 0; ties are met up to rounding.
-    as_far = int((np.abs(np.concatenate(flipped)) >= abs(sums_C.sum()) - 1e-9).sum())
-    p = (as_far + 1) / (resamples + 1)
-    return Difference(float(differences_N.mean()), float(low), float(high), p, len(differences_N), len(sums_C))
+    if len(sums_C) < 2:
+        raise ValueError("all questions are of one cluster; a comparison needs two at least")
+    common = {"vectorized": True, "n_resamples": resamples, "batch": _BATCH}
+    interval = bootstrap(
+        (sums_C, counts_C), _mean, paired=True, method="percentile", rng=np.random.default_rng((seed, 0)), **common
+    ).confidence_interval
+    p = permutation_test(
+        (sums_C, np.zeros_like(sums_C)),
+        lambda first_C, second_C, axis: (first_C - second_C).sum(axis),
+        permutation_type="samples",
+        rng=np.random.default_rng((seed, 1)),
+        **common,
+    ).pvalue
+    low, high = map(float, interval)
+    return Difference(float(differences_N.mean()), low, high, float(p), len(differences_N), len(sums_C))
+
+
+def _mean(sums_C: np.ndarray, counts_C: np.ndarray, axis: int) -> np.ndarray:
+    return np.asarray(sums_C.sum(axis) / counts_C.sum(axis))

@@ -70,10 +70,10 @@ def _card(model: Quicksviewer, course: Sequence[Path], clips: int) -> str:
 
 
 def _stage(run: Path) -> _Stage:
-    """Take a run's figures from its metrics; when it was resumed, its last part took what is written last."""
+    """Take a run's figures from its metrics, whose lines add up also when it was resumed."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
-    taken_s = sum(line["train_runtime"] for line in lines if "train_runtime" in line)
+    taken_s = sum(line["seconds"] for line in lines if "seconds" in line)
     return _Stage(run.name, lines[-1]["step"], taken_s / 60, losses[-1])
 
 

@@ -33,6 +33,7 @@ def test_a_stage_from_the_command_line(start, tmp_path):
         (["stage9"], "no recipe 'stage9'; known are stage1, stage2, stage3 and tiny"),
         (["stage1", "--preset", "blog"], "'blog' is unknown; use paper or script"),
         (["stage2"], "give start.checkpoint"),
+        (["tiny"], "there is no --dry-run"),
         (["stage1", "rates=1"], "rates"),
     ],
 )

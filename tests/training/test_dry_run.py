@@ -7,34 +7,18 @@ import pytest
 from rich.console import Console
 
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.quicksviewer.configuration import SO400M_PATCH14_384
 from qsv_eval.training.dry_run import forecast, print_forecast
 from qsv_eval.training.recipe import Start
 from qsv_eval.training.stages import stage1, stage2, stage3
 
-QWEN_7B = {
-    "model_type": "qwen2",
-    "hidden_size": 3584,
-    "intermediate_size": 18944,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 28,
-    "num_key_value_heads": 4,
-    "vocab_size": 151673,
-}
-SIGLIP = {
-    "model_type": "siglip_vision_model",
-    "hidden_size": 1152,
-    "image_size": 384,
-    "intermediate_size": 4304,
-    "num_attention_heads": 16,
-    "num_hidden_layers": 27,
-    "patch_size": 14,
-}
+SIGLIP = {"model_type": "siglip_vision_model", **SO400M_PATCH14_384}
 
 
 @pytest.fixture(scope="module")
-def halves(tmp_path_factory):
+def halves(tmp_path_factory, qwen_7b):
     folder = tmp_path_factory.mktemp("halves")
-    for name, config in (("language", QWEN_7B), ("vision", SIGLIP)):
+    for name, config in (("language", {**qwen_7b, "vocab_size": 151673}), ("vision", SIGLIP)):
         (folder / name).mkdir()
         (folder / name / "config.json").write_text(json.dumps(config))
     return Start(language_model=str(folder / "language"), vision_tower=str(folder / "vision"))

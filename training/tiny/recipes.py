@@ -13,7 +13,7 @@ __all__ = ["Amounts", "chain"]
 
 
 class Amounts(NamedTuple):
-    """How much of everything; the defaults take about two hours on two cores."""
+    """How much of everything; the defaults are meant for two hours on two cores."""
 
     letters: int = 24_000
     texts: int = 60_000

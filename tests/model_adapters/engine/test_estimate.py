@@ -4,21 +4,13 @@ from qsv_eval.model_adapters.engine.estimate import Costs, Expected, describe_by
 from qsv_eval.model_adapters.frames import FrameRule, VideoFacts
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
 
-QWEN_7B = {
-    "model_type": "qwen2",
-    "hidden_size": 3584,
-    "intermediate_size": 18944,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 28,
-    "num_key_value_heads": 4,
-}
 FACTS = VideoFacts(600.0, 25.0, 15_000, 1280, 720)
 
 
 @pytest.fixture(scope="module")
-def costs():
+def costs(qwen_7b):
     """Of the released 7B model: its vision tower is so400m patch14-384, the configuration's own default."""
-    return Costs.of(QuicksviewerConfig(text_config=QWEN_7B), frame_size=384, value_bytes=2)
+    return Costs.of(QuicksviewerConfig(text_config=qwen_7b), frame_size=384, value_bytes=2)
 
 
 def test_the_bytes_of_the_7b_model(costs):
@@ -27,8 +19,8 @@ def test_the_bytes_of_the_7b_model(costs):
     assert costs.summary_bytes == pytest.approx(0.6e6, rel=0.05)
 
 
-def test_a_head_may_have_a_width_of_its_own(costs):
-    wide = Costs.of(QuicksviewerConfig(text_config=QWEN_7B | {"head_dim": 256}), frame_size=384, value_bytes=2)
+def test_a_head_may_have_a_width_of_its_own(costs, qwen_7b):
+    wide = Costs.of(QuicksviewerConfig(text_config=qwen_7b | {"head_dim": 256}), frame_size=384, value_bytes=2)
     assert wide.cache_bytes == 2 * costs.cache_bytes
 
 
@@ -78,8 +70,8 @@ def test_a_file_whose_header_says_nothing_costs_nothing(costs, facts):
     assert costs.video(facts, FrameRule(), None, None) == Expected()
 
 
-def test_the_longer_of_looking_and_reading_counts():
-    costs = Costs.of(QuicksviewerConfig(text_config=QWEN_7B), frame_size=384, value_bytes=2, readers=4)
+def test_the_longer_of_looking_and_reading_counts(qwen_7b):
+    costs = Costs.of(QuicksviewerConfig(text_config=qwen_7b), frame_size=384, value_bytes=2, readers=4)
     model_s = costs.seconds(Expected(frames=10, tokens=100), 2)
     assert costs.seconds(Expected(10, 100, decode_s=1e6), 2) == 2.5e5
     assert costs.seconds(Expected(10, 100, decode_s=1e-9), 2) == model_s > costs.seconds(Expected(10, 100), 1)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from transformers import Qwen2Config, Qwen2Model
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from qsv_eval.model_adapters.quicksviewer.segments import _fused, segmented_attention
@@ -64,3 +65,20 @@ def test_a_later_token_sees_those_before():
     ours, _ = segmented_attention(module, query[:, :, -1:], key, value, None, 0.3)
     theirs, _ = sdpa_attention_forward(module, query, key, value, None, scaling=0.3)
     torch.testing.assert_close(ours, theirs[:, -1:])
+
+
+@torch.no_grad()
+def test_tokens_after_a_cache_see_all_before_and_nothing_after():
+    config = Qwen2Config(
+        vocab_size=11, hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = Qwen2Model(config).eval()
+    ids = torch.arange(9).unsqueeze(0)
+    whole = model(ids).last_hidden_state
+    model.set_attn_implementation("segmented")
+    before = model(ids[:, :5], use_cache=True)
+    after = model(ids[:, 5:], past_key_values=before.past_key_values, use_cache=True)
+    torch.testing.assert_close(before.last_hidden_state, whole[:, :5])
+    torch.testing.assert_close(after.last_hidden_state, whole[:, 5:])

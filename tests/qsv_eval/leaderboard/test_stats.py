@@ -46,5 +46,6 @@ def test_equal_answers_differ_by_nothing():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="2 and 1 scores, 2 clusters"):
         paired_difference([1, 0], [1], ["a", "b"])
-    with pytest.raises(ValueError, match="nothing to compare"):
-        paired_difference([], [], [])
+    for one in ([], [1, 0]):
+        with pytest.raises(ValueError, match="needs two at least"):
+            paired_difference(one, one, ["a"] * len(one))

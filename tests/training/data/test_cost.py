@@ -32,16 +32,8 @@ def test_text_costs_by_its_length():
     assert (short, long) == (18, 1016)
 
 
-def test_a_frame_of_the_full_model_costs_as_much_as_fifty_tokens():
-    text = {
-        "hidden_size": 3584,
-        "intermediate_size": 18944,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 28,
-        "num_key_value_heads": 4,
-        "vocab_size": 151673,
-    }
-    assert 40 < frame_cost(QuicksviewerConfig(text_config={"model_type": "qwen2", **text})) < 60
+def test_a_frame_of_the_full_model_costs_as_much_as_fifty_tokens(qwen_7b):
+    assert 40 < frame_cost(QuicksviewerConfig(text_config={**qwen_7b, "vocab_size": 151673})) < 60
 
 
 def test_costs_are_tokens_and_frames():
