@@ -16,7 +16,7 @@ from qsv_eval.model_adapters.quicksviewer.replying import generate
 from qsv_eval.scoring.extract import extract_letter
 from qsv_eval.training.tiny.texts import choice
 
-__all__ = ["CUT_RULES", "Answered", "Trial", "try_out"]
+__all__ = ["CUT_RULES", "Answered", "Trial", "accuracy", "starts_of", "try_out"]
 
 CUT_RULES: Final = ("learned", "equal", "difference")
 """The model's own cubes, and as many that are equally long, or begin where neighbouring frames differ most."""
@@ -83,7 +83,7 @@ def try_out(
             answers.append(_answered(spec, question, right=right))
         if summaries is not None:
             true += len(spec.cuts)
-            for rule, starts in _starts(model, summaries).items():
+            for rule, starts in starts_of(model, summaries).items():
                 found[rule] += len(starts & set(spec.cuts))
     return Trial(answers, true, found)
 
@@ -107,8 +107,8 @@ def _replies(
     return [model.reply(*parts) for parts in zip(asked, prompts, ids, strict=True)]
 
 
-def _starts(model: Quicksviewer, summaries: FrameSummaries) -> dict[str, set[int]]:
-    """Return where each rule starts a cube."""
+def starts_of(model: Quicksviewer, summaries: FrameSummaries) -> dict[str, set[int]]:
+    """Return the frames at which each of `CUT_RULES` starts a cube."""
     means_Td = summaries.means_Td
     ((*cubes,),) = model.visual_tokens(None, [summaries]).bounds()
     cuts = len(cubes) - 1
