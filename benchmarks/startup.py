@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from qsv_eval.model_adapters.quicksviewer.tiny import make_random_checkpoint
+from qsv_eval.demo import CHECKPOINT
 
 FLOOR = """
 import lmms_eval.evaluator
@@ -55,11 +55,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     runs = parser.parse_args().runs
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = make_random_checkpoint(Path(folder, "checkpoint"))
-        floor_code = FLOOR.format(checkpoint=str(checkpoint))
+        floor_code = FLOOR.format(checkpoint=str(CHECKPOINT))
         rows = []
         for warm_up in range(runs + 1):
-            answer_s = seconds_to_first_answer(checkpoint, Path(folder, "cache"))
+            answer_s = seconds_to_first_answer(CHECKPOINT, Path(folder, "cache"))
             floor_s = seconds_of(sys.executable, "-c", floor_code)
             help_s = seconds_of(sys.executable, "-m", "qsv_eval.cli", "--help")
             if warm_up:

@@ -16,8 +16,8 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny checkpoint with random weights, as the demo makes it."""
-    from qsv_eval.model_adapters.quicksviewer.tiny import make_random_checkpoint
+    """A tiny checkpoint with random weights."""
+    from random_checkpoint import make_random_checkpoint
 
     return make_random_checkpoint(tmp_path_factory.mktemp("tiny") / "checkpoint")
 

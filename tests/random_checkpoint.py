@@ -1,11 +1,8 @@
 """A tiny Quicksviewer with random weights: everything but size and sense is the real thing.
 
-It stands in wherever a checkpoint is needed and none is at hand: the demo, the tests, a look at the plumbing.
+It stands in wherever the tests need a checkpoint and do not mind what it says.
 """
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import torch
@@ -24,21 +21,13 @@ _FRAME_SIZE = 96
 
 
 def make_random_checkpoint(folder: Path, seed: int = 0) -> Path:
-    """Write the checkpoint to `folder`, unless it is there; safe beside other processes that do the same."""
-    if (folder / "config.json").is_file():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=folder.parent))
+    """Write the checkpoint to `folder`."""
     tokenizer = _byte_tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        QuicksviewerForConditionalGeneration(_config(len(tokenizer))).eval().save_pretrained(draft)
+        QuicksviewerForConditionalGeneration(_config(len(tokenizer))).eval().save_pretrained(folder)
     image, video = QuicksviewerImageProcessor(_FRAME_SIZE), QuicksviewerVideoProcessor(_FRAME_SIZE)
-    QuicksviewerProcessor(image, tokenizer, video).save_pretrained(draft)
-    try:
-        os.replace(draft, folder)
-    except OSError:  # another process was first, and its checkpoint is the same
-        shutil.rmtree(draft)
+    QuicksviewerProcessor(image, tokenizer, video).save_pretrained(folder)
     return folder
 
 
