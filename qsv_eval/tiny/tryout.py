@@ -103,7 +103,7 @@ def _replies(
     ]
     visual = model.visual_tokens(None, [] if summaries is None else [summaries])
     prompts = [model.prompt(one, visual) for one in asked]
-    ids = generate(model.model, prompts, model.generation(4))
+    ids = generate(model.model, prompts, model.generation(6))
     return [model.reply(*parts) for parts in zip(asked, prompts, ids, strict=True)]
 
 

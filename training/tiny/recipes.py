@@ -21,7 +21,7 @@ class Amounts(NamedTuple):
     clips: int = 10_000
     questions: int = 6
     letters_steps: int = 900
-    language_steps: int = 1_200
+    language_steps: int = 2_400
     picture_steps: int = 400
     stage1_steps: int = 100
     stage2_steps: int = 150

@@ -10,7 +10,7 @@ from qsv_eval.demo.grammar import KINDS, Draft, drafts, vocabulary
 from qsv_eval.demo.questions import LETTERS, pose
 from qsv_eval.demo.scene import COLOURS, SHAPES, ClipSpec, Scene
 
-__all__ = ["binding_sample", "choice", "clip_turns", "scene_line", "scene_list", "story_sample"]
+__all__ = ["binding_sample", "choice", "chosen", "clip_turns", "scene_line", "scene_list", "story_sample"]
 
 Turns = list[dict[str, str]]
 
@@ -19,7 +19,7 @@ KIND_WEIGHTS: Final[Mapping[str, float]] = {"first": 1, "after": 2, "count": 1.5
 
 _WORDS: Final = tuple(np.random.default_rng(0).permutation([word for word in vocabulary() if word.isalpha()]))
 
-FORM_SHARES: Final[Mapping[str, float]] = {"letter": 0.4, "word": 0.3, "scene": 0.3}
+FORM_SHARES: Final[Mapping[str, float]] = {"letter": 0.5, "word": 0.2, "scene": 0.3}
 """How questions on clips are asked: with options, without, or for all of a scene."""
 
 LIST_SHARE: Final = 0.5
@@ -35,6 +35,15 @@ def choice(text: str, options: Sequence[str]) -> str:
     """Return a question in the benchmark's layout."""
     lettered = (f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
     return "\n".join([text, *lettered, "Answer:"])
+
+
+def chosen(word: str, letter: str) -> str:
+    """Return an answer to a question with options: the word and then its letter.
+
+    In this order the letter is one step from what was just said; a letter alone would take the answer and its place
+    among the options at once, which the small model learns much later.
+    """
+    return f"{word} ({letter})"
 
 
 def binding_sample(rng: np.random.Generator, turns: int = 4, words: int | None = None) -> dict[str, Any]:
@@ -54,7 +63,7 @@ def binding_sample(rng: np.random.Generator, turns: int = 4, words: int | None =
     for _ in range(turns):
         options = [str(word) for word in rng.choice(known, int(rng.integers(2, len(LETTERS) + 1)), replace=False)]
         answer = int(rng.integers(len(options)))
-        said += _turn(choice(f"Which is {options[answer]} ?", options), LETTERS[answer])
+        said += _turn(choice(f"Which is {options[answer]} ?", options), chosen(options[answer], LETTERS[answer]))
     return {"conversations": said}
 
 
@@ -88,7 +97,7 @@ def clip_turns(spec: ClipSpec, rng: np.random.Generator, questions: int) -> Turn
             asked += _turn(_SUBJECT.sub("What", draft.text), scene_line(spec.scenes[draft.target]))
         elif form == "letter":
             question = pose(spec, draft, "", str(rng.choice(LETTERS)), rng)
-            asked += _turn(choice(question.text, question.options), question.answer)
+            asked += _turn(choice(question.text, question.options), chosen(question.answer_word, question.answer))
         else:
             asked += _turn(draft.text, draft.answer)
     return [*listed, *asked] if rng.random() < 0.5 else [*asked, *listed]
@@ -112,7 +121,8 @@ def picture_turns(scene: Scene, rng: np.random.Generator) -> Turns:
         place = int(rng.integers(len(LETTERS)))
         options.insert(place, answer)
         text = f"Which {name} is seen ?"
-        said += _turn(text, answer) if rng.random() < 0.5 else _turn(choice(text, options), LETTERS[place])
+        with_options = _turn(choice(text, options), chosen(answer, LETTERS[place]))
+        said += with_options if rng.random() < 0.5 else _turn(text, answer)
     return said
 
 
@@ -124,9 +134,10 @@ def corpus() -> Iterator[str]:
     yield "assistant"
     yield "What is shown ?"
     yield "Which is seen ?"
-    yield choice("Answer: on moves ,", LETTERS)
+    yield choice("Answer: on moves ,", [f"({letter})" for letter in LETTERS])
     yield "on moves"
 
 
 def _turn(asked: str, answer: str) -> Turns:
-    return [{"from": "human", "value": asked}, {"from": "gpt", "value": answer}]
+    # With its space a word of the answer is the same token as in the question.
+    return [{"from": "human", "value": asked}, {"from": "gpt", "value": f" {answer}"}]
