@@ -7,13 +7,14 @@ import pytest
 
 from qsv_eval.demo import make_clip
 from qsv_eval.demo.grammar import vocabulary
+from qsv_eval.scoring.extract import extract_letter
 from qsv_eval.training.data.shards import Shard
 from qsv_eval.training.tiny.clips import clip_sample, pack_clips, pack_texts, picture_sample, text_sample
 from qsv_eval.training.tiny.texts import binding_sample, choice, clip_turns, scene_list
 
 
 def turns(sample):
-    values = [one["value"] for one in sample["conversations"]]
+    values = [one["value"].strip() for one in sample["conversations"]]
     return list(zip(values[::2], values[1::2], strict=True))
 
 
@@ -21,9 +22,19 @@ def right_word(question, letter):
     return next(line[3:] for line in question.splitlines() if line.startswith(f"{letter}. "))
 
 
-def test_binding_says_the_word_and_wants_its_letter():
-    for question, letter in turns(binding_sample(np.random.default_rng(0), 20)):
-        assert question.startswith(f"Which is {right_word(question, letter)} ?")
+def answer_word(question, answer):
+    """The word that is answered, which has to stand under the letter beside it."""
+    if "Answer:" not in question:
+        return answer
+    word, letter = answer.removesuffix(")").split(" (")
+    assert right_word(question, letter) == word
+    return word
+
+
+def test_binding_says_the_word_and_its_letter():
+    for question, answer in turns(binding_sample(np.random.default_rng(0), 20)):
+        assert question.startswith(f"Which is {answer_word(question, answer)} ?")
+        assert extract_letter(answer).letter == answer[-2]
 
 
 @pytest.mark.parametrize("index", range(20))
@@ -31,8 +42,8 @@ def test_answers_on_clips_are_right(index):
     spec = make_clip("train", index)
     said = clip_turns(spec, np.random.default_rng(index), 12)
     for question, answer in zip(said[::2], said[1::2], strict=True):
-        text, value = question["value"], answer["value"]
-        word = right_word(text, value) if "Answer:" in text else value
+        text = question["value"]
+        word = answer_word(text, answer["value"].strip())
         if text.startswith("How many"):
             assert word == {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}[len(spec.scenes)]
         if text.startswith("Which background comes first"):
@@ -57,7 +68,7 @@ def test_a_picture_has_what_it_is_asked_for():
     values = {"colour": colour, "shape": shape, "background": background}
     for question, answer in questions:
         asked = question.split()[1]
-        assert (right_word(question, answer) if "Answer:" in question else answer) == values[asked]
+        assert answer_word(question, answer) == values[asked]
 
 
 def test_the_benchmarks_layout():
