@@ -131,6 +131,8 @@ class Recipe:
     `segmented` where samples are packed, and else what transformers takes."""
     checkpointing: bool = True
     """Compute activations again in the backward pass instead of keeping them."""
+    sharded: bool = False
+    """Spread weights, gradients and the optimizer's state over the processes (FSDP2)."""
     chunk_frames: int = 16
     """Frames that go through the vision tower at once."""
     broken_share: float = 0.01

@@ -14,6 +14,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer
+from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.training.metrics import MetricsFiles
 from qsv_eval.training.recipe import Recipe
 from qsv_eval.training.setup import Setup, set_up
@@ -63,7 +64,7 @@ def make_trainer(
 ) -> QuicksviewerTrainer:
     """Return the trainer of a run that was set up."""
     steps = len(setup.plan) // recipe.batching.micro_batches
-    arguments = _arguments(recipe, output, steps, cpu=cpu, report_to=report_to)
+    arguments = _arguments(recipe, setup.checkpoint.model, output, steps, cpu=cpu, report_to=report_to)
     return QuicksviewerTrainer(
         recipe,
         setup.checkpoint.model,
@@ -75,7 +76,15 @@ def make_trainer(
     )
 
 
-def _arguments(recipe: Recipe, output: Path, steps: int, *, cpu: bool, report_to: str) -> TrainingArguments:
+def _arguments(
+    recipe: Recipe,
+    model: QuicksviewerForConditionalGeneration,
+    output: Path,
+    steps: int,
+    *,
+    cpu: bool,
+    report_to: str,
+) -> TrainingArguments:
     optimiser, batching = recipe.optimiser, recipe.batching
     processes = PartialState(cpu=cpu).num_processes
     if batching.micro_batches % processes:
@@ -98,6 +107,7 @@ def _arguments(recipe: Recipe, output: Path, steps: int, *, cpu: bool, report_to
         adam_epsilon=optimiser.epsilon,
         max_grad_norm=optimiser.clip,
         bf16=recipe.dtype == "bfloat16",
+        **_sharding(recipe, model, processes),
         logging_steps=recipe.log_every,
         logging_nan_inf_filter=False,
         save_steps=recipe.save_every,
@@ -111,6 +121,20 @@ def _arguments(recipe: Recipe, output: Path, steps: int, *, cpu: bool, report_to
         report_to=report_to,
         run_name=recipe.name,
     )
+
+
+def _sharding(recipe: Recipe, model: QuicksviewerForConditionalGeneration, processes: int) -> dict[str, Any]:
+    """Return the arguments for FSDP2: a unit for each decoder layer, and all else, perception included, in one."""
+    if not recipe.sharded:
+        return {}
+    if processes == 1:
+        raise SetupError("sharded: there is one process, so nothing to spread over; start several, or leave it out")
+    if recipe.rates.new_tokens is not None and recipe.rates.language_model is None:
+        raise SetupError("sharded: an embedding of which only rows learn cannot be; set rates.language_model as well")
+    if recipe.optimiser.kind == "muon":
+        raise SetupError("sharded: Muon needs whole matrices; use optimiser.kind=adamw")
+    layer = type(model.model.language_model.layers[0]).__name__
+    return {"fsdp": True, "fsdp_config": {"version": 2, "transformer_layer_cls_to_wrap": [layer]}}
 
 
 def last_checkpoint(output: Path) -> Path | None:

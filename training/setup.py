@@ -92,7 +92,7 @@ def _cast(model: QuicksviewerForConditionalGeneration, recipe: Recipe) -> None:
 
     What learns stays float32, where small steps do not vanish; what is saved of the rest is what was loaded.
     """
-    if recipe.dtype == "float32":
+    if recipe.dtype == "float32" or recipe.sharded:  # FSDP's units hold one type each
         return
     for parameter in model.parameters():
         half = parameter.data.to(torch.bfloat16)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
+from qsv_eval.training.run import last_checkpoint
 
 WORDS = """batching.tokens=500 batching.frame_cost=0 batching.steps=3 batching.workers=0 batching.micro_batches=2
  dtype=float32 attention=sdpa optimiser.warmup=1 rates.cubing=1e-3 rates.resampler=1e-3 rates.vision_tower=1e-3
@@ -45,6 +47,30 @@ def test_two_processes_learn_what_one_does(start, shards, tmp_path):
     weights = [load_pretrained(tmp_path / name / "final", device="cpu", dtype="float32").model for name in "12"]
     for (name, left), right in zip(weights[0].named_parameters(), weights[1].parameters(), strict=True):
         assert torch.allclose(left, right, atol=2e-3), name
+
+
+def test_sharded_over_two_processes_they_learn_the_same(start, shards, tmp_path, monkeypatch):
+    """FSDP2, stopped after two steps and gone on with."""
+    mixture = ";".join(f"{shards}/{kind}/shard-000000.tar" for kind in ("texts", "pictures", "clips"))
+    run(1, command(start, mixture, tmp_path / "whole"))
+    sharded = command(start, mixture, tmp_path / "sharded", "sharded=true", "save_every=2")
+    sharded = [str(Path(__file__).with_name("sharding_on_cpu.py")), *sharded[2:]]
+    monkeypatch.setenv("SHARES", str(tmp_path))
+    run(2, sharded)
+    shares = [float((tmp_path / process).read_text()) for process in "01"]
+    assert sum(shares) == pytest.approx(1)
+    assert max(shares) < 0.55
+    assert losses(tmp_path / "whole") == pytest.approx(losses(tmp_path / "sharded"), rel=1e-4)
+    weights = [load_pretrained(tmp_path / name / "final", device="cpu").model for name in ("whole", "sharded")]
+    for (name, left), right in zip(weights[0].named_parameters(), weights[1].parameters(), strict=True):
+        assert torch.allclose(left, right, atol=2e-3), name
+    shutil.rmtree(tmp_path / "sharded" / "final")
+    shutil.rmtree(tmp_path / "sharded" / "checkpoint-3", ignore_errors=True)
+    assert last_checkpoint(tmp_path / "sharded").name == "checkpoint-2"
+    run(2, sharded)
+    again = load_pretrained(tmp_path / "sharded" / "final", device="cpu").model
+    for (name, left), right in zip(weights[1].named_parameters(), again.parameters(), strict=True):
+        assert torch.allclose(left, right, atol=1e-6), name
 
 
 def test_a_process_with_nothing_but_text_waits_for_nobody(start, shards, tmp_path):

@@ -5,10 +5,13 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from accelerate import PartialState
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
-from qsv_eval.training.run import last_checkpoint, train
+from qsv_eval.training.recipe import Optimiser, Rates
+from qsv_eval.training.run import last_checkpoint, make_trainer, train
+from qsv_eval.training.setup import set_up
 
 
 def losses(folder):
@@ -91,3 +94,19 @@ def test_processes_must_share_a_step_evenly(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "PartialState", lambda **_: Two())
     with pytest.raises(SetupError, match="cannot be shared by 3 processes"):
         train(recipe, tmp_path, cpu=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "processes", "says"),
+    [
+        ({}, 1, "one process, so nothing to spread over"),
+        ({"rates": Rates(new_tokens=1e-3)}, 2, "only rows learn"),
+        ({"optimiser": Optimiser("muon")}, 2, "Muon needs whole matrices"),
+    ],
+)
+def test_what_cannot_be_sharded_is_refused(recipe, tmp_path, monkeypatch, changes, processes, says):
+    setup = set_up(recipe)
+    monkeypatch.setitem(PartialState._shared_state, "num_processes", processes)
+    assert PartialState(cpu=True).num_processes == processes
+    with pytest.raises(SetupError, match=says):
+        make_trainer(replace(recipe, sharded=True, **changes), setup, tmp_path, cpu=True)
