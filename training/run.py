@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
+from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from qsv_eval.model_adapters.errors import SetupError
@@ -65,6 +66,10 @@ def make_trainer(
     """Return the trainer of a run that was set up."""
     steps = len(setup.plan) // recipe.batching.micro_batches
     arguments = _arguments(recipe, setup.checkpoint.model, output, steps, cpu=cpu, report_to=report_to)
+    if arguments.fsdp_plugin_args is not None:
+        # By itself accelerate would gather all weights in bfloat16, the gate's and the loss's included: autocast
+        # halves what may be halved.
+        arguments.fsdp_plugin_args["mixed_precision_policy"] = MixedPrecisionPolicy()
     return QuicksviewerTrainer(
         recipe,
         setup.checkpoint.model,

@@ -147,7 +147,8 @@ class QuicksviewerTrainer(Trainer):
         noise = GumbelNoise(self.noise_scale, inputs.pop("uniform_G2", None))
         in_step = self._several and self._perceives
         learning = Learning(self._step.tokens, self._step.gaps, self.recipe.batching.packed, in_step)
-        outputs = model(**inputs, noise=noise, learning=learning)
+        with self.accelerator.autocast():  # which the Trainer leaves out where the model is sharded
+            outputs = model(**inputs, noise=noise, learning=learning)
         if outputs.gate_loss is not None:
             self._gate_loss += outputs.gate_loss.detach().item()
         loss = outputs.loss * self.accelerator.num_processes
@@ -218,7 +219,7 @@ class QuicksviewerTrainer(Trainer):
             taken_s = max(self._counts.started - counts.started, 1e-9)
             logs |= {
                 "noise": self.noise_scale,
-                "gate_norm": self._gate_loss / max(self.args.logging_steps, 1),
+                "gate_norm": self._gate_norm() / max(self.args.logging_steps, 1),
                 "seconds": taken_s,
                 "tokens_per_s": counts.tokens / taken_s,
                 "frames_per_s": counts.frames * self.accelerator.num_processes / taken_s,
@@ -229,8 +230,12 @@ class QuicksviewerTrainer(Trainer):
             assert self.optimizer is not None
             rates = {str(group.get("part")): group["lr"] for group in self.optimizer.param_groups}
             logs |= {f"rate_{part}": rates[part] for part in PARTS if part in rates}
-            self._gate_loss = 0.0
         super().log({key: value for key, value in logs.items() if not _is_nan(value)}, start_time)
+
+    def _gate_norm(self) -> float:
+        """Return all processes' sum since it was last asked for."""
+        own, self._gate_loss = self._gate_loss, 0.0
+        return float(self.accelerator.reduce(torch.tensor(own, device=self.accelerator.device)))
 
 
 class _Collate:

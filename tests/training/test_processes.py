@@ -49,11 +49,12 @@ def test_two_processes_learn_what_one_does(start, shards, tmp_path):
         assert torch.allclose(left, right, atol=2e-3), name
 
 
-def test_sharded_over_two_processes_they_learn_the_same(start, shards, tmp_path, monkeypatch):
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_sharded_over_two_processes_they_learn_the_same(start, shards, tmp_path, monkeypatch, dtype):
     """FSDP2, stopped after two steps and gone on with."""
     mixture = ";".join(f"{shards}/{kind}/shard-000000.tar" for kind in ("texts", "pictures", "clips"))
-    run(1, command(start, mixture, tmp_path / "whole"))
-    sharded = command(start, mixture, tmp_path / "sharded", "sharded=true", "save_every=2")
+    run(1, command(start, mixture, tmp_path / "whole", f"dtype={dtype}"))
+    sharded = command(start, mixture, tmp_path / "sharded", f"dtype={dtype}", "sharded=true", "save_every=2")
     sharded = [str(Path(__file__).with_name("sharding_on_cpu.py")), *sharded[2:]]
     monkeypatch.setenv("SHARES", str(tmp_path))
     run(2, sharded)
