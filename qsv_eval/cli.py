@@ -12,6 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qsv_eval.cli_scoring import (
+    EXIT_INCOMPLETE,
+    JudgeBudget,
+    JudgeModel,
+    JudgePrice,
+    JudgeUrl,
+    judge_settings,
+    register,
+)
 from qsv_eval.launching.ranknotes import note_end, note_start, supervised, wait_for_the_first_to_die
 from qsv_eval.model_adapters.errors import QsvError
 
@@ -28,7 +37,8 @@ app = typer.Typer(
     help="Evaluate the Quicksviewer video LMM under lmms-eval, and ask it about videos.",
 )
 
-EXIT_SETUP, EXIT_INCOMPLETE = 2, 3
+EXIT_SETUP = 2
+register(app)
 
 
 class FrameRuleName(StrEnum):
@@ -118,6 +128,10 @@ def run_command(
     frame_store: Annotated[Path | None, typer.Option(help="Folder that keeps frames for other runs.")] = None,
     frame_store_gb: Annotated[float, typer.Option(help="What it may hold.")] = 100.0,
     allow_degraded: Annotated[bool, typer.Option(help="Fewer frames where memory runs out, and marked.")] = False,
+    judge_model: JudgeModel = None,
+    judge_url: JudgeUrl = None,
+    judge_budget: JudgeBudget = None,
+    judge_price: JudgePrice = None,
 ) -> None:
     """Evaluate a checkpoint under lmms-eval. A run that was stopped goes on when the command is given again."""
     model = _model_args(locals())
@@ -126,10 +140,11 @@ def run_command(
     from qsv_eval.run import default_output, run
 
     names = [name.strip() for name in tasks.split(",") if name.strip()]
+    judge = judge_settings(judge_model, judge_url, judge_budget, judge_price)
     output = output or default_output(model)
     _launch(processes, gpus_per_process, device, output)
     with clean_stop(output):
-        report = run(names, model, output, limit=limit)
+        report = run(names, model, output, limit=limit, judge=judge)
     if report is not None:
         print_report(report)
         raise typer.Exit(0 if report.complete else EXIT_INCOMPLETE)
@@ -228,14 +243,13 @@ def tasks(
     ] = False,
 ) -> None:
     """List our tasks."""
-    from qsv_eval.tasknames import own_tasks
-    from qsv_eval.tasks import FOLDER
+    from qsv_eval.tasks import FOLDER, task_files
 
     if path:
         typer.echo(FOLDER)
         return
-    for name, file in own_tasks().items():
-        typer.echo(f"{name:28} {file.parent.name}")
+    for name, file in task_files().items():
+        typer.echo(f"{name:32} {file.read_text('utf-8').partition(chr(10))[0].removeprefix('# ')}")
 
 
 def _model_args(given: Mapping[str, Any]) -> "ModelArgs":

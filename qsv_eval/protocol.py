@@ -48,6 +48,12 @@ class Protocol:
         """Return the record as plain values, its hash first."""
         return {"hash": self.hash, **asdict(self)}
 
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "Protocol":
+        """Return the protocol of a stored record; its hash is computed anew."""
+        plain = {name: value for name, value in record.items() if name != "hash"}
+        return cls(**plain | {"scoring": Scoring(**record["scoring"])})
+
     @property
     def hash(self) -> str:
         """Hash (16 hex digits) of the whole record."""

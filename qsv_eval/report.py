@@ -5,22 +5,20 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from qsv_eval.run import RunReport, TaskReport
 
-__all__ = ["print_report"]
+__all__ = ["print_report", "print_summaries"]
 
 
 def print_report(report: RunReport) -> None:
     """Print scores, outcomes, breakdowns, and where the files are."""
     console = Console()
-    scored = [task for task in report.tasks if isinstance(task.metrics.get("outcome"), Mapping)]
+    scored = {task.task: found for task in report.tasks if isinstance(found := task.metrics.get("outcome"), Mapping)}
     if scored:
-        console.print(_scores(scored))
-        for task in scored:
-            console.print(_breakdown(task))
-            console.print(_provenance(task), highlight=False, soft_wrap=True)
-    others = [task for task in report.tasks if task not in scored]
+        print_summaries(scored)
+    others = [task for task in report.tasks if task.task not in scored]
     if others:
         console.print(_plain(others))
     if report.efficiency.get("questions"):
@@ -39,28 +37,42 @@ def print_report(report: RunReport) -> None:
         )
 
 
-def _scores(tasks: list[TaskReport]) -> Table:
-    table = Table("task", "accuracy", "n", "outcomes", "possible")
-    for task in tasks:
-        summary = task.metrics["outcome"]
-        outcomes = ", ".join(f"{count} {name}" for name, count in summary["counts"].items() if count)
-        possible = "" if summary["complete"] else f"{summary['lowest']:.1f} to {summary['highest']:.1f}"
-        table.add_row(task.task, _percent(summary["accuracy"]), str(summary["n"]), outcomes, possible)
+def print_summaries(summaries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print the scores of tasks, and of each its breakdown and what stands behind it."""
+    console = Console()
+    console.print(_scores(summaries))
+    for name, summary in summaries.items():
+        if summary["breakdown"]:
+            console.print(_breakdown(name, summary))
+        console.print(_provenance(name, summary), highlight=False, soft_wrap=True)
+
+
+def _scores(summaries: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table("task", "score", "95 %", "n", "outcomes", "possible")
+    for name, summary in summaries.items():
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in summary["counts"].items() if count)
+        possible = "" if summary["complete"] else f"{_number(summary['lowest'])} to {_number(summary['highest'])}"
+        interval = " to ".join(map(_number, summary["interval"] or ()))
+        table.add_row(name, _number(summary["value"]), interval, str(summary["n"]), outcomes, possible)
     return table
 
 
-def _breakdown(task: TaskReport) -> Table:
-    table = Table(task.task, "", "accuracy", "n")
-    for field, groups in task.metrics["outcome"]["breakdown"].items():
+def _breakdown(name: str, summary: Mapping[str, Any]) -> Table:
+    table = Table(name, "", "score", "n")
+    for field, groups in summary["breakdown"].items():
         for number, (value, group) in enumerate(groups.items()):
-            table.add_row(field if number == 0 else "", value, _percent(group["accuracy"]), str(group["n"]))
+            table.add_row(field if number == 0 else "", Text(value), _number(group["value"]), str(group["n"]))
     return table
 
 
-def _provenance(task: TaskReport) -> str:
-    reference = _percent(task.metrics.get("accuracy_reference_extractor"))
-    protocol = task.metrics["outcome"].get("protocol", {}).get("hash", "none")
-    return f"{task.task}: read by the reference's extractor {reference}; protocol {protocol}"
+def _provenance(name: str, summary: Mapping[str, Any]) -> str:
+    scale = "" if summary["scale"] == "percent" else f" ({summary['scale']})"
+    parts = [f"{name}{scale}: {summary['average']}"]
+    if summary["disagreements"]:
+        parts.append(f"the reference's extractor reads {summary['disagreements']} replies otherwise")
+    if judge := summary.get("judge"):
+        parts.append(f"judge {judge['model']}: {judge['cached']} known, {judge['calls']} calls, {judge['failed']} failed")
+    return "; ".join([*parts, f"protocol {summary['protocol']['hash']}"])
 
 
 def _efficiency(figures: Mapping[str, Any]) -> Table:
@@ -97,5 +109,5 @@ def _plain(tasks: list[TaskReport]) -> Table:
     return table
 
 
-def _percent(value: Any) -> str:
+def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.1f}"

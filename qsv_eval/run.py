@@ -20,10 +20,13 @@ from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.modelargs import ModelArgs
 from qsv_eval.protocol import Protocol, Scoring, library_versions
 from qsv_eval.runlock import LOCK_FILES, hold
-from qsv_eval.tasknames import Selection, own_tasks, select, unknown_task
-from qsv_eval.tasks import FOLDER
+from qsv_eval.tasknames import Selection, select, unknown_task
+from qsv_eval.tasks import FOLDER, task_files
+from qsv_eval.tasks.registry import task_named
+from qsv_eval.tasks.scored import judged_by, score_rows
 
 if TYPE_CHECKING:
+    from qsv_eval.judge.settings import JudgeSettings
     from qsv_eval.model_adapters.lmms import QuicksviewerChat
 
 __all__ = ["RunReport", "TaskReport", "default_output", "run"]
@@ -83,6 +86,7 @@ def run(
     output: Path,
     *,
     limit: int | None = None,
+    judge: "JudgeSettings | None" = None,
 ) -> RunReport | None:
     """Run tasks and write results, samples, protocols and journal to `output`.
 
@@ -91,6 +95,7 @@ def run(
         model: checkpoint and options; where the journal goes is decided here.
         output: a new folder, or that of an earlier run with the same options, which is resumed.
         limit: questions of each task at the most.
+        judge: of open answers; without one they stay unscored, and `qsv-eval score` can judge them later.
 
     Returns:
         The report, or None in a process that is not the first of several.
@@ -106,7 +111,8 @@ def run(
         if first:
             text = f"Starting lmms-eval with {model.pretrained}; every answer goes to {output}"
             print(text, file=sys.stderr, flush=True)
-        adapter, results = _evaluate(selection, model, output, limit)
+        with judged_by(judge):
+            adapter, results = _evaluate(selection, model, output, limit)
     if results is None:
         return None
     results_file = next(output.rglob(f"{results['date']}_results.json"), None)
@@ -186,7 +192,7 @@ def _evaluate(
         if not manager.match_tasks([name]):
             raise unknown_task(name, manager.all_tasks)
     # A data root that is missing is met here, before minutes of loading.
-    get_task_dict([name for name in selection.names if name in own_tasks()], manager, "chat")
+    get_task_dict([name for name in selection.names if name in task_files()], manager, "chat")
     adapter = QuicksviewerChat(**model.model_dump() | {"journal": output / _JOURNAL})
     _claim(output, model, adapter.settings.checkpoint)
     tracker, stamp = EvaluationTracker(output_path=str(output)), get_datetime_str("UTC")
@@ -206,6 +212,7 @@ def _evaluate(
     )
     if results is not None:
         samples = results.pop("samples")
+        _settle(samples)
         results["config"]["model"] = "quicksviewer"
         results |= {"efficiency": adapter.efficiency(), "degraded": adapter.degraded()}
         results["protocols"] = {name: _protocol(name, values) for name, values in results["results"].items()}
@@ -213,6 +220,14 @@ def _evaluate(
         for name in results["configs"]:
             tracker.save_results_samples(task_name=name, samples=samples[name])
     return adapter, results
+
+
+def _settle(samples: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Bring a judge's verdicts into the samples, where lmms-eval has the rows as they were before; none is asked for."""
+    for name in samples.keys() & task_files().keys():
+        rows = score_rows(task_named(name), [sample["outcome"] for sample in samples[name]]).rows
+        for sample, row in zip(samples[name], rows, strict=True):
+            sample["outcome"] = row
 
 
 def _protocol(task: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 import difflib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.tasks import FOLDER
+from qsv_eval.tasks import task_files
 
-__all__ = ["FOREIGN", "Selection", "own_tags", "own_tasks", "select", "unknown_task"]
+__all__ = ["FOREIGN", "Selection", "own_tags", "select", "unknown_task"]
 
 FOREIGN = "lmms-eval/"
 """Prefix that asks for lmms-eval's own task where one of ours has the short name."""
@@ -23,20 +22,16 @@ class Selection(NamedTuple):
     """Whether any is lmms-eval's own, so that its 1,300 task files must be indexed."""
 
 
-def own_tasks() -> dict[str, Path]:
-    """Return our tasks by name: each is a YAML file of that name."""
-    return {path.stem: path for path in sorted(FOLDER.rglob("*.yaml"))}
-
-
 def own_tags() -> set[str]:
     """Return the tags of our tasks; a tag stands for all tasks that have it."""
-    lines = [line for path in FOLDER.rglob("*yaml") for line in path.read_text("utf-8").splitlines()]
-    return {line.removeprefix("tag:").strip() for line in lines if line.startswith("tag:")}
+    lines = [line for path in task_files().values() for line in path.read_text("utf-8").splitlines()]
+    tags = [line.removeprefix("tag:").strip(" []").split(",") for line in lines if line.startswith("tag:")]
+    return {tag.strip() for line in tags for tag in line}
 
 
 def select(names: Iterable[str]) -> Selection:
     """Resolve names: `qsv_videomme` and `videomme` mean ours, `lmms-eval/videomme` theirs, as does what is not ours."""
-    own = own_tasks()
+    own = task_files()
     selected, foreign = [], False
     for name in names:
         if name.startswith(FOREIGN):

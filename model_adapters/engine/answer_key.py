@@ -67,7 +67,10 @@ def _describe(part: Mapping[str, Any], identities: Mapping[str, str]) -> dict[st
     if kind == "text":
         return dict(part)
     media = part[kind]
-    return {**part, kind: media.digest if isinstance(media, ImageInMemory) else identities[media]}
+    named = {kind: media.digest if isinstance(media, ImageInMemory) else identities[media]}
+    if "subtitles" in part:
+        named["subtitles"] = identities[part["subtitles"]]
+    return {**part, **named}
 
 
 _CARRIERS = {"codeversion", "entry", "packing", "probe", "reading", "store", "worker"}
@@ -78,5 +81,5 @@ _CARRIERS = {"codeversion", "entry", "packing", "probe", "reading", "store", "wo
 def model_code_version() -> str:
     """Return a hash (12 hex digits) of the code between file and reply, blind to comments, docstrings and layout."""
     package = Path(__file__).parent.parent
-    files = sorted([*package.glob("quicksviewer/*.py"), *package.glob("frames/*.py")])
+    files = sorted([*package.glob("quicksviewer/*.py"), *package.glob("frames/*.py"), package / "engine/subtitles.py"])
     return code_version(file for file in files if file.stem not in _CARRIERS)

@@ -14,6 +14,7 @@ from qsv_eval.model_adapters.engine import memory
 from qsv_eval.model_adapters.engine.looking import Look, Scene
 from qsv_eval.model_adapters.engine.plan import Asked, Batch, Sight, Unit, sight_of
 from qsv_eval.model_adapters.engine.question import ImageInMemory, Kind, Question, media_parts
+from qsv_eval.model_adapters.engine.subtitles import with_subtitles
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import read_image
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer, Reply
@@ -135,7 +136,7 @@ class UnitWork:
 
     def _lay_out(self, asked: Asked, look: Look) -> _Ready:
         question = self.questions[asked.key]
-        conversation = _with_media(question.messages, look.media)
+        conversation = _with_media(with_subtitles(question.messages, look.media), look.media)
         return _Ready(asked, question, conversation, self.model.prompt(conversation, look.visual), look)
 
     def _look(self, sight: Sight, limit: int | None = None) -> Look:

@@ -122,8 +122,7 @@ class Engine:
     def _key_or_fault(
         self, question: Question, files: Mapping[str, FileFacts], identities: Mapping[str, str]
     ) -> str | Record:
-        paths = [part[part["type"]] for part in media_parts(question.messages)]
-        faults = [question.fault, *(files[path].fault for path in paths if isinstance(path, str))]
+        faults = [question.fault, *(files[path].fault for path, _ in question.files)]
         if fault := next(filter(None, faults), ""):
             return failed_record(question, "", QsvError(fault))
         return answer_key(self.settings, question, identities)

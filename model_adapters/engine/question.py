@@ -128,6 +128,13 @@ class Question:
         """Whether it has images that only its task can give."""
         return any(isinstance(part[part["type"]], ImageInMemory) for part in media_parts(self.messages))
 
+    @property
+    def files(self) -> list[tuple[str, str]]:
+        """The files that it rests on, each with its kind: "video", "image" or "subtitles"."""
+        parts = media_parts(self.messages)
+        media = [(part[part["type"]], part["type"]) for part in parts if isinstance(part[part["type"]], str)]
+        return media + [(part["subtitles"], "subtitles") for part in parts if "subtitles" in part]
+
 
 def media_parts(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the images and videos of a conversation, in order."""
@@ -171,7 +178,8 @@ def _part(content: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "image":
         return {"type": "image", "image": content["url"]}
     if kind == "video":
-        return _video(content["url"], content.get("start_time"), content.get("end_time"))
+        video = _video(content["url"], content.get("start_time"), content.get("end_time"))
+        return video | ({"subtitles": content["subtitles"]} if "subtitles" in content else {})
     raise SetupError(f"the task sends {kind}: Quicksviewer sees images and videos and reads text")
 
 

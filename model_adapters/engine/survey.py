@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from qsv_eval.model_adapters.engine.question import Question, media_parts
+from qsv_eval.model_adapters.engine.question import Question
 from qsv_eval.model_adapters.errors import QsvError
 from qsv_eval.model_adapters.frames import VideoFacts, identity, probe_video
 
@@ -24,19 +24,14 @@ class FileFacts(NamedTuple):
     identity: str = ""
     """Names its content; empty if there is none to name."""
     video: VideoFacts | None = None
-    """None for an image, and where the header cannot be read: whoever reads the file will find out why."""
+    """None for images and subtitles, and where the header cannot be read: whoever reads the file will find out why."""
     fault: str = ""
     """Why it cannot be used at all."""
 
 
 def survey(questions: Iterable[Question], *, show_progress: bool = False) -> dict[str, FileFacts]:
     """Look at every file of the questions once; return what was found by path."""
-    kinds = {
-        part[part["type"]]: part["type"]
-        for question in questions
-        for part in media_parts(question.messages)
-        if isinstance(part[part["type"]], str)
-    }
+    kinds = {path: kind for question in questions for path, kind in question.files}
     with ThreadPoolExecutor(_THREADS) as pool:
         found = pool.map(_look_at, kinds, kinds.values())
         bar = tqdm(found, "Looking at files", len(kinds), leave=False, disable=not show_progress, delay=2)
@@ -48,7 +43,7 @@ def _look_at(path: str, kind: str) -> FileFacts:
         name = identity(path)
     except (QsvError, OSError) as error:
         return FileFacts(fault=str(error))
-    if kind == "image":
+    if kind != "video":
         return FileFacts(name)
     try:
         return FileFacts(name, probe_video(path))

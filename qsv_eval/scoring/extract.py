@@ -33,7 +33,7 @@ _NEGATION_LENGTH: Final = 32
 class Extracted(NamedTuple):
     """What was read from a reply."""
 
-    letter: str | None
+    answer: str | None
     rule: str
     """The rule that decided, as in the table above."""
 

@@ -79,7 +79,7 @@ def try_out(
         video = Video(sampled_frames(spec), sampled_instants_s(spec), float(spec.duration_s))
         summaries = None if blind else model.summarise_frames(video.frames_THWC)
         for question, reply in zip(questions, _replies(model, video, summaries, questions), strict=True):
-            right = extract_letter(reply.text).letter == question.answer
+            right = extract_letter(reply.text).answer == question.answer
             answers.append(_answered(spec, question, right=right))
         if summaries is not None:
             true += len(spec.cuts)

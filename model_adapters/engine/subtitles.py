@@ -1,0 +1,87 @@
+"""Subtitles in a prompt: those that are on screen at a frame that the model really sees, each once, in order.
+
+Which frames those are is known only after the video was read, so a task puts a marker into its text and names the file
+beside the video; the engine fills the marker's place.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import av
+import av.error
+
+from qsv_eval.model_adapters.errors import MediaError, MediaFault
+from qsv_eval.model_adapters.frames.media import size_bytes
+
+__all__ = ["SUBTITLES", "Subtitle", "read_subtitles", "seen_subtitles", "with_subtitles"]
+
+SUBTITLES: Final = "\ue001subtitles\ue001"
+"""The marker: private characters, which no question holds."""
+
+_TAG: Final = re.compile(r"<[^>\n]{1,100}>|\{\\[^}\n]{1,100}\}")
+
+
+class Subtitle(NamedTuple):
+    """A text on screen."""
+
+    start_s: float
+    end_s: float
+    text: str
+
+
+@lru_cache(maxsize=64)
+def read_subtitles(path: str) -> tuple[Subtitle, ...]:
+    """Return the subtitles of an SRT or WebVTT file by their start, as plain text on one line each.
+
+    Raises:
+        MediaError: it is missing, or holds no subtitles.
+    """
+    size_bytes(path)
+    found = []
+    try:
+        with av.open(f"file:{path}", metadata_errors="ignore") as container:
+            if not container.streams.subtitles:
+                raise MediaError(path, MediaFault.UNDECODABLE, "no subtitles in it")
+            stream = container.streams.subtitles[0]
+            for packet in container.demux(stream):
+                if packet.size and packet.pts is not None and packet.time_base is not None:
+                    start, length = packet.pts * packet.time_base, (packet.duration or 0) * packet.time_base
+                    text = " ".join(_TAG.sub("", bytes(packet).decode("utf-8", "replace")).split())
+                    found.append(Subtitle(float(start), float(start + length), text))
+    except av.error.FFmpegError as error:
+        raise MediaError(path, MediaFault.UNDECODABLE, f"no subtitles: {error.strerror}") from error
+    return tuple(sorted(subtitle for subtitle in found if subtitle.text))
+
+
+def seen_subtitles(subtitles: Sequence[Subtitle], timestamps_s: Sequence[float]) -> list[str]:
+    """Return the texts that are on screen at one of these times, each once, by their start."""
+    times = sorted(timestamps_s)
+    texts: list[str] = []
+    for subtitle in subtitles:
+        first = bisect_left(times, subtitle.start_s)
+        is_seen = first < len(times) and times[first] < subtitle.end_s
+        if is_seen and subtitle.text not in texts[-1:]:
+            texts.append(subtitle.text)
+    return texts
+
+
+def with_subtitles(messages: Sequence[dict[str, Any]], media: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return messages with the marker's places filled; `media` are what was seen of their images and videos."""
+    following = iter(media)
+    said: list[str] = []
+    for message in messages:
+        for part in message["content"]:
+            if part["type"] == "text":
+                continue
+            seen = next(following)
+            if "subtitles" in part:
+                said += seen_subtitles(read_subtitles(part["subtitles"]), seen.timestamps_s or ())
+    text = "\n".join(said)
+
+    def filled(part: dict[str, Any]) -> dict[str, Any]:
+        return part | {"text": part["text"].replace(SUBTITLES, text)} if part["type"] == "text" else part
+
+    return [message | {"content": [filled(part) for part in message["content"]]} for message in messages]

@@ -1,0 +1,152 @@
+"""The verbs of the command line that need no model: scoring, protocols, and the benchmarks on disk."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from qsv_eval.judge.settings import JudgeSettings
+
+__all__ = ["EXIT_INCOMPLETE", "JudgeBudget", "JudgeModel", "JudgePrice", "JudgeUrl", "judge_settings", "register"]
+
+EXIT_INCOMPLETE = 3
+
+JudgeModel = Annotated[
+    str | None, typer.Option(envvar="QSV_JUDGE_MODEL", help="Judge of open answers, as its server knows it.")
+]
+JudgeUrl = Annotated[
+    str | None, typer.Option(envvar="OPENAI_BASE_URL", help="Its OpenAI-compatible server, ending in /v1.")
+]
+JudgeBudget = Annotated[
+    int | None, typer.Option(envvar="QSV_JUDGE_BUDGET", min=0, help="Tokens that it may cost at the most.")
+]
+JudgePrice = Annotated[
+    str | None,
+    typer.Option(envvar="QSV_JUDGE_PRICE", help="Dollars for a million tokens in and out, as in 0.15,0.60."),
+]
+JudgeConcurrency = Annotated[int, typer.Option(envvar="QSV_JUDGE_CONCURRENCY", min=1, help="Calls at once.")]
+
+
+class ExtractorName(StrEnum):
+    """What reads a letter out of a reply."""
+
+    STRICT = "strict"
+    REFERENCE = "reference"
+
+
+def judge_settings(
+    model: str | None, url: str | None, budget: int | None, price: str | None, concurrency: int = 16
+) -> "JudgeSettings | None":
+    """Return the judge that was named, None where none was; SetupError where an option is wrong."""
+    if model is None:
+        return None
+    from qsv_eval.judge.settings import JudgeSettings
+
+    return JudgeSettings.from_environment(
+        model=model,
+        url=url,
+        budget_tokens=budget,
+        price=None if price is None else tuple(price.split(",")),
+        concurrency=concurrency,
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command(epilog="Example: qsv-eval score OUT --judge-model gpt-4o-mini --judge-budget 2000000")(score)
+    app.command(epilog="Example: qsv-eval protocol qsv_videomme; qsv-eval protocol qsv_videomme --run A --against B")(
+        protocol
+    )
+    app.command(epilog="Example: qsv-eval doctor videomme")(doctor)
+    data = typer.Typer(no_args_is_help=True, help="Benchmarks on disk.")
+    data.command(epilog="Example: qsv-eval data prepare mvbench --from ~/downloads/MVBench")(prepare)
+    app.add_typer(data, name="data")
+
+
+def score(
+    folder: Annotated[Path, typer.Argument(help="The --output folder of a run.")],
+    extractor: Annotated[ExtractorName, typer.Option(help="What reads letters.")] = ExtractorName.STRICT,
+    judge_model: JudgeModel = None,
+    judge_url: JudgeUrl = None,
+    judge_budget: JudgeBudget = None,
+    judge_price: JudgePrice = None,
+    judge_concurrency: JudgeConcurrency = 16,
+) -> None:
+    """Score a run's saved replies again, without a model; a new results file is written beside the old ones."""
+    from qsv_eval.report import print_summaries
+    from qsv_eval.score import score_run
+
+    judge = judge_settings(judge_model, judge_url, judge_budget, judge_price, judge_concurrency)
+    scored = score_run(folder, extractor=extractor.value, judge=judge)
+    print_summaries(scored.summaries)
+    typer.echo(f"results in {scored.results_file}")
+    raise typer.Exit(0 if scored.complete else EXIT_INCOMPLETE)
+
+
+def protocol(
+    task: Annotated[str, typer.Argument(help="A task's name.")],
+    run: Annotated[Path | None, typer.Option(help="Print what a run stored, instead of what a run would.")] = None,
+    against: Annotated[Path | None, typer.Option(help="Print only where another run's differs.")] = None,
+) -> None:
+    """Print everything that moves a task's score, or where two runs differ in it."""
+    import json
+
+    from qsv_eval.protocolview import protocol_of, show_differences
+
+    record = protocol_of(task, run)
+    if against is None:
+        typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+    else:
+        show_differences(record, protocol_of(task, against), str(run or "now"), str(against))
+
+
+def doctor(
+    benchmark: Annotated[str, typer.Argument(help="A benchmark's name, such as videomme.")],
+    threads: Annotated[int | None, typer.Option(min=1, help="Files that are looked at at once.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the defects as JSON.")] = False,
+) -> None:
+    """Examine a benchmark on disk: every file opens and is whole, annotations make sense. Exit with 3 if not."""
+    import json
+
+    from qsv_eval.doctor.examine import diagnose, write_manifest
+    from qsv_eval.doctor.table import print_diagnosis
+
+    found = diagnose(benchmark, threads=threads)
+    manifest = write_manifest(found)
+    if as_json:
+        typer.echo(json.dumps([defect._asdict() for defect in found.defects], indent=2, ensure_ascii=False))
+    else:
+        print_diagnosis(found, manifest)
+    raise typer.Exit(EXIT_INCOMPLETE if found.defects else 0)
+
+
+def prepare(
+    benchmark: Annotated[str, typer.Argument(help="A benchmark's name, such as videomme.")],
+    source: Annotated[Path, typer.Option("--from", help="What was downloaded, in any official layout.")],
+    root: Annotated[
+        Path | None, typer.Option("--to", help="Folder of all benchmarks; $QSV_DATA by default.")
+    ] = None,
+    remove_archives: Annotated[
+        bool, typer.Option(help="Delete each archive once its content is in place.")
+    ] = False,
+) -> None:
+    """Unpack a benchmark and convert its annotations, once for all runs. Given again, it goes on."""
+    from qsv_eval.data.benchmark import data_root
+    from qsv_eval.data.prepare import prepare as prepare_benchmark
+    from qsv_eval.model_adapters.errors import SetupError
+    from qsv_eval.tasks.registry import benchmark_named
+
+    place = root or data_root()
+    if place is None:
+        raise SetupError("data prepare: name the folder of the benchmarks by --to or QSV_DATA")
+    done = prepare_benchmark(benchmark_named(benchmark), source, place, remove_archives=remove_archives)
+    for part, count in done.samples.items():
+        typer.echo(f"{benchmark} {part}: {count} samples")
+    typer.echo(f"in {done.folder}")
+    for path in done.missing[:20]:
+        typer.echo(f"missing: {path}")
+    if len(done.missing) > 20:
+        typer.echo(f"… and {len(done.missing) - 20} more files are missing")
+    raise typer.Exit(EXIT_INCOMPLETE if done.missing else 0)

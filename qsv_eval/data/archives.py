@@ -1,0 +1,117 @@
+"""Unpack zips and tars, split ones included: resumable, checked, and never outside of the folder.
+
+A file is written beside its place and moved there when it is whole, so what stands in place is whole; after a stop, only
+what is missing is written. Zips carry checksums, which reading a member to its end checks.
+"""
+
+import lzma
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from tqdm import tqdm
+
+from qsv_eval.model_adapters.errors import SetupError
+
+__all__ = ["Archive", "find_archives", "unpack"]
+
+_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
+
+
+class Archive(NamedTuple):
+    """One archive, which may lie in several files."""
+
+    name: str
+    """Path below the folder that was looked through, without the number of a part."""
+    files: tuple[Path, ...]
+
+    @property
+    def state(self) -> list[list[int]]:
+        """Sizes and times of its files: another download is another archive."""
+        return [[file.stat().st_size, file.stat().st_mtime_ns] for file in self.files]
+
+
+def find_archives(folder: Path) -> list[Archive]:
+    """Return the archives below a folder, by name; `x.tar.part-aa`, `x.tar.part-ab` … are one."""
+    found: dict[str, list[Path]] = {}
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        stem, part, _ = file.name.partition(".part")
+        if stem.lower().endswith(_ENDINGS) and (part or stem == file.name):
+            found.setdefault(str(file.relative_to(folder).with_name(stem)), []).append(file)
+    return [Archive(name, tuple(files)) for name, files in found.items()]
+
+
+def unpack(archive: Archive, target: Path) -> int:
+    """Unpack an archive into a folder; return how many files were written, those that stood there not counted.
+
+    Raises:
+        SetupError: it is damaged, or a member would lie outside of the folder.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        members = _zip_members if archive.name.lower().endswith(".zip") else _tar_members
+        return sum(_write(member, target, archive) for member in members(archive))
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        raise SetupError(f"{archive.files[0]}: cannot be unpacked ({error}). Download it again.") from error
+
+
+class _Member(NamedTuple):
+    name: str
+    size: int
+    open: Any
+    """Gives a stream of its content."""
+
+
+def _zip_members(archive: Archive) -> Iterator[_Member]:
+    if len(archive.files) > 1:
+        raise SetupError(f"{archive.files[0]}: zips in parts are not known; join them with `cat` or `zip -s 0` first")
+    with zipfile.ZipFile(archive.files[0]) as file:
+        for info in tqdm(file.infolist(), f"unpacking {archive.name}", leave=False):
+            if not info.is_dir():
+                yield _Member(info.filename, info.file_size, lambda info=info: file.open(info))
+
+
+def _tar_members(archive: Archive) -> Iterator[_Member]:
+    with ExitStack() as stack:
+        joined = _Joined([stack.enter_context(part.open("rb")) for part in archive.files])
+        with tarfile.open(fileobj=joined, mode="r|*") as file:  # type: ignore[call-overload]
+            for info in tqdm(file, f"unpacking {archive.name}", leave=False):
+                if info.isfile():
+                    yield _Member(info.name, info.size, lambda info=info: file.extractfile(info))
+                elif not info.isdir():
+                    raise SetupError(f"{archive.files[0]}: {info.name} is a link or a device; refused")
+
+
+class _Joined:
+    """Files one behind the other, to be read once."""
+
+    def __init__(self, files: Sequence[IO[bytes]]) -> None:
+        self._files = list(files)
+
+    def read(self, size: int) -> bytes:
+        while self._files:
+            if block := self._files[0].read(size):
+                return block
+            self._files.pop(0)
+        return b""
+
+
+def _write(member: _Member, target: Path, archive: Archive) -> bool:
+    place = target / member.name
+    if not place.resolve().is_relative_to(target.resolve()):
+        raise SetupError(f"{archive.files[0]}: {member.name} would lie outside of {target}; refused")
+    if place.is_file() and place.stat().st_size == member.size:
+        return False
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = place.with_name(f"{place.name}.unfinished")
+    with member.open() as source, draft.open("wb") as file:
+        shutil.copyfileobj(source, file, 1 << 20)
+    if draft.stat().st_size != member.size:
+        raise EOFError(f"{member.name} has {draft.stat().st_size} of {member.size} bytes")
+    draft.replace(place)
+    return True

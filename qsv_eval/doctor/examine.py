@@ -1,0 +1,112 @@
+"""Examine a benchmark and write its manifest."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+from tqdm import tqdm
+
+from qsv_eval.data.benchmark import data_root
+from qsv_eval.data.sample import Sample
+from qsv_eval.doctor.defects import Defect, Kind, annotation_defects
+from qsv_eval.doctor.files import Entry, examine_files
+from qsv_eval.model_adapters.errors import MediaError, SetupError
+from qsv_eval.model_adapters.frames import read_image
+from qsv_eval.scoring.scorers import Choice
+from qsv_eval.tasks.registry import all_tasks
+from qsv_eval.tasks.task import Task
+
+__all__ = ["Diagnosis", "diagnose", "write_manifest"]
+
+
+class Diagnosis(NamedTuple):
+    """What was found."""
+
+    benchmark: str
+    samples: int
+    entries: list[Entry]
+    defects: list[Defect]
+
+
+def diagnose(benchmark: str, *, threads: int | None = None) -> Diagnosis:
+    """Examine all sets of a benchmark.
+
+    Raises:
+        SetupError: there is no such benchmark, or none of its samples is there.
+    """
+    sets = _sets(benchmark)
+    samples: list[Sample] = []
+    defects: list[Defect] = []
+    missing: list[SetupError] = []
+    for task in sets:
+        try:
+            found = task.benchmark.unchecked(task.part)
+        except SetupError as error:
+            missing.append(error)
+            continue
+        samples += found
+        defects += annotation_defects(found, needs_options=isinstance(task.scorer, Choice) and _has_options(found))
+        defects += _image_defects(task, found)
+    if not samples:
+        raise missing[0]
+    located = [sample for sample in samples if sample.video is not None]
+    examined = list(examine_files(located, threads=threads))
+    defects += [defect for one in examined for defect in one.defects]
+    return Diagnosis(benchmark, len(samples), [one.entry for one in examined if one.entry], defects)
+
+
+def write_manifest(diagnosis: Diagnosis) -> Path | None:
+    """Write sizes and hashes of the files that were examined; None where there is no folder for it."""
+    root = data_root()
+    if root is None or not (root / diagnosis.benchmark).is_dir():
+        return None
+    file = root / diagnosis.benchmark / "manifest.jsonl"
+    lines = [json.dumps(entry._asdict()) for entry in sorted(diagnosis.entries)]
+    file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return file
+
+
+def _sets(benchmark: str) -> list[Task]:
+    """Return a task of each set of a benchmark."""
+    tasks = {(task.benchmark.name, task.part): task for task in all_tasks().values()}
+    found = [task for (name, _), task in tasks.items() if name == benchmark]
+    if not found:
+        known = ", ".join(sorted({name for name, _ in tasks}))
+        raise SetupError(f"there is no benchmark {benchmark!r}; there are {known}")
+    return found
+
+
+def _has_options(samples: list[Sample]) -> bool:
+    """Tell whether the annotations list options at all; some benchmarks write them into the question."""
+    return any(sample.options for sample in samples)
+
+
+def _image_defects(task: Task, samples: list[Sample]) -> Iterator[Defect]:
+    ids = list(dict.fromkeys(sample.id for sample in samples))
+    pictures = task.benchmark.pictures(task.part, ids)
+    if pictures is None:
+        return
+    from datasets import Image as ImageFeature
+    from datasets import List as ListFeature
+
+    for name, feature in pictures.features.items():
+        many = not isinstance(feature, ImageFeature)
+        raw = ImageFeature(decode=False)
+        pictures = pictures.cast_column(name, ListFeature(raw) if many else raw)
+    wanted = {sample.id: sample.images for sample in samples}
+    for id_, row in zip(ids, tqdm(pictures, "examining images", disable=None), strict=True):
+        for name in wanted[id_]:
+            for content in row[name] if isinstance(row[name], list) else [row[name]]:
+                yield from _image_defect(id_, content)
+
+
+def _image_defect(id_: str, content: dict[str, bytes] | None) -> Iterator[Defect]:
+    if not content or not content.get("bytes"):
+        yield Defect(Kind.IMAGE, id_, "none there")
+        return
+    try:
+        read_image(content["bytes"])
+    except (MediaError, Image.DecompressionBombError) as error:
+        yield Defect(Kind.IMAGE, id_, str(error))

@@ -1,0 +1,127 @@
+"""Score saved replies again, without a model: with the rules as they are now, another extractor, or a judge.
+
+    qsv-eval score OUT --judge-model gpt-4o-mini
+
+Everything that scoring needs was stored with the replies, so neither the benchmark's files nor a GPU are. What an earlier
+scoring found stays as it is; the new one has files of its own beside it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.protocol import Protocol
+from qsv_eval.scoring.row import Row
+from qsv_eval.scoring.scorers import Judged, as_reference, score_row
+from qsv_eval.scoring.summary import Brief, TaskSummary
+from qsv_eval.tasks import task_files
+from qsv_eval.tasks.registry import task_named
+from qsv_eval.tasks.scored import judged_by, score_rows
+
+if TYPE_CHECKING:
+    from qsv_eval.judge.settings import JudgeSettings
+
+__all__ = ["Extractor", "Rescored", "score_run", "saved_rows"]
+
+Extractor = Literal["strict", "reference"]
+
+_STAMP = "%Y%m%d_%H%M%S"
+
+
+class Rescored(NamedTuple):
+    """What came of it."""
+
+    summaries: dict[str, TaskSummary]
+    results_file: Path
+
+    @property
+    def complete(self) -> bool:
+        """Whether every question has a score."""
+        return all(summary["complete"] for summary in self.summaries.values())
+
+
+def score_run(folder: Path, *, extractor: Extractor = "strict", judge: "JudgeSettings | None" = None) -> Rescored:
+    """Score the newest replies of each of our tasks below a folder, and write a results file.
+
+    Raises:
+        SetupError: there are none, or the reference's extractor is asked for where there are no letters.
+    """
+    found = saved_rows(folder)
+    if not found:
+        raise SetupError(f"{folder}: no saved replies of our tasks (*_samples_qsv_*.jsonl); name a run's --output folder")
+    protocols = _stored_protocols(folder)
+    stamp = datetime.now(UTC).strftime(_STAMP)
+    results = folder / f"{stamp}_results.json"
+    if results.exists():
+        raise SetupError(f"{results} is there already; wait a second")
+    summaries: dict[str, TaskSummary] = {}
+    with judged_by(judge):
+        for name, rows in found.items():
+            summaries[name] = _score_task(name, rows, extractor, protocols.get(name), folder, stamp)
+    content = {
+        "results": {name: {"alias": name, "outcome,none": summary} for name, summary in summaries.items()},
+        "protocols": {name: summary["protocol"] for name, summary in summaries.items()},
+        "rescored": {"extractor": extractor, "judge": None if judge is None else judge.model},
+        "date": stamp,
+    }
+    results.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return Rescored(summaries, results)
+
+
+def saved_rows(folder: Path) -> dict[str, list[Row]]:
+    """Return the rows of the newest samples file of each of our tasks below a folder."""
+    import jsonlines
+
+    newest: dict[str, Path] = {}
+    for file in sorted(folder.rglob("*_samples_qsv_*.jsonl"), key=lambda file: file.name):
+        newest[file.name.partition("_samples_")[2].removesuffix(".jsonl")] = file
+    rows: dict[str, list[Row]] = {}
+    for name, file in sorted(newest.items()):
+        if name.partition("@")[0] not in task_files():
+            continue
+        try:
+            with jsonlines.open(file) as lines:
+                rows[name] = [line["outcome"] for line in lines.iter(type=dict)]
+        except (OSError, KeyError, jsonlines.Error) as error:
+            raise SetupError(f"{file}: holds no rows of {name} ({error}); is it of an older version?") from error
+    return rows
+
+
+def _score_task(
+    name: str, rows: Sequence[Row], extractor: Extractor, stored: Mapping[str, Any] | None, folder: Path, stamp: str
+) -> TaskSummary:
+    task = task_named(name)
+    if extractor == "reference" and isinstance(task.scorer, Judged):
+        raise SetupError(f"{name}: has no letters that the reference's extractor could read; score it with a judge")
+    fresh = [score_row(row, task.scorer) for row in rows]
+    if extractor == "reference":
+        fresh = [as_reference(row) for row in fresh]
+    scored = score_rows(task, fresh)
+    protocol = _protocol(scored.summary["protocol"], stored, extractor)
+    scored.summary["protocol"] = Brief(protocol.as_dict(), protocol.hash)
+    lines = [json.dumps({"doc_id": place, "outcome": row}, ensure_ascii=False) for place, row in enumerate(scored.rows)]
+    file = folder / f"{stamp}_samples_{name}.jsonl"
+    file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return scored.summary
+
+
+def _protocol(now: Mapping[str, Any], stored: Mapping[str, Any] | None, extractor: Extractor) -> Protocol:
+    """Return the protocol of the replies, as it was stored, with the scoring of now."""
+    scoring = dict(now["scoring"])
+    if extractor == "reference":
+        scoring["extractor"] = "reference"
+    return Protocol.from_dict({**(stored or now), "scoring": scoring})
+
+
+def _stored_protocols(folder: Path) -> dict[str, Any]:
+    """Return the newest protocol of each task below a folder."""
+    found: dict[str, Any] = {}
+    for file in sorted(folder.rglob("*_results.json"), key=lambda file: file.name):
+        try:
+            found |= json.loads(file.read_text("utf-8")).get("protocols", {})
+        except (OSError, ValueError) as error:
+            raise SetupError(f"{file}: cannot be read ({error}); it is damaged, move it away") from error
+    return found

@@ -1,0 +1,157 @@
+"""What reads a reply, by the kind of answer that a benchmark wants: letters, yes or no, short answers, texts to judge."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from qsv_eval.data.letters import LETTERS
+from qsv_eval.judge.protocols import protocol_named
+from qsv_eval.scoring.extract import EXTRACTOR, Extracted, extract_letter
+from qsv_eval.scoring.outcome import Outcome
+from qsv_eval.scoring.reference import reference_letter
+from qsv_eval.scoring.row import Reading, Row, is_failure, with_reading
+from qsv_eval.scoring.visible import visible_text
+from qsv_eval.scoring.yesno import YES_NO_EXTRACTOR, extract_yes_no
+
+__all__ = ["Choice", "ChoiceOrShort", "Judged", "Scorer", "Short", "YesNo", "as_reference", "score_row"]
+
+
+class Scorer(Protocol):
+    """Reads replies of one kind."""
+
+    @property
+    def name(self) -> str:
+        """Name and version of its rules, for the protocol."""
+        ...
+
+    def read(self, row: Row) -> Reading:
+        """Read the reply of a row that is no failure. Raises for nothing that a model returns."""
+        ...
+
+
+def score_row(row: Row, scorer: Scorer) -> Row:
+    """Score one row anew; what an earlier scoring made of it does not count."""
+    if is_failure(row):
+        return with_reading(row, Reading(Outcome.ERROR, None, None, "error", reason=row["reason"] or "not recorded"))
+    return with_reading(row, scorer.read(row))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One letter of the question's options."""
+
+    name: str = EXTRACTOR
+    letters: str = "ABCD"
+    """Of questions whose options the annotations do not list."""
+
+    def read(self, row: Row) -> Reading:
+        """Compare the letter with the annotated one; beside it, the letter that the reference's extractor reads."""
+        letters = LETTERS[: len(row["options"])] or self.letters
+        answer, reply = row["answer"].strip().upper(), row["reply"]
+        extracted = extract_letter(reply, letters, row["options"])
+        reference = reference_letter(reply)
+        if len(answer) != 1 or answer not in letters:
+            reason = f"the annotated answer {row['answer']!r} is not of {letters}" if answer else "no published answer"
+            return Reading(Outcome.UNSCORED, None, extracted.answer, extracted.rule, reference, None, reason)
+        outcome, score = _compare(extracted, answer)
+        return Reading(outcome, score, extracted.answer, extracted.rule, reference, float(reference == answer))
+
+
+@dataclass(frozen=True)
+class YesNo:
+    """Yes or no."""
+
+    name: str = YES_NO_EXTRACTOR
+
+    def read(self, row: Row) -> Reading:
+        """Compare with the annotated word."""
+        extracted = extract_yes_no(row["reply"])
+        outcome, score = _compare(extracted, row["answer"].strip().casefold())
+        return Reading(outcome, score, extracted.answer, extracted.rule)
+
+
+_RIGHT_FROM: Final = 0.5
+"""A graded answer of at least so much is counted as `correct` among the outcomes; the average takes the grade itself."""
+
+
+@dataclass(frozen=True)
+class Short:
+    """A word or a phrase, graded from 0 to 1 by an official metric."""
+
+    name: str
+    grade: Callable[[str, Sequence[str]], float]
+    """Of a reply's visible text and the accepted answers."""
+
+    def read(self, row: Row) -> Reading:
+        """Grade the reply."""
+        text = visible_text(row["reply"])
+        accepted = row["answers"] or ([row["answer"]] if row["answer"] else [])
+        if not accepted:
+            return Reading(Outcome.UNSCORED, None, text, "whole reply", reason="no published answer")
+        if not text:
+            return Reading(Outcome.EMPTY, 0.0, None, "empty")
+        score = self.grade(text, accepted)
+        return Reading(Outcome.CORRECT if score >= _RIGHT_FROM else Outcome.WRONG, score, text, "whole reply")
+
+
+@dataclass(frozen=True)
+class ChoiceOrShort:
+    """A letter where the question has options, else a short answer."""
+
+    short: Short
+    choice: Choice = Choice()
+
+    @property
+    def name(self) -> str:
+        """Both names."""
+        return f"{self.choice.name}; without options {self.short.name}"
+
+    def read(self, row: Row) -> Reading:
+        """Read by what the question has."""
+        return (self.choice if row["options"] else self.short).read(row)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A text that only a judge can score. Until one has, it is unscored."""
+
+    wanted: Callable[[Row], Sequence[str]]
+    """The dimensions that a row is judged in."""
+    name: str = "judge"
+
+    def read(self, row: Row) -> Reading:
+        """Leave what can be judged to the judge."""
+        text = visible_text(row["reply"])
+        if not row["answer"] and not row["notes"]:
+            return Reading(Outcome.UNSCORED, None, text, "whole reply", reason="no published answer")
+        wanted = self.wanted(row)
+        if not text:  # worth the least, without asking
+            least = {name: float(protocol_named(name).lowest) for name in wanted}
+            return Reading(Outcome.EMPTY, 0.0, None, "empty", wanted=wanted, verdicts=least)
+        return Reading(Outcome.UNSCORED, None, text, "whole reply", reason="no judge was asked", wanted=wanted)
+
+
+def as_reference(row: Row) -> Row:
+    """Return a row scored by what the reference's extractor reads; one that has no score keeps having none."""
+    score = row["reference_score"]
+    if score is None or not Outcome(row["outcome"]).is_scored:
+        return row
+    wrong = Outcome.WRONG if row["reference"] else Outcome.UNPARSED
+    return with_reading(
+        row,
+        Reading(
+            outcome=Outcome.CORRECT if score == 1 else wrong,
+            score=score,
+            extracted=row["reference"] or None,
+            rule="reference",
+            reference=row["reference"],
+            reference_score=score,
+        ),
+    )
+
+
+def _compare(extracted: Extracted, answer: str) -> tuple[Outcome, float]:
+    if extracted.answer is None:
+        return (Outcome.EMPTY if extracted.rule == "empty" else Outcome.UNPARSED), 0.0
+    right = extracted.answer == answer
+    return (Outcome.CORRECT if right else Outcome.WRONG), float(right)

@@ -1,0 +1,51 @@
+"""ActivityNet-QA: 8,000 questions with short answers on clips of some 3 minutes."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from qsv_eval.data.benchmark import Benchmark, Sources
+from qsv_eval.data.media import MediaIndex
+from qsv_eval.data.sample import Sample, Video
+from qsv_eval.data.tables import read_rows
+
+__all__ = ["ACTIVITYNETQA"]
+
+_KINDS: Final = ("motion", "spatial", "temporal", "yes/no", "colour", "object", "location", "number", "other")
+
+
+def _pair(sources: Sources) -> list[Sample] | None:
+    """Read the authors' `test_q.json` and `test_a.json`, which share `question_id`."""
+    questions, answers = sources.files("test_q.json", "*/test_q.json"), sources.files("test_a.json", "*/test_a.json")
+    if not (questions and answers):
+        return None
+    known = {row["question_id"]: row for row in read_rows(answers, ("question_id", "answer", "type"))}
+    rows = read_rows(questions, ("question_id", "question", "video_name"))
+    return [_sample({"answer": "", "type": 8} | known.get(row["question_id"], {}) | row, sources.media) for row in rows]
+
+
+def _hub(sources: Sources) -> list[Sample] | None:
+    files = sources.files("data/test-*.parquet", "test-*.parquet")
+    columns = ("question_id", "question", "video_name", "answer", "type")
+    return [_sample(row, sources.media) for row in read_rows(files, columns)] if files else None
+
+
+def _sample(row: Mapping[str, Any], media: MediaIndex) -> Sample:
+    kind = int(row["type"])
+    return Sample(
+        id=str(row["question_id"]),
+        video=Video(path=str(media.expect(f"all_test/v_{row['video_name']}.mp4"))),
+        question=row["question"],
+        answer=str(row["answer"]),
+        cluster=row["video_name"],
+        groups={"kind": _KINDS[kind] if 0 <= kind < len(_KINDS) else str(kind)},
+    )
+
+
+ACTIVITYNETQA: Final = Benchmark(
+    name="activitynetqa",
+    sets={"test": lambda sources: _pair(sources) or _hub(sources)},
+    repos=("lmms-lab/ActivityNetQA", "lmms-eval/ActivityNetQA"),
+    annotations=("data/test-*.parquet",),
+    hf_home="activitynetqa",
+    needs="test_q.json and test_a.json or data/test-*.parquet, and all_test/v_*.mp4",
+)

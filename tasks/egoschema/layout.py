@@ -1,0 +1,72 @@
+"""EgoSchema, the 500 questions with published answers: three-minute clips seen through somebody's eyes."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from qsv_eval.data.benchmark import Benchmark, Sources
+from qsv_eval.data.letters import LETTERS, split_options
+from qsv_eval.data.media import MediaIndex
+from qsv_eval.data.sample import Sample, Video
+from qsv_eval.data.tables import read_rows
+
+__all__ = ["EGOSCHEMA"]
+
+
+def _original(sources: Sources) -> list[Sample] | None:
+    """Read the authors' `questions.json` and `subset_answers.json` (the number of the option by question)."""
+    import json
+
+    files = sources.files("questions.json", "*/questions.json")
+    answers = sources.files("subset_answers.json", "*/subset_answers.json")
+    if not (files and answers):
+        return None
+    right: Mapping[str, int] = json.loads(answers[0].read_text("utf-8"))
+    rows = read_rows(files, ("q_uid", "question"))
+    return [
+        _sample(
+            row["q_uid"],
+            row["q_uid"],
+            row["question"],
+            [str(row[f"option {number}"]) for number in range(5)],
+            right[row["q_uid"]],
+            sources.media,
+        )
+        for row in rows
+        if row["q_uid"] in right
+    ]
+
+
+def _hub(sources: Sources) -> list[Sample] | None:
+    files = sources.files("Subset/*.parquet", "**/Subset/*.parquet")
+    if not files:
+        return None
+    rows = read_rows(files, ("question_idx", "question", "video_idx", "option", "answer"))
+    return [
+        _sample(
+            str(row["question_idx"]), row["video_idx"], row["question"], row["option"], row["answer"], sources.media
+        )
+        for row in rows
+    ]
+
+
+def _sample(id_: str, video: str, question: str, options: list[str], right: Any, media: MediaIndex) -> Sample:
+    # The hub's options bring their letters.
+    plain = split_options("\n".join(options)).options
+    return Sample(
+        id=id_,
+        video=Video(path=str(media.expect(f"videos/{video}.mp4"))),
+        question=question,
+        options=plain if len(plain) == len(options) else tuple(options),
+        answer=LETTERS[int(right)],
+        cluster=video,
+    )
+
+
+EGOSCHEMA: Final = Benchmark(
+    name="egoschema",
+    sets={"subset": lambda sources: _original(sources) or _hub(sources)},
+    repos=("lmms-lab/egoschema", "lmms-eval/egoschema"),
+    annotations=("Subset/*.parquet",),
+    hf_home="egoschema",
+    needs="questions.json and subset_answers.json or Subset/*.parquet, and videos/*.mp4",
+)

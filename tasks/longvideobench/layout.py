@@ -1,0 +1,51 @@
+"""LongVideoBench, validation: 1,337 questions that refer to a moment, on videos of 8 seconds to an hour."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from qsv_eval.data.benchmark import Benchmark, Sources
+from qsv_eval.data.letters import LETTERS
+from qsv_eval.data.media import MediaIndex
+from qsv_eval.data.sample import Sample, Video
+from qsv_eval.data.tables import read_rows
+
+__all__ = ["LONGVIDEOBENCH"]
+
+_COLUMNS: Final = ("id", "question", "correct_choice", "video_path", "duration_group", "question_category")
+
+
+def _both(sources: Sources) -> list[Sample] | None:
+    """Read the authors' `lvb_val.json`, or the hub's `validation-*.parquet`."""
+    files = sources.files("lvb_val.json", "*/lvb_val.json", "validation-*.parquet", "**/validation-*.parquet")
+    return [_sample(row, sources.media) for row in read_rows(files, _COLUMNS)] if files else None
+
+
+def _sample(row: Mapping[str, Any], media: MediaIndex) -> Sample:
+    options = row.get("candidates") or [row.get(f"option{number}") for number in range(5)]
+    stated = row.get("duration")
+    return Sample(
+        id=str(row["id"]),
+        video=Video(
+            path=str(media.expect(f"videos/{row['video_path']}")),
+            duration_s=float(stated) if stated is not None else None,
+        ),
+        question=row["question"],
+        options=tuple(str(option) for option in options if option not in (None, "N/A")),
+        answer=LETTERS[int(row["correct_choice"])],
+        cluster=str(row.get("video_id") or row["video_path"]),
+        groups={
+            "duration": str(row["duration_group"]),
+            "category": row["question_category"],
+            "topic": str(row.get("topic_category") or ""),
+        },
+    )
+
+
+LONGVIDEOBENCH: Final = Benchmark(
+    name="longvideobench",
+    sets={"val": _both},
+    repos=("longvideobench/LongVideoBench",),
+    annotations=("lvb_val.json", "validation-*.parquet"),
+    hf_home="datasets/longvideobench",
+    needs="lvb_val.json or validation-*.parquet, and videos/*.mp4",
+)

@@ -1,0 +1,51 @@
+"""From the rows of a task to its summary, with a judge where one was named: what a run and a later scoring share."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qsv_eval.scoring.row import Row
+from qsv_eval.scoring.summary import Brief, TaskSummary
+from qsv_eval.tasks.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qsv_eval.judge.settings import JudgeSettings
+
+__all__ = ["Scored", "judged_by", "score_rows"]
+
+_judge: "JudgeSettings | None" = None
+
+
+@contextmanager
+def judged_by(settings: "JudgeSettings | None") -> "Iterator[None]":
+    """Name the judge of what is summed up meanwhile: lmms-eval has no way to hand it through."""
+    global _judge
+    before, _judge = _judge, settings
+    try:
+        yield
+    finally:
+        _judge = before
+
+
+class Scored(NamedTuple):
+    """A task's rows after scoring."""
+
+    rows: Sequence[Row]
+    summary: TaskSummary
+
+
+def score_rows(task: Task, rows: Iterable[Row]) -> Scored:
+    """Sum rows up that the task's scorer has read; those that wait for a judge are judged first, if one is named."""
+    found = list(rows)
+    spent: dict[str, Any] | None = None
+    if _judge is not None and any(row["wanted"] for row in found):
+        from qsv_eval.scoring.judging import judge_rows
+
+        found, accounting = judge_rows(found, _judge)
+        spent = {"model": _judge.model, "url": _judge.url, **accounting.as_dict()}
+    summary = task.summarise(found, None if _judge is None else _judge.model)
+    if spent:
+        summary["judge"] = Brief(spent, f"{spent['model']}: {spent['calls']} calls, {spent['failed']} failed")
+    return Scored(found, summary)

@@ -1,0 +1,35 @@
+"""Letters of options."""
+
+import pytest
+
+from qsv_eval.data.letters import lettered, right_letter, split_options
+
+
+def test_options_get_letters():
+    assert lettered(["red", "{x}"]) == ["A. red", "B. {x}"]
+    assert lettered(["red", "blue"], "({letter}) {option}") == ["(A) red", "(B) blue"]
+
+
+def test_the_right_letter_is_the_only_one():
+    assert right_letter(["red", "blue"], "blue") == "B"
+    assert right_letter([1, 2], 2) == "B"
+    assert right_letter(["red", "red"], "red") == ""
+    assert right_letter(["red"], "blue") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "options"),
+    [
+        ("What?\n(A) red\n(B) blue", "What?", ("red", "blue")),
+        ("What?\nOptions:\nA. red\nB. blue\n", "What?", ("red", "blue")),
+        ("What\nis it?\nA: red\nB: blue", "What\nis it?", ("red", "blue")),
+        ("A. J. Smith, who?", "A. J. Smith, who?", ()),
+        ("What?\n(B) red\n(C) blue", "What?\n(B) red\n(C) blue", ()),
+        ("What?", "What?", ()),
+        ("What?\nA. Smith", "What?\nA. Smith", ()),
+        ("What?\nA. red\nC. blue", "What?\nA. red\nC. blue", ()),
+        ("(A) red\n(B) blue", "", ("red", "blue")),
+    ],
+)
+def test_options_are_taken_off_a_question(text, question, options):
+    assert split_options(text) == (question, options)

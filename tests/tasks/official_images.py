@@ -1,0 +1,260 @@
+"""Small but real tables of the image benchmarks, with the columns of the hub and pictures inside of parquet files."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from official import WORDS, picture
+
+MME_CATEGORIES = ("existence", "code_reasoning")
+
+
+class ImageTable(NamedTuple):
+    """A table, and where its file lies below the benchmark's folder."""
+
+    benchmark: str
+    rows: list[dict[str, Any]]
+    file: str
+    images: tuple[str, ...] = ("image",)
+    more: dict[str, list[dict[str, Any]]] = {}
+    """Further files."""
+
+
+def image(shade: int = 0) -> dict[str, Any]:
+    return {"bytes": picture(shade), "path": None}
+
+
+def tables() -> list[ImageTable]:
+    options = list(WORDS[:4])
+    in_text = "\n".join(f"{letter}. {word}" for letter, word in zip("ABCD", WORDS, strict=False))
+    return [
+        ImageTable(
+            "mme",
+            [
+                {
+                    "question_id": f"{category}/{place}.png",
+                    "question": "Is it red? Please answer yes or no.",
+                    "answer": answer,
+                    "category": category,
+                    "image": image(place),
+                }
+                for category in MME_CATEGORIES
+                for place in range(2)
+                for answer in ("Yes", "No")
+            ],
+            "data/test-00000-of-00001.parquet",
+        ),
+        ImageTable(
+            "mmbench",
+            [
+                {
+                    "index": place + 1_000_000 * turn,
+                    "question": "Which?",
+                    "hint": "nan" if place else "A hint.",
+                    **{
+                        letter: (options[turn:] + options[:turn])[n] if n < 4 else "nan"
+                        for n, letter in enumerate("ABCDE")
+                    },
+                    "answer": "ABCD"[(place - turn) % 4],
+                    "category": "ocr",
+                    "L2-category": "perception",
+                    "image": image(place),
+                }
+                for place in range(2)
+                for turn in range(4)
+            ],
+            "en/dev-00000-of-00001.parquet",
+        ),
+        ImageTable(
+            "seedbench",
+            [
+                {
+                    "question_id": str(place),
+                    "data_id": f"img{place}",
+                    "data_type": ("image", "image", "video")[place],
+                    "question": "Which?",
+                    "question_type_id": 1 + place,
+                    **{f"choice_{letter}": word for letter, word in zip("abcd", WORDS, strict=False)},
+                    "answer": "ABC"[place],
+                    "image": [image(place)],
+                }
+                for place in range(3)
+            ],
+            "data/test-00000-of-00001.parquet",
+        ),
+        ImageTable(
+            "pope",
+            [
+                {
+                    "id": str(place),
+                    "question_id": str(place),
+                    "question": "Is there a dog?",
+                    "answer": ("yes", "no")[place % 2],
+                    "category": category,
+                    "image_source": f"COCO_{place // 2}",
+                    "image": image(place),
+                }
+                for category in ("random", "popular", "adversarial")
+                for place in range(4)
+            ],
+            "Full/test-00000-of-00001.parquet",
+        ),
+        ImageTable(
+            "scienceqa",
+            [
+                {
+                    "question": "Which?",
+                    "choices": options[: 2 + place],
+                    "answer": place,
+                    "hint": "Look." if place else "",
+                    "subject": "natural science",
+                    "image": image(place),
+                }
+                for place in range(2)
+            ],
+            "ScienceQA-IMG/test-00000-of-00001.parquet",
+        ),
+        ImageTable(
+            "gqa",
+            [
+                {"id": f"q{place}", "imageId": f"n{place % 2}", "question": "What is it?", "answer": "dog"}
+                for place in range(3)
+            ],
+            "testdev_balanced_instructions/testdev-00000-of-00001.parquet",
+            more={
+                "testdev_balanced_images/testdev-00000-of-00001.parquet": [
+                    {"id": f"n{place}", "image": image(100 * place)} for place in (1, 0)
+                ]
+            },
+        ),
+        ImageTable(
+            "textvqa",
+            [
+                {
+                    "question_id": place,
+                    "image_id": f"i{place}",
+                    "question": "what does it say?",
+                    "answers": ["stop"] * 8 + ["halt"] * 2,
+                    "image": image(),
+                }
+                for place in range(2)
+            ],
+            "data/validation-00000-of-00001.parquet",
+        ),
+        ImageTable(
+            "ai2d",
+            [{"question": "Which?", "options": options, "answer": str(place), "image": image()} for place in range(3)],
+            "data/test-00000-of-00001.parquet",
+        ),
+        ImageTable(
+            "chartqa",
+            [
+                {"question": "How much?", "answer": answer, "type": kind, "image": image()}
+                for answer, kind in (("42.5", "human_test"), ("red", "augmented_test"))
+            ],
+            "data/test-00000-of-00001.parquet",
+        ),
+        ImageTable(
+            "docvqa",
+            [
+                {"questionId": str(n), "docId": 7, "question": "Who?", "answers": ["ITC Limited"], "image": image()}
+                for n in range(2)
+            ],
+            "DocVQA/validation-00000-of-00001.parquet",
+        ),
+        ImageTable(
+            "mmmu",
+            [
+                {
+                    "id": f"validation_Art_{place}",
+                    "question": "What does <image 1> and <image 2> show?",
+                    "options": repr(options) if place else "[]",
+                    "answer": "B" if place else "['12', 'twelve']",
+                    "question_type": "multiple-choice" if place else "open",
+                    **{f"image_{n}": image(n) if n < 3 else None for n in range(1, 8)},
+                }
+                for place in range(2)
+            ],
+            "data/validation-00000-of-00001.parquet",
+            images=tuple(f"image_{n}" for n in range(1, 8)),
+        ),
+        ImageTable(
+            "mmstar",
+            [
+                {
+                    "index": place,
+                    "question": "Which?\nOptions: A: red, B: green, C: blue, D: white",
+                    "answer": "ABCD"[place],
+                    "category": ("coarse perception", "math")[place % 2],
+                    "l2_category": "scene",
+                    "image": image(),
+                }
+                for place in range(4)
+            ],
+            "mmstar/val-00000-of-00001.parquet",
+        ),
+        ImageTable(
+            "realworldqa",
+            [
+                {
+                    "question": f"Which?\n{in_text}\nPlease answer directly with only the letter of the correct option.",
+                    "answer": "C",
+                    "image": image(),
+                },
+                {"question": "How many?\nPlease answer with a single number.", "answer": "3", "image": image()},
+            ],
+            "data/test-00000-of-00001.parquet",
+        ),
+        ImageTable(
+            "muirbench",
+            [
+                {
+                    "idx": f"m{place}",
+                    "question": "Which of <image> and <image>?",
+                    "options": options,
+                    "answer": "ABCD"[place],
+                    "task": "Counting",
+                    "image_relation": "Temporal",
+                    "image_type": "Photo",
+                    "image_list": [image(1), image(2)],
+                }
+                for place in range(2)
+            ],
+            "data/test-00000-of-00001.parquet",
+            images=("image_list",),
+        ),
+        ImageTable(
+            "mantis",
+            [
+                {
+                    "id": f"mantis_{place}",
+                    "question": "Which?",
+                    "options": [f"(A) {WORDS[0]}", f"(B) {WORDS[1]}"] if place else [],
+                    "answer": "B" if place else "dog",
+                    "question_type": "multi-choice" if place else "short-answer",
+                    "images": [image(1), image(2)],
+                }
+                for place in range(2)
+            ],
+            "mantis_eval/test-00000-of-00001.parquet",
+            images=("images",),
+        ),
+    ]
+
+
+def write_tables(root: Path) -> None:
+    """Write all of them below a `$QSV_DATA`."""
+    for table in tables():
+        for file, rows in ({table.file: table.rows} | table.more).items():
+            _write(root / table.benchmark / file, rows, table.images)
+
+
+def _write(path: Path, rows: list[dict[str, Any]], images: tuple[str, ...]) -> None:
+    from datasets import Dataset, Image
+    from datasets import List as ListFeature
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = Dataset.from_list(rows)
+    for name in set(images) & set(table.column_names):
+        many = isinstance(rows[0][name], list)
+        table = table.cast_column(name, ListFeature(Image()) if many else Image())
+    table.to_parquet(path)
