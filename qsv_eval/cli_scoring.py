@@ -56,6 +56,7 @@ def judge_settings(
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command(epilog="Example: qsv-eval score OUT --judge-model gpt-4o-mini --judge-budget 2000000")(score)
+    app.command(epilog="Example: qsv-eval agreement OUT --judge-model gpt-4o-mini --other-model qwen2.5-72b")(agreement)
     app.command(epilog="Example: qsv-eval protocol qsv_videomme; qsv-eval protocol qsv_videomme --run A --against B")(
         protocol
     )
@@ -83,6 +84,26 @@ def score(
     print_summaries(scored.summaries)
     typer.echo(f"results in {scored.results_file}")
     raise typer.Exit(0 if scored.complete else EXIT_INCOMPLETE)
+
+
+def agreement(
+    folder: Annotated[Path, typer.Argument(help="The --output folder of a run.")],
+    judge_model: Annotated[str, typer.Option(envvar="QSV_JUDGE_MODEL", help="One judge.")],
+    other_model: Annotated[str, typer.Option(help="The other judge.")],
+    judge_url: JudgeUrl = None,
+    other_url: Annotated[str | None, typer.Option(help="Its server, if it is another one.")] = None,
+    judge_budget: JudgeBudget = None,
+    judge_concurrency: JudgeConcurrency = 16,
+) -> None:
+    """Have two judges score the same replies and print how far they agree beyond chance (Cohen's kappa)."""
+    from qsv_eval.report import print_agreement
+    from qsv_eval.score import compare_judges
+
+    one = judge_settings(judge_model, judge_url, judge_budget, None, judge_concurrency)
+    other = judge_settings(other_model, other_url or judge_url, judge_budget, None, judge_concurrency)
+    assert one is not None
+    assert other is not None
+    print_agreement(compare_judges(folder, one, other))
 
 
 def protocol(

@@ -1,7 +1,7 @@
 """The end of a run in the terminal: a table of scores with what stands behind them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -9,7 +9,10 @@ from rich.text import Text
 
 from qsv_eval.run import RunReport, TaskReport
 
-__all__ = ["print_report", "print_summaries"]
+if TYPE_CHECKING:
+    from qsv_eval.judge import Agreement
+
+__all__ = ["print_agreement", "print_report", "print_summaries"]
 
 
 def print_report(report: RunReport) -> None:
@@ -111,3 +114,14 @@ def _plain(tasks: list[TaskReport]) -> Table:
 
 def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.1f}"
+
+
+def print_agreement(found: Mapping[str, "Agreement"]) -> None:
+    """Print how far two judges agree, task by task."""
+    table = Table("task", "on", "kappa", "n", "differ")
+    for task, agreement in found.items():
+        for name, kappa in [("yes or no", agreement.correct), *agreement.scores.items()]:
+            if kappa.n:
+                value = "none" if kappa.kappa is None else f"{kappa.kappa:.3f}"
+                table.add_row(task, name, value, str(kappa.n), str(len(kappa.disagreeing)))
+    Console().print(table)

@@ -22,9 +22,10 @@ from qsv_eval.tasks.registry import task_named
 from qsv_eval.tasks.scored import judged_by, score_rows
 
 if TYPE_CHECKING:
+    from qsv_eval.judge import Agreement
     from qsv_eval.judge.settings import JudgeSettings
 
-__all__ = ["Extractor", "Rescored", "score_run", "saved_rows"]
+__all__ = ["Extractor", "Rescored", "compare_judges", "saved_rows", "score_run"]
 
 Extractor = Literal["strict", "reference"]
 
@@ -69,6 +70,27 @@ def score_run(folder: Path, *, extractor: Extractor = "strict", judge: "JudgeSet
     }
     results.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return Rescored(summaries, results)
+
+
+def compare_judges(folder: Path, one: "JudgeSettings", other: "JudgeSettings") -> dict[str, "Agreement"]:
+    """Return how far two judges agree on the newest replies of each task that a judge scores.
+
+    Raises:
+        SetupError: there are none.
+    """
+    from qsv_eval.judge import agreement, judge_cases
+    from qsv_eval.scoring.judging import cases_of
+
+    found: dict[str, Agreement] = {}
+    for name, rows in saved_rows(folder).items():
+        task = task_named(name)
+        if isinstance(task.scorer, Judged):
+            cases = cases_of(score_row(row, task.scorer) for row in rows)
+            first, second = (judge_cases(cases, judge).verdicts for judge in (one, other))
+            found[name] = agreement(first, second)
+    if not found:
+        raise SetupError(f"{folder}: no saved replies that a judge would score")
+    return found
 
 
 def saved_rows(folder: Path) -> dict[str, list[Row]]:

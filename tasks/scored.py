@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qsv_eval.scoring.row import Row
+from qsv_eval.judge.exact import normalised, token_f1
+from qsv_eval.scoring.row import Row, is_failure
+from qsv_eval.scoring.scorers import Judged
 from qsv_eval.scoring.summary import Brief, TaskSummary
 from qsv_eval.tasks.task import Task
 
@@ -39,13 +43,25 @@ class Scored(NamedTuple):
 def score_rows(task: Task, rows: Iterable[Row]) -> Scored:
     """Sum rows up that the task's scorer has read; those that wait for a judge are judged first, if one is named."""
     found = list(rows)
+    if not isinstance(task.scorer, Judged):
+        return Scored(found, task.summarise(found))
     spent: dict[str, Any] | None = None
-    if _judge is not None and any(row["wanted"] for row in found):
+    if _judge is not None:
         from qsv_eval.scoring.judging import judge_rows
 
         found, accounting = judge_rows(found, _judge)
-        spent = {"model": _judge.model, "url": _judge.url, **accounting.as_dict()}
+        spent = {"model": _judge.model, "url": _judge.url, **asdict(accounting)}
     summary = task.summarise(found, None if _judge is None else _judge.model)
     if spent:
         summary["judge"] = Brief(spent, f"{spent['model']}: {spent['calls']} calls, {spent['failed']} failed")
+    summary["exact"] = _exact(found)
     return Scored(found, summary)
+
+
+def _exact(rows: Sequence[Row]) -> Brief:
+    """Return how many replies are the annotated words, and how far the others share them: no judge, no headline."""
+    said = [row for row in rows if row["answer"] and not is_failure(row)]
+    matches = [100.0 * (normalised(row["reply"]) == normalised(row["answer"])) for row in said]
+    shared = [100.0 * token_f1(row["reply"], row["answer"]) for row in said]
+    means = {"n": len(said), "exact_match": fmean(matches), "token_f1": fmean(shared)} if said else {"n": 0}
+    return Brief(means, f"{means['exact_match']:.1f} % exact" if said else "none")

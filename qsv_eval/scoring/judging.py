@@ -15,7 +15,7 @@ from qsv_eval.judge.settings import JudgeSettings
 from qsv_eval.scoring.outcome import Outcome
 from qsv_eval.scoring.row import Reading, Row, is_failure, with_reading
 
-__all__ = ["JudgedRows", "judge_rows"]
+__all__ = ["JudgedRows", "cases_of", "judge_rows"]
 
 _RIGHT_FROM: Final = 0.5
 """A reply that a judge gives at least so much of its scale is counted as `correct` among the outcomes."""
@@ -38,6 +38,11 @@ def judge_rows(rows: Iterable[Row], settings: JudgeSettings, *, progress: bool =
     for unit in units:
         changed |= unit.apply(judged.verdicts, judged.failures)
     return JudgedRows([changed.get(place, row) for place, row in enumerate(rows)], judged.accounting)
+
+
+def cases_of(rows: Iterable[Row]) -> list[Case]:
+    """Return what a judge is asked for rows that wait for one."""
+    return [case for unit in _units(list(rows)) for case in unit.cases]
 
 
 class _Unit(NamedTuple):
