@@ -146,12 +146,8 @@ def doctor(
 def prepare(
     benchmark: Annotated[str, typer.Argument(help="A benchmark's name, such as videomme.")],
     source: Annotated[Path, typer.Option("--from", help="What was downloaded, in any official layout.")],
-    root: Annotated[
-        Path | None, typer.Option("--to", help="Folder of all benchmarks; $QSV_DATA by default.")
-    ] = None,
-    remove_archives: Annotated[
-        bool, typer.Option(help="Delete each archive once its content is in place.")
-    ] = False,
+    root: Annotated[Path | None, typer.Option("--to", help="Folder of all benchmarks; $QSV_DATA by default.")] = None,
+    remove_archives: Annotated[bool, typer.Option(help="Delete each archive once its content is in place.")] = False,
 ) -> None:
     """Unpack a benchmark and convert its annotations, once for all runs. Given again, it goes on."""
     from qsv_eval.data.benchmark import data_root

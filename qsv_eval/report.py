@@ -74,7 +74,9 @@ def _provenance(name: str, summary: Mapping[str, Any]) -> str:
     if summary["disagreements"]:
         parts.append(f"the reference's extractor reads {summary['disagreements']} replies otherwise")
     if judge := summary.get("judge"):
-        parts.append(f"judge {judge['model']}: {judge['cached']} known, {judge['calls']} calls, {judge['failed']} failed")
+        parts.append(
+            f"judge {judge['model']}: {judge['cached']} known, {judge['calls']} calls, {judge['failed']} failed"
+        )
     return "; ".join([*parts, f"protocol {summary['protocol']['hash']}"])
 
 

@@ -52,7 +52,9 @@ def score_run(folder: Path, *, extractor: Extractor = "strict", judge: "JudgeSet
     """
     found = saved_rows(folder)
     if not found:
-        raise SetupError(f"{folder}: no saved replies of our tasks (*_samples_qsv_*.jsonl); name a run's --output folder")
+        raise SetupError(
+            f"{folder}: no saved replies of our tasks (*_samples_qsv_*.jsonl); name a run's --output folder"
+        )
     protocols = _stored_protocols(folder)
     stamp = datetime.now(UTC).strftime(_STAMP)
     results = folder / f"{stamp}_results.json"

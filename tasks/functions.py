@@ -61,10 +61,15 @@ def process_results(doc: Doc, results: Any) -> dict[str, dict[str, Any]]:
     # Only so much of the row as averages need: lmms-eval logs every metric's value.
     light = {name: row[name] for name in _FOR_AVERAGES}  # type: ignore[literal-required]
     return {
-        "accuracy": light,
-        "accuracy_reference_extractor": light | {"score": row["reference_score"]},
+        "accuracy": _scored(light, row["score"]),
+        "accuracy_reference_extractor": _scored(light, row["reference_score"]),
         "outcome": dict(row),
     }
+
+
+def _scored(light: dict[str, Any], score: float | None) -> dict[str, Any]:
+    """Return an item of a metric; lmms-eval leaves those without `percent` out of its standard errors."""
+    return light | {"score": score} | ({} if score is None else {"percent": 100.0 * score})
 
 
 _FOR_AVERAGES: Final = ("task", "id", "cluster", "groups", "notes", "answer", "score", "wanted", "verdicts")

@@ -1,5 +1,6 @@
 """A task's questions as the table that lmms-eval walks through."""
 
+import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,6 @@ SETUP_ERROR: Final = "qsv_setup_error"
 """The column of a table that stands for one that could not be had. It holds the message."""
 
 
-@lru_cache(maxsize=None)
 def table_of(name: str) -> "Dataset":
     """Return the table of a task: `question_id`, `task`, `sample` (JSON), `answer`, and its images.
 
@@ -23,23 +23,30 @@ def table_of(name: str) -> "Dataset":
     where an exception comes through at once and unchanged is the first row's `doc_to_text`, so a SetupError's message
     travels there as that row. The table is in memory: a few thousand rows need no cache on a disk that processes share.
     """
+    try:
+        return _table_of(name, os.environ.get("QSV_DATA"))
+    except SetupError as error:
+        from datasets import Dataset
+
+        return Dataset.from_list([{SETUP_ERROR: str(error)}])
+
+
+@lru_cache(maxsize=None)
+def _table_of(name: str, root: str | None) -> "Dataset":
     from datasets import Dataset, concatenate_datasets
 
     task = task_named(name)
-    try:
-        samples = task.samples()
-        rows = Dataset.from_list(
-            [
-                {
-                    "question_id": sample.id,
-                    "task": name,
-                    "sample": sample.model_dump_json(exclude_defaults=True),
-                    "answer": sample.answer,
-                }
-                for sample in samples
-            ]
-        )
-        pictures = task.benchmark.pictures(task.part, [sample.id for sample in samples])
-    except SetupError as error:
-        return Dataset.from_list([{SETUP_ERROR: str(error)}])
+    samples = task.samples()
+    rows = Dataset.from_list(
+        [
+            {
+                "question_id": sample.id,
+                "task": name,
+                "sample": sample.model_dump_json(exclude_defaults=True),
+                "answer": sample.answer,
+            }
+            for sample in samples
+        ]
+    )
+    pictures = task.benchmark.pictures(task.part, [sample.id for sample in samples])
     return rows if pictures is None else concatenate_datasets([rows, pictures], axis=1)

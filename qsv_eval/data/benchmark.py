@@ -76,6 +76,12 @@ class Benchmark:
             SetupError: they are nowhere, or are not what they should be.
         """
         found = self.unchecked(part)
+        videos = [sample.video.path for sample in found if sample.video]
+        if videos and not any(map(os.path.exists, videos)):
+            raise SetupError(
+                f"{self.name}: none of its {len(set(videos))} videos is there, such as {videos[0]}. Unpack them below "
+                f"$QSV_DATA/{self.name}/, or with `qsv-eval data prepare {self.name} --from FOLDER`."
+            )
         if repeated := repeated_ids(found):
             raise SetupError(f"{self.name}: {len(repeated)} ids occur more than once, such as {repeated[0]}")
         return found

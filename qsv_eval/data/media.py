@@ -44,7 +44,9 @@ class MediaIndex:
     def folder(self, *wanted: str) -> Path | None:
         """Return the folder of frames that one of the relative paths means."""
         for path in map(PurePosixPath, wanted):
-            fitting = [folder for folder in self._folders.get(path.name, []) if folder.parts[-2:-1] == path.parts[-2:-1]]
+            fitting = [
+                folder for folder in self._folders.get(path.name, []) if folder.parts[-2:-1] == path.parts[-2:-1]
+            ]
             if fitting:
                 return min(fitting, key=lambda found: (len(found.parts), str(found)))
         return None

@@ -1,8 +1,8 @@
 """`qsv-eval data prepare`: from what was downloaded to a folder that every later run reads at once.
 
-    $QSV_DATA/<benchmark>/samples/<set>.jsonl     one sample a line
-    $QSV_DATA/<benchmark>/…                       media and annotations, as the archives hold them
-    $QSV_DATA/<benchmark>/prepared.json           which archives are done
+$QSV_DATA/<benchmark>/samples/<set>.jsonl     one sample a line
+$QSV_DATA/<benchmark>/…                       media and annotations, as the archives hold them
+$QSV_DATA/<benchmark>/prepared.json           which archives are done
 """
 
 import json

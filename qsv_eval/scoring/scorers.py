@@ -10,6 +10,7 @@ from qsv_eval.scoring.extract import EXTRACTOR, Extracted, extract_letter
 from qsv_eval.scoring.outcome import Outcome
 from qsv_eval.scoring.reference import reference_letter
 from qsv_eval.scoring.row import Reading, Row, is_failure, with_reading
+from qsv_eval.scoring.short import cleaned
 from qsv_eval.scoring.visible import visible_text
 from qsv_eval.scoring.yesno import YES_NO_EXTRACTOR, extract_yes_no
 
@@ -80,18 +81,19 @@ class Short:
 
     name: str
     grade: Callable[[str, Sequence[str]], float]
-    """Of a reply's visible text and the accepted answers."""
+    """Of a reply and the accepted answers."""
 
     def read(self, row: Row) -> Reading:
-        """Grade the reply."""
-        text = visible_text(row["reply"])
+        """Grade what the reply says; beside it, as the metric's authors do, the reply as it is."""
+        text = cleaned(row["reply"])
         accepted = row["answers"] or ([row["answer"]] if row["answer"] else [])
         if not accepted:
             return Reading(Outcome.UNSCORED, None, text, "whole reply", reason="no published answer")
         if not text:
             return Reading(Outcome.EMPTY, 0.0, None, "empty")
-        score = self.grade(text, accepted)
-        return Reading(Outcome.CORRECT if score >= _RIGHT_FROM else Outcome.WRONG, score, text, "whole reply")
+        score, raw = self.grade(text, accepted), row["reply"].strip()
+        outcome = Outcome.CORRECT if score >= _RIGHT_FROM else Outcome.WRONG
+        return Reading(outcome, score, text, "whole reply", raw, self.grade(raw, accepted))
 
 
 @dataclass(frozen=True)

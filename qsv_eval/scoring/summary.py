@@ -127,4 +127,8 @@ def _per_question(average: Average) -> Average:
 
 
 def _disagrees(row: Row) -> bool:
-    return row["reference_score"] is not None and (row["extracted"] or "") != row["reference"]
+    """Tell whether the reference's way of reading gives another score, or another letter."""
+    if row["reference_score"] is None:
+        return False
+    is_letter = len(row["reference"]) <= 1
+    return (row["extracted"] or "") != row["reference"] if is_letter else row["score"] != row["reference_score"]

@@ -17,7 +17,5 @@ def _bare(sample: Sample) -> Prompt:
 
 
 TASKS: Final[Mapping[str, Task]] = {
-    "qsv_demo": Task(
-        "qsv_demo", Demo(), "test", _bare, Choice(), fields=("duration", "task_type"), locate=clip_path
-    )
+    "qsv_demo": Task("qsv_demo", Demo(), "test", _bare, Choice(), fields=("duration", "task_type"), locate=clip_path)
 }

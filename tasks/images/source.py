@@ -6,7 +6,7 @@ memory, so no image is read before it is looked at.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,23 +75,13 @@ class HubTable:
                 pictures = pictures.cast_column(name, ListFeature(Image()))
         return pictures
 
-    @cached_property
-    def _rows(self) -> list[tuple[int, Sample]]:
-        """Every row that is asked: its number, and its sample."""
-        table = self._table
-        plain = table.remove_columns([name for name in self.images if name in table.column_names])
-        try:
-            made = [(number, self.sample(number, row)) for number, row in enumerate(plain)]
-        except KeyError as error:
-            raise SetupError(
-                f"{self.name}: its table has no column {error}, only {', '.join(plain.column_names)}. Is it the "
-                f"benchmark's own, as {self.repos[0]} has it?"
-            ) from error
-        return [(number, sample) for number, sample in made if sample is not None]
-
-    @cached_property
+    @property
     def _table(self) -> "Dataset":
-        return self._open(self.config)
+        return _opened(self, data_root())
+
+    @property
+    def _rows(self) -> list[tuple[int, Sample]]:
+        return _numbered(self, data_root())
 
     def _open(self, config: str | None) -> "Dataset":
         from datasets import load_dataset
@@ -116,3 +106,26 @@ class HubTable:
         found = sorted((root / self.name).rglob("*.parquet")) if root else []
         found = [file for file in found if file.stem.split("-")[0] == self.split] or found
         return [file for file in found if config in (part for part in file.parts)] or found if config else found
+
+
+# By the folder of the benchmarks, which may change while the process lives.
+
+
+@lru_cache(maxsize=None)
+def _opened(table: HubTable, root: Path | None) -> "Dataset":
+    return table._open(table.config)
+
+
+@lru_cache(maxsize=None)
+def _numbered(table: HubTable, root: Path | None) -> list[tuple[int, Sample]]:
+    """Return every row that is asked: its number, and its sample."""
+    opened = _opened(table, root)
+    plain = opened.remove_columns([name for name in table.images if name in opened.column_names])
+    try:
+        made = [(number, table.sample(number, row)) for number, row in enumerate(plain)]
+    except KeyError as error:
+        raise SetupError(
+            f"{table.name}: its table has no column {error}, only {', '.join(plain.column_names)}. Is it the "
+            f"benchmark's own, as {table.repos[0]} has it?"
+        ) from error
+    return [(number, sample) for number, sample in made if sample is not None]

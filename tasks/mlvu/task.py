@@ -41,7 +41,13 @@ TASKS: Final[Mapping[str, Task]] = {
     "qsv_mlvu": Task("qsv_mlvu", MLVU, "choice", _official, Choice(), mean_by("task"), ("task",)),
     "qsv_mlvu_reference": Task("qsv_mlvu_reference", MLVU, "choice", _reference, Choice(), mean_by("task"), ("task",)),
     "qsv_mlvu_generation": Task(
-        "qsv_mlvu_generation", MLVU, "generation", _open, Judged(_wanted), mean_of_verdicts(tuple(_PROTOCOLS.values())), ("task",)
+        "qsv_mlvu_generation",
+        MLVU,
+        "generation",
+        _open,
+        Judged(_wanted),
+        mean_of_verdicts(tuple(_PROTOCOLS.values())),
+        ("task",),
     ),
     "qsv_mlvu_test": Task(
         "qsv_mlvu_test", MLVU_TEST, "test", _official, Choice(letters="ABCDEF"), mean_by("task"), ("task",)

@@ -291,10 +291,34 @@ def videochatgpt_hub(folder: Path) -> None:
         parquet(folder / name / "test-00000-of-00001.parquet", [{**row, **extra} for row in rows])
     # Two pairs on one video: by the video's name alone they would be mixed up. The second rows come first.
     pairs = [
-        {"video_name": "v_p10", "question": "None", "question_1": "None", "question_2": "Who runs?", "answer": "A man."},
-        {"video_name": "v_p10", "question": "None", "question_1": "None", "question_2": "Who sits?", "answer": "A dog."},
-        {"video_name": "v_p10", "question": "None", "question_1": "What runs?", "question_2": "None", "answer": "A man."},
-        {"video_name": "v_p10", "question": "None", "question_1": "What sits?", "question_2": "None", "answer": "A dog."},
+        {
+            "video_name": "v_p10",
+            "question": "None",
+            "question_1": "None",
+            "question_2": "Who runs?",
+            "answer": "A man.",
+        },
+        {
+            "video_name": "v_p10",
+            "question": "None",
+            "question_1": "None",
+            "question_2": "Who sits?",
+            "answer": "A dog.",
+        },
+        {
+            "video_name": "v_p10",
+            "question": "None",
+            "question_1": "What runs?",
+            "question_2": "None",
+            "answer": "A man.",
+        },
+        {
+            "video_name": "v_p10",
+            "question": "None",
+            "question_1": "What sits?",
+            "question_2": "None",
+            "answer": "A dog.",
+        },
     ]
     parquet(folder / "Consistency/test-00000-of-00001.parquet", pairs)
     zipped(folder / "videos.zip", {f"Test_Videos/v_p1{place}.mp4": clip() for place in range(2)})

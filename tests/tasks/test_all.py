@@ -34,9 +34,6 @@ def every_benchmark(tmp_path_factory) -> Path:
 @pytest.fixture
 def machine(every_benchmark, empty_machine, monkeypatch):
     """A machine with all benchmarks and no network."""
-    from qsv_eval.tasks.table import table_of
-
-    table_of.cache_clear()
     monkeypatch.setenv("QSV_DATA", str(every_benchmark))
     monkeypatch.setattr("socket.socket.connect", _refused)
 

@@ -1,6 +1,8 @@
 """The built-in sample benchmark as a task."""
 
 from qsv_eval.demo import demo_records
+from qsv_eval.tasks.demo.layout import clip_folder
+from qsv_eval.tasks.table import table_of
 
 TASK = "qsv_demo"
 
@@ -18,7 +20,7 @@ def test_it_runs_without_any_data(empty_machine, evaluate, monkeypatch, tmp_path
 def test_only_the_clips_asked_for_are_made(empty_machine, evaluate):
     record = demo_records()[0]
     _, to_messages, settings, *_ = evaluate(TASK, lambda doc: "A", limit=1).requests[0]
-    (turn,) = to_messages(record)
+    (turn,) = to_messages(table_of(TASK)[0])
     video, text = turn["content"]
     made = list((empty_machine / "demo").iterdir())
     assert [str(path) for path in made] == [video["url"]]
@@ -27,15 +29,13 @@ def test_only_the_clips_asked_for_are_made(empty_machine, evaluate):
 
 
 def test_both_kinds_of_model_are_asked_the_same(empty_machine, evaluate):
-    record = demo_records()[0]
     text, _, to_visual, *_ = evaluate(TASK, lambda doc: "A", limit=1, kind="simple").requests[0]
     _, to_messages, *_ = evaluate(TASK, lambda doc: "A", limit=1, kind="chat").requests[0]
-    video, prompt = to_messages(record)[0]["content"]
-    assert (prompt["text"], [video["url"]]) == (text, to_visual(record))
+    doc = table_of(TASK)[0]
+    video, prompt = to_messages(doc)[0]["content"]
+    assert (prompt["text"], [video["url"]]) == (text, to_visual(doc))
 
 
 def test_data_that_cannot_be_written_sends_the_clips_to_the_cache(empty_machine, monkeypatch, tmp_path):
-    from qsv_eval.scoring import demo
-
     monkeypatch.setattr("os.access", lambda path, mode: False)
-    assert demo.clip_folder() == tmp_path / "cache" / "qsv_eval" / "demo"
+    assert clip_folder() == tmp_path / "cache" / "qsv_eval" / "demo"

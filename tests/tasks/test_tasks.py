@@ -6,9 +6,10 @@ import lmms_eval.tasks
 import pytest
 import yaml
 
-from qsv_eval.tasks import FOLDER
+from qsv_eval.tasks import FOLDER, task_files
+from qsv_eval.tasks.registry import task_named
 
-NAMES = ["qsv_demo", "qsv_videomme", "qsv_videomme_reference"]
+NAMES = list(task_files())
 SETTINGS = {"max_new_tokens", "do_sample", "temperature", "top_p", "num_beams", "until"}
 
 
@@ -37,7 +38,10 @@ def functions(value):
 
 def test_these_are_the_tasks(task_manager):
     assert sorted(set(task_manager.all_tasks) - set(task_manager.all_tags)) == NAMES
-    assert sorted(task_manager.task_index["qsv_video"]["task"]) == NAMES
+    assert sorted(task_manager.task_index["qsv_all"]["task"]) == NAMES
+    video, image = (set(task_manager.task_index[tag]["task"]) for tag in ("qsv_video", "qsv_image"))
+    assert video | image == set(NAMES)
+    assert image == {name for name in NAMES if task_files()[name].parent.name == "images"}
 
 
 def test_no_name_is_one_of_lmms_evals_own():
@@ -49,7 +53,7 @@ def test_no_name_is_one_of_lmms_evals_own():
 @pytest.mark.parametrize("name", NAMES)
 def test_the_file_is_complete(name):
     config = task_file(name)
-    assert config["task"] == name
+    assert config["task"] == config["dataset_name"] == task_named(name).name == name
     assert set(config["generation_kwargs"]) == SETTINGS
     assert config["generation_kwargs"]["until"] == []
     assert config["metadata"]["version"]

@@ -85,7 +85,10 @@ def test_what_is_missing_is_listed(tmp_path):
     ("words", "says"),
     [
         (["videomme", "--from", "nowhere", "--to", "."], "--from nowhere: is no folder"),
-        (["videomme", "--from", "empty", "--to", "root"], "has none of videomme's layouts; it needs videomme/*.parquet"),
+        (
+            ["videomme", "--from", "empty", "--to", "root"],
+            "has none of videomme's layouts; it needs videomme/*.parquet",
+        ),
         (["mme", "--from", "empty", "--to", "root"], "mme: there is nothing to prepare"),
         (["nothing", "--from", "empty", "--to", "root"], "there is no benchmark 'nothing'"),
         (["videomme", "--from", "empty"], "name the folder of the benchmarks by --to or QSV_DATA"),

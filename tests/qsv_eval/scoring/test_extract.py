@@ -192,17 +192,17 @@ def test_without_options_their_text_is_no_answer():
 
 
 def test_an_option_that_is_a_letter_does_not_confuse():
-    assert extract_letter("B", options=["A. B", "B. C", "C. D", "D. A"]).letter == "B"
+    assert extract_letter("B", options=["A. B", "B. C", "C. D", "D. A"]).answer == "B"
 
 
 def test_two_options_of_one_text_choose_neither():
-    assert extract_letter("five", options=["A. five", "B. Five!", "C. six"]).letter is None
-    assert extract_letter("5", options=["A. 5", "B. -5"]).letter is None
+    assert extract_letter("five", options=["A. five", "B. Five!", "C. six"]).answer is None
+    assert extract_letter("5", options=["A. 5", "B. -5"]).answer is None
 
 
 @pytest.mark.parametrize("options", [(), ("red",), ("A.", "B. ?"), OPTIONS * 3])
 def test_odd_options_do_no_harm(options):
-    assert extract_letter("The answer is (B)", options=options).letter == "B"
+    assert extract_letter("The answer is (B)", options=options).answer == "B"
 
 
 @pytest.mark.parametrize(
@@ -218,14 +218,14 @@ def test_odd_options_do_no_harm(options):
     ],
 )
 def test_other_sets_of_letters(letters, reply, letter):
-    assert extract_letter(reply, letters).letter == letter
+    assert extract_letter(reply, letters).answer == letter
 
 
 @pytest.mark.parametrize("options", [(), OPTIONS])
 def test_the_letter_is_always_one_of_the_letters(options):
     for reply, *_ in SHAPES:
         for letters in ("AB", "ABC", "ABCD", "ABCDEFGHIJ"):
-            assert extract_letter(reply, letters, options).letter in {None, *letters}
+            assert extract_letter(reply, letters, options).answer in {None, *letters}
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ def judged(rows, server, tmp_path):
 
 
 def test_yes_and_no_are_right_and_wrong(server, tmp_path):
-    server.answer = lambda seen: Answer('{"pred": "%s", "score": 4}' % ("yes" if "dog" in seen.case["predicted_answer"] else "no"))
+    server.answer = lambda seen: Answer(
+        '{"pred": "%s", "score": 4}' % ("yes" if "dog" in seen.case["predicted_answer"] else "no")
+    )
     rows = [row("1", "A dog.", ["open_qa"]), row("2", "A cat.", ["open_qa"]), row("3", "", ["open_qa"])]
     found, accounting = judged(rows, server, tmp_path)
     assert [(one["outcome"], one["score"], one["verdicts"]) for one in found] == [
@@ -79,7 +81,11 @@ def test_a_pair_is_judged_together_and_counts_once(server, tmp_path):
 
 def test_a_judge_that_fails_leaves_no_score(server, tmp_path):
     def answer(seen):
-        return Answer(status=400, error=(("message", "no"),)) if "2" in seen.case["question"] else Answer('{"pred": "yes", "score": 5}')
+        return (
+            Answer(status=400, error=(("message", "no"),))
+            if "2" in seen.case["question"]
+            else Answer('{"pred": "yes", "score": 5}')
+        )
 
     server.answer = answer
     rows = [row(str(number), "A dog.", ["open_qa"]) for number in range(4)]

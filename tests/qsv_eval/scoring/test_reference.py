@@ -29,7 +29,7 @@ TABLE = [
 @pytest.mark.parametrize(("reply", "reference", "ours"), TABLE)
 def test_every_row_of_the_table(reply, reference, ours):
     assert reference_letter(reply) == reference
-    assert extract_letter(reply).letter == ours
+    assert extract_letter(reply).answer == ours
 
 
 @pytest.mark.parametrize("reply", ["", "   ", "no capitals " * 20])

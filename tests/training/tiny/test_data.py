@@ -34,7 +34,7 @@ def answer_word(question, answer):
 def test_binding_says_the_word_and_its_letter():
     for question, answer in turns(binding_sample(np.random.default_rng(0), 20)):
         assert question.startswith(f"Which is {answer_word(question, answer)} ?")
-        assert extract_letter(answer).letter == answer[-2]
+        assert extract_letter(answer).answer == answer[-2]
 
 
 @pytest.mark.parametrize("index", range(20))
