@@ -223,7 +223,7 @@ def _evaluate(
 
 
 def _settle(samples: Mapping[str, list[dict[str, Any]]]) -> None:
-    """Bring a judge's verdicts into the samples, where lmms-eval has the rows as they were before; none is asked for."""
+    """Bring a judge's verdicts into the samples, where lmms-eval has the rows as they were; none is asked for again."""
     for name in samples.keys() & task_files().keys():
         rows = score_rows(task_named(name), [sample["outcome"] for sample in samples[name]]).rows
         for sample, row in zip(samples[name], rows, strict=True):

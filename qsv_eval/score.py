@@ -2,8 +2,8 @@
 
     qsv-eval score OUT --judge-model gpt-4o-mini
 
-Everything that scoring needs was stored with the replies, so neither the benchmark's files nor a GPU are. What an earlier
-scoring found stays as it is; the new one has files of its own beside it.
+Everything that scoring needs was stored with the replies, so it needs neither the benchmark's files nor a GPU. What an
+earlier scoring found stays as it is; the new one has files of its own beside it.
 """
 
 import json

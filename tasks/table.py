@@ -1,7 +1,7 @@
 """A task's questions as the table that lmms-eval walks through."""
 
 import os
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from qsv_eval.model_adapters.errors import SetupError
@@ -31,7 +31,7 @@ def table_of(name: str) -> "Dataset":
         return Dataset.from_list([{SETUP_ERROR: str(error)}])
 
 
-@lru_cache(maxsize=None)
+@cache
 def _table_of(name: str, root: str | None) -> "Dataset":
     from datasets import Dataset, concatenate_datasets
 

@@ -1,7 +1,7 @@
 """Unpack zips and tars, split ones included: resumable, checked, and never outside of the folder.
 
-A file is written beside its place and moved there when it is whole, so what stands in place is whole; after a stop, only
-what is missing is written. Zips carry checksums, which reading a member to its end checks.
+A file is written beside its place and moved there when it is whole, so what stands in place is whole; after a stop,
+only what is missing is written. Zips carry checksums, which reading a member to its end checks.
 """
 
 import lzma

@@ -145,8 +145,8 @@ class Benchmark:
         here = f"{root / self.name} holds none of its layouts" if root else "QSV_DATA is not set"
         hub = f", and {self.repos[0]} could not be had from the hub" if self.repos else ""
         return (
-            f"{self.name}: no questions: {here}{hub}. Set QSV_DATA to a folder with {self.name}/{self.needs}, or make it "
-            f"with `qsv-eval data prepare {self.name} --from FOLDER`."
+            f"{self.name}: no questions: {here}{hub}. Set QSV_DATA to a folder with {self.name}/{self.needs}, or make "
+            f"it with `qsv-eval data prepare {self.name} --from FOLDER`."
         )
 
 

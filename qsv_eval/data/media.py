@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-__all__ = ["MediaIndex", "VIDEO_SUFFIXES"]
+__all__ = ["VIDEO_SUFFIXES", "MediaIndex"]
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".flv")
 

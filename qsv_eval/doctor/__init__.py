@@ -1,1 +1,1 @@
-"""`qsv-eval doctor`: is a benchmark there, whole and readable? Found out before a night's run, not in the middle of it."""
+"""`qsv-eval doctor`: is a benchmark there, whole and readable? Better found out before a night's run than in it."""

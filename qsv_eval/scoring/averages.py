@@ -1,7 +1,7 @@
 """Official averages: from the scores of questions to the one number that stands for a benchmark.
 
-Every average is a function of sums over *units* (a question; a pair of them where a benchmark scores pairs), so that one
-can be computed for all subsets that leave a video out at once: that is where the interval comes from.
+Every average is a function of sums over *units* (a question; a pair of them where a benchmark scores pairs), so that
+it can be computed for all subsets that leave a video out at once: that is where the interval comes from.
 """
 
 from collections import defaultdict
@@ -145,7 +145,7 @@ def mean_of_verdicts(protocols: Sequence[str]) -> Average:
         for line, row in zip(sums, rows, strict=True):
             found = dict(row["verdicts"])
             if not found and missing is not None:
-                found = {name: low + missing * (high - low) for name in row["wanted"]}
+                found = dict.fromkeys(row["wanted"], low + missing * (high - low))
             for place, name in enumerate(protocols):
                 if name in found:
                     line[2 * place : 2 * place + 2] = found[name], 1.0

@@ -7,10 +7,10 @@ belongs to the first row of the pair, and the second has its outcome.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from qsv_eval.judge.case import Case, Verdict
 from qsv_eval.judge.accounting import Accounting
-from qsv_eval.judge.run import judge_cases
+from qsv_eval.judge.case import Case, Verdict
 from qsv_eval.judge.protocols import Protocol, protocol_named
+from qsv_eval.judge.run import judge_cases
 from qsv_eval.judge.settings import JudgeSettings
 from qsv_eval.scoring.outcome import Outcome
 from qsv_eval.scoring.row import Reading, Row, is_failure, with_reading

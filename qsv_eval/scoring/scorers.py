@@ -1,4 +1,4 @@
-"""What reads a reply, by the kind of answer that a benchmark wants: letters, yes or no, short answers, texts to judge."""
+"""What reads a reply, by the kind of answer that is wanted: a letter, yes or no, a short answer, a text to judge."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ class YesNo:
 
 
 _RIGHT_FROM: Final = 0.5
-"""A graded answer of at least so much is counted as `correct` among the outcomes; the average takes the grade itself."""
+"""An answer with at least this grade is counted as `correct` among the outcomes; the average takes the grade itself."""
 
 
 @dataclass(frozen=True)

@@ -51,9 +51,9 @@ class TaskSummary(dict[str, Any]):
     """A `Figure`, and beside it the keys below; `str` gives it in one line.
 
     `average` (the rule in words) and `scale`; `micro`, the mean over all questions, and `macro`, the mean over the
-    groups of the first field; `also`, {name: Figure} of further official averages; `clusters`; `unparsed_share`, the percentage of scored questions whose reply held no
-    readable answer; `disagreements`, on how many replies the reference's extractor reads another answer than ours;
-    `breakdown`, {field: {value: Figure}}.
+    groups of the first field; `also`, {name: Figure} of further official averages; `clusters`; `unparsed_share`, the
+    percentage of scored questions whose reply held no readable answer; `disagreements`, on how many replies the
+    reference's way of reading gives another answer than ours; `breakdown`, {field: {value: Figure}}.
     """
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""From a reply to yes or no, from what is certain to what is likely:
+"""From a reply to yes or no, from what is certain to what is likely.
 
     word        nothing but the word: "Yes.", "**no**"
     phrase      a word named as the answer, the last one if several: "The answer is no"
@@ -30,11 +30,13 @@ _WORD: Final = "|".join(sorted(map(re.escape, _MEANING), key=len, reverse=True))
 _END: Final = r"(?![A-Za-z0-9])"
 _PHRASE: Final = re.compile(
     rf"(?i:\banswers?\b(?:\s(?:to|for)\s[^.:\n]{{0,60}}?)?|答案|答え|정답)"
-    rf"(?:[\s:=>\"'(\[-]|(?i:is|would|be|must|should|simply|definitely|therefore|a)\b|是|は|은|는){{0,8}}?((?i:{_WORD})){_END}"
+    r"(?:[\s:=>\"'(\[-]|(?i:is|would|be|must|should|simply|definitely|therefore|a)\b|是|は|은|는){0,8}?"
+    rf"((?i:{_WORD})){_END}"
 )
 _BEGINNING: Final = re.compile(rf"\W{{0,3}}((?i:{_WORD})){_END}")
 _DENIAL: Final = re.compile(
-    r"(?i)\b(?:there (?:is|are|was|were) (?:no|not|none)\b|there (?:is|are|was|were)n't\b|(?:do|does|did) ?n[o']t think so\b"
+    r"(?i)\b(?:there (?:is|are|was|were) (?:no|not|none)\b|there (?:is|are|was|were)n't\b"
+    r"|(?:do|does|did) ?n[o']t think so\b"
     r"|(?:it|he|she|they|this|that) (?:is|are|was|were|does|do|did) ?n[o']t\b)"
 )
 _MENTION: Final = re.compile(r"(?i)\b(yes|no)\b")

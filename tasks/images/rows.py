@@ -29,7 +29,7 @@ def mme(number: int, row: Row) -> Sample:
 
 
 def mmbench(number: int, row: Row) -> Sample:
-    """The orders of a question's options are rows whose `index` differs by millions."""
+    """Take the orders of a question's options for rows whose `index` differs by millions."""
     options = [row[letter] for letter in "ABCDE" if row.get(letter) not in (None, "nan", "")]
     first = int(row["index"]) % 1_000_000
     return Sample(
@@ -60,7 +60,7 @@ def seedbench(number: int, row: Row) -> Sample | None:
 
 
 def pope(number: int, row: Row) -> Sample:
-    """A question's number is its own within a subset."""
+    """Number questions within their subset."""
     return Sample(
         id=f"{row['category']}-{row['question_id']}",
         images=_ONE,
@@ -72,7 +72,7 @@ def pope(number: int, row: Row) -> Sample:
 
 
 def scienceqa(number: int, row: Row) -> Sample:
-    """The answer is the number of a choice."""
+    """Read the answer as the number of a choice."""
     return Sample(
         id=str(row.get("question_id") or number),
         images=_ONE,
@@ -104,7 +104,7 @@ def textvqa(number: int, row: Row) -> Sample:
 
 
 def ai2d(number: int, row: Row) -> Sample:
-    """The answer is the number of an option, as a text."""
+    """Read the answer as the number of an option, as a text."""
     return Sample(
         id=str(row.get("question_id") or number),
         images=_ONE,
@@ -155,7 +155,7 @@ def mmmu(number: int, row: Row) -> Sample:
 
 
 def mmstar(number: int, row: Row) -> Sample:
-    """The options stand in the question, and stay there: `A: …, B: …`."""
+    """Leave the options in the question, where they stand: `A: …, B: …`."""
     return Sample(
         id=str(row["index"]),
         images=_ONE,

@@ -6,7 +6,7 @@ memory, so no image is read before it is looked at.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,8 +96,8 @@ class HubTable:
                 continue
         here = "QSV_DATA is not set" if data_root() is None else f"{data_root()}/{self.name} has no parquet files of it"
         raise SetupError(
-            f"{self.name}: no questions: {here}, and {self.repos[0]} could not be had from the hub. Put the repository's "
-            f"parquet files into $QSV_DATA/{self.name}/, or download it with a network first."
+            f"{self.name}: no questions: {here}, and {self.repos[0]} could not be had from the hub. Put the "
+            f"repository's parquet files into $QSV_DATA/{self.name}/, or download it with a network first."
         )
 
     def _own_files(self, config: str | None) -> list[Path]:
@@ -111,12 +111,12 @@ class HubTable:
 # By the folder of the benchmarks, which may change while the process lives.
 
 
-@lru_cache(maxsize=None)
+@cache
 def _opened(table: HubTable, root: Path | None) -> "Dataset":
     return table._open(table.config)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _numbered(table: HubTable, root: Path | None) -> list[tuple[int, Sample]]:
     """Return every row that is asked: its number, and its sample."""
     opened = _opened(table, root)

@@ -16,7 +16,7 @@ _KINDS: Final[Mapping[str, str]] = {"C": "causal", "T": "temporal", "D": "descri
 
 
 def _table(sources: Sources) -> list[Sample] | None:
-    """Read the authors' `test.csv`, or the parquet files of the configuration MC. The validation split is not mixed in."""
+    """Read the authors' `test.csv`, or the parquet files of the configuration MC; nothing of the validation split."""
     files = sources.files("test.csv", "*/test.csv", "MC/test-*.parquet", "**/MC/test-*.parquet", "MC*/*.parquet")
     if not files:
         return None

@@ -1,4 +1,4 @@
-"""Small but real copies of every benchmark's official layouts: the same files, columns and folders, with few questions."""
+"""Small but real copies of every benchmark's official layouts: the same files, columns and folders, few questions."""
 
 import io
 import json

@@ -1,6 +1,8 @@
 """Small but real tables of the image benchmarks, with the columns of the hub and pictures inside of parquet files."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from official import WORDS, picture
@@ -15,7 +17,7 @@ class ImageTable(NamedTuple):
     rows: list[dict[str, Any]]
     file: str
     images: tuple[str, ...] = ("image",)
-    more: dict[str, list[dict[str, Any]]] = {}
+    more: Mapping[str, list[dict[str, Any]]] = MappingProxyType({})
     """Further files."""
 
 
@@ -244,7 +246,7 @@ def tables() -> list[ImageTable]:
 def write_tables(root: Path) -> None:
     """Write all of them below a `$QSV_DATA`."""
     for table in tables():
-        for file, rows in ({table.file: table.rows} | table.more).items():
+        for file, rows in ({table.file: table.rows} | dict(table.more)).items():
             _write(root / table.benchmark / file, rows, table.images)
 
 

@@ -45,7 +45,7 @@ def test_the_headline_and_what_stands_behind_it():
     assert found["clusters"] == 3
     low, high = found["interval"]
     assert low < 40.0 < high
-    assert str(found) == "6 asked: 2 correct, 1 wrong, 1 unparsed, 1 empty, 1 error (incomplete: 33.3–50.0)"
+    assert str(found) == "6 asked: 2 correct, 1 wrong, 1 unparsed, 1 empty, 1 error (incomplete: 33.3\u201350.0)"
 
 
 def test_groups_have_figures_of_their_own():

@@ -27,7 +27,7 @@ SHAPES = [
     ("The answer to the question is no.", "no", "phrase"),
     ("The answer is no. Wait, the answer is yes.", "yes", "phrase"),
     ("Final answer: **Yes**", "yes", "phrase"),
-    ("答案：是", "yes", "phrase"),
+    ("答案\uff1a是", "yes", "phrase"),
     ("There is no dog.", "no", "statement"),
     ("There are not any dogs in the image.", "no", "statement"),
     ("There isn't a dog.", "no", "statement"),
