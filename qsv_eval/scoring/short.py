@@ -20,7 +20,7 @@ _PUNCTUATION: Final = re.compile(r"[^\w\s]|_")
 
 
 def cleaned(reply: str) -> str:
-    """Return what a reader takes for the answer: no thinking, no markup, no lead-in "The answer is", no final full stop.
+    """Return what a reader takes for the answer: no thinking, no markup, no "The answer is", no full stop at the end.
 
     A stop that ends an abbreviation ("U.S.") or a number stays.
     """

@@ -60,7 +60,7 @@ def seedbench(number: int, row: Row) -> Sample | None:
 
 
 def pope(number: int, row: Row) -> Sample:
-    """Number questions within their subset."""
+    """Tell questions apart by subset and number."""
     return Sample(
         id=f"{row['category']}-{row['question_id']}",
         images=_ONE,

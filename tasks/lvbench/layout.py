@@ -18,11 +18,11 @@ def _original(sources: Sources) -> list[Sample] | None:
     if not files:
         return None
     media = sources.media
-    return list(
+    return [
         _sample(f"{video['key']}-{question['uid']}", f"{video['key']}.mp4", question, media)
         for video in read_rows(files, ("key", "qa"))
         for question in video["qa"]
-    )
+    ]
 
 
 def _hub(sources: Sources) -> list[Sample] | None:

@@ -1,7 +1,7 @@
 """MVBench: 20 subtasks of 200 questions on short clips.
 
 The branch `main` has the original clips with the seconds in which the question's scene lies, and for one subtask
-folders of frames; the branch `video` has the scenes already cut, in folders of other names. Both hold the same questions.
+folders of frames; the branch `video` has the scenes already cut, in folders of other names. The questions are the same.
 """
 
 from collections.abc import Mapping

@@ -198,7 +198,7 @@ def tables() -> list[ImageTable]:
             "realworldqa",
             [
                 {
-                    "question": f"Which?\n{in_text}\nPlease answer directly with only the letter of the correct option.",
+                    "question": f"Which?\n{in_text}\nPlease answer with only the letter of the correct option.",
                     "answer": "C",
                     "image": image(),
                 },

@@ -35,7 +35,8 @@ PROMPTS = [
         "qsv_videomme_reference",
         MME_OPTIONS,
         "Carefully read the following question and select the letter corresponding to the correct answer.Highlight the "
-        "applicable choices without giving explanations.\nwhat is it\nOptions:\nA. Red.\nB. Green.\nC. Blue.\nD. White.",
+        "applicable choices without giving explanations.\nwhat is it\nOptions:\nA. Red.\nB. Green.\nC. Blue.\n"
+        "D. White.",
     ),
     ("qsv_mvbench", PLAIN, f"{BLOCK}\nOnly give the best option."),
     ("qsv_mvbench_reference", PLAIN, BLOCK),
