@@ -23,7 +23,7 @@ from qsv_eval.runlock import LOCK_FILES, hold
 from qsv_eval.tasknames import Selection, select, unknown_task
 from qsv_eval.tasks import FOLDER, task_files
 from qsv_eval.tasks.registry import task_named
-from qsv_eval.tasks.scored import judged_by, score_rows
+from qsv_eval.tasks.scored import judged_by, score_rows, write_submission
 
 if TYPE_CHECKING:
     from qsv_eval.judge.settings import JudgeSettings
@@ -212,7 +212,7 @@ def _evaluate(
     )
     if results is not None:
         samples = results.pop("samples")
-        _settle(samples)
+        _settle(samples, output, stamp)
         results["config"]["model"] = "quicksviewer"
         results |= {"efficiency": adapter.efficiency(), "degraded": adapter.degraded()}
         results["protocols"] = {name: _protocol(name, values) for name, values in results["results"].items()}
@@ -222,12 +222,13 @@ def _evaluate(
     return adapter, results
 
 
-def _settle(samples: Mapping[str, list[dict[str, Any]]]) -> None:
+def _settle(samples: Mapping[str, list[dict[str, Any]]], output: Path, stamp: str) -> None:
     """Bring a judge's verdicts into the samples, where lmms-eval has the rows as they were; none is asked for again."""
     for name in samples.keys() & task_files().keys():
         rows = score_rows(task_named(name), [sample["outcome"] for sample in samples[name]]).rows
         for sample, row in zip(samples[name], rows, strict=True):
             sample["outcome"] = row
+        write_submission(task_named(name), rows, output, stamp)
 
 
 def _protocol(task: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from qsv_eval.scoring.scorers import Judged, as_reference, score_row
 from qsv_eval.scoring.summary import Brief, TaskSummary
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.registry import task_named
-from qsv_eval.tasks.scored import judged_by, score_rows
+from qsv_eval.tasks.scored import judged_by, score_rows, write_submission
 
 if TYPE_CHECKING:
     from qsv_eval.judge import Agreement
@@ -129,6 +129,7 @@ def _score_task(
     lines = [json.dumps({"doc_id": place, "outcome": row}, ensure_ascii=False) for place, row in enumerate(scored.rows)]
     file = folder / f"{stamp}_samples_{name}.jsonl"
     file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    write_submission(task, scored.rows, folder, stamp)
     return scored.summary
 
 

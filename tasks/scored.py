@@ -1,8 +1,10 @@
 """From the rows of a task to its summary, with a judge where one was named: what a run and a later scoring share."""
 
+import json
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from qsv_eval.judge.settings import JudgeSettings
 
-__all__ = ["Scored", "judged_by", "score_rows"]
+__all__ = ["Scored", "judged_by", "score_rows", "write_submission"]
 
 _judge: "JudgeSettings | None" = None
 
@@ -56,6 +58,15 @@ def score_rows(task: Task, rows: Iterable[Row]) -> Scored:
         summary["judge"] = Brief(spent, f"{spent['model']}: {spent['calls']} calls, {spent['failed']} failed")
     summary["exact"] = _exact(found)
     return Scored(found, summary)
+
+
+def write_submission(task: Task, rows: Sequence[Row], folder: Path, stamp: str) -> Path | None:
+    """Write what the authors' server wants; None for a task that has no use for it."""
+    if task.submission is None:
+        return None
+    file = folder / f"{stamp}_submission_{task.name}.json"
+    file.write_text(json.dumps(task.submission(rows), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return file
 
 
 def _exact(rows: Sequence[Row]) -> Brief:

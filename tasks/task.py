@@ -71,6 +71,8 @@ class Task:
     """What the summary is broken down by."""
     also: Mapping[str, Average] = field(default_factory=dict)
     """Further official figures, by name."""
+    submission: Callable[[Sequence[Row]], Any] | None = None
+    """Gives what the authors' server wants of replies whose answers are not published."""
     locate: Callable[[Video], str] | None = None
     """Gives a video's path where that is not simply what the sample says."""
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from qsv_eval.data.sample import Sample
+from qsv_eval.scoring.averages import mean_of_verdicts
 from qsv_eval.scoring.scorers import Judged
 from qsv_eval.tasks.activitynetqa.layout import ACTIVITYNETQA
 from qsv_eval.tasks.task import Prompt, Task
@@ -27,6 +28,14 @@ def _reference(sample: Sample) -> Prompt:
 _ASKED: Final = {"qsv_activitynetqa": _standard, "qsv_activitynetqa_reference": _reference}
 
 TASKS: Final[Mapping[str, Task]] = {
-    name: Task(name, ACTIVITYNETQA, "test", ask, Judged(lambda row: ["open_qa"]), fields=("kind",))
+    name: Task(
+        name,
+        ACTIVITYNETQA,
+        "test",
+        ask,
+        Judged(lambda row: ["open_qa"]),
+        fields=("kind",),
+        also={"score": mean_of_verdicts(["open_qa"])},
+    )
     for name, ask in _ASKED.items()
 }

@@ -37,6 +37,14 @@ def _wanted(row: Row) -> Sequence[str]:
     return [_PROTOCOLS[str(row["groups"]["task"])]]
 
 
+def _submission(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """Return the list that the authors' server takes; a reply without a letter is left empty, not guessed at."""
+    return [
+        {"question_id": row["id"], "question_type": str(row["groups"]["task"]), "option": row["extracted"] or ""}
+        for row in sorted(rows, key=lambda row: row["id"])
+    ]
+
+
 TASKS: Final[Mapping[str, Task]] = {
     "qsv_mlvu": Task("qsv_mlvu", MLVU, "choice", _official, Choice(), mean_by("task"), ("task",)),
     "qsv_mlvu_reference": Task("qsv_mlvu_reference", MLVU, "choice", _reference, Choice(), mean_by("task"), ("task",)),
@@ -50,6 +58,13 @@ TASKS: Final[Mapping[str, Task]] = {
         ("task",),
     ),
     "qsv_mlvu_test": Task(
-        "qsv_mlvu_test", MLVU_TEST, "test", _official, Choice(letters="ABCDEF"), mean_by("task"), ("task",)
+        "qsv_mlvu_test",
+        MLVU_TEST,
+        "test",
+        _official,
+        Choice(letters="ABCDEF"),
+        mean_by("task"),
+        ("task",),
+        submission=_submission,
     ),
 }

@@ -193,3 +193,22 @@ def test_no_model_is_loaded_to_score(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_test_set_gives_a_file_for_its_server(tmp_path):
+    task = task_named("qsv_mlvu_test")
+    samples = [
+        Sample(id=f"Q{n}", question="Which?", options=tuple("uvwxyz"), groups={"task": "sportsQA"}) for n in range(2)
+    ]
+    rows = [
+        score_row(new_row(task.name, sample, reply), task.scorer)
+        for sample, reply in zip(samples, ("(F)", "hm"), strict=True)
+    ]
+    save(tmp_path, task.name, rows)
+    scored = score_run(tmp_path)
+    assert scored.summaries[task.name]["counts"]["unscored"] == 2
+    [file] = tmp_path.glob("*_submission_qsv_mlvu_test.json")
+    assert json.loads(file.read_text()) == [
+        {"question_id": "Q0", "question_type": "sportsQA", "option": "F"},
+        {"question_id": "Q1", "question_type": "sportsQA", "option": ""},
+    ]
