@@ -51,12 +51,14 @@ def print_summaries(summaries: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _scores(summaries: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = Table("task", "score", "95 %", "n", "outcomes", "possible")
+    incomplete = any(not summary["complete"] for summary in summaries.values())
+    table = Table("task", "score", "95 %", "n", "outcomes", *(["possible"] if incomplete else []))
     for name, summary in summaries.items():
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in summary["counts"].items() if count)
         possible = "" if summary["complete"] else f"{_number(summary['lowest'])} to {_number(summary['highest'])}"
         interval = " to ".join(map(_number, summary["interval"] or ()))
-        table.add_row(name, _number(summary["value"]), interval, str(summary["n"]), outcomes, possible)
+        figures = [_number(summary["value"]), interval, str(summary["n"]), outcomes]
+        table.add_row(name, *figures, *([possible] if incomplete else []))
     return table
 
 

@@ -2,24 +2,28 @@ from pathlib import Path
 
 import pytest
 
+from qsv_eval.data.sample import Sample
 from qsv_eval.model_adapters.engine.efficiency import Efficiency
 from qsv_eval.model_adapters.engine.efficiency import summarise as summarise_efficiency
+from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 from qsv_eval.report import print_report
 from qsv_eval.run import RunReport, TaskReport
-from qsv_eval.scoring.breakdown import summarise
+from qsv_eval.scoring.row import new_row
+from qsv_eval.scoring.scorers import score_row
+from qsv_eval.tasks.registry import task_named
+
+REPLIES = {"correct": "A", "wrong": "B", "unparsed": "hm", "error": ERROR_REPLY}
 
 
-def rows(*outcomes):
-    return [
-        {
-            "id": str(i),
-            "outcome": outcome,
-            "extracted": "A",
-            "reference_extracted": "A",
-            "duration": ("short", "long")[i % 2],
-        }
-        for i, outcome in enumerate(outcomes)
-    ]
+def summary(*outcomes):
+    task = task_named("qsv_demo")
+    rows = []
+    for place, outcome in enumerate(outcomes):
+        groups = {"duration": ("short", "long")[place % 2], "task_type": "first"}
+        options = ("A. red", "B. blue")
+        sample = Sample(id=str(place), question="Which?", options=options, answer="A", groups=groups)
+        rows.append(score_row(new_row(task.name, sample, REPLIES[outcome]), task.scorer))
+    return task.summarise(rows)
 
 
 def shown(capsys, *tasks, asked=4, damaged=0, efficiency=None):
@@ -45,7 +49,7 @@ def test_degraded_answers_are_counted_beside_the_score(capsys):
 
 
 def test_a_complete_run(capsys):
-    outcome = summarise(rows("correct", "wrong", "correct", "unparsed"), ("duration",))
+    outcome = summary("correct", "wrong", "correct", "unparsed")
     text = shown(capsys, TaskReport("qsv_demo", {"accuracy": 50.0, "outcome": outcome}, 0))
     assert "50.0" in text
     assert "2 correct, 1 wrong, 1 unparsed" in text
@@ -55,7 +59,7 @@ def test_a_complete_run(capsys):
 
 
 def test_an_incomplete_run_shows_its_range(capsys):
-    outcome = summarise(rows("correct", "wrong", "error", "error"), ("duration",))
+    outcome = summary("correct", "wrong", "error", "error")
     task = TaskReport("qsv_demo", {"accuracy": 50.0, "outcome": outcome}, 2)
     text = shown(capsys, task)
     assert not task.complete
@@ -65,7 +69,7 @@ def test_an_incomplete_run_shows_its_range(capsys):
 
 
 def test_nothing_was_scored(capsys):
-    outcome = summarise(rows("error", "error"), ("duration",))
+    outcome = summary("error", "error")
     text = shown(capsys, TaskReport("qsv_demo", {"accuracy": None, "outcome": outcome}, 2))
     assert "none" in text
     assert "0.0 to 100.0" in text
@@ -81,5 +85,5 @@ def test_lmms_evals_own_tasks(capsys, failures, complete):
 
 
 def test_damaged_videos_are_counted(capsys):
-    outcome = summarise(rows("correct"), ("duration",))
+    outcome = summary("correct")
     assert "2 answers rest on videos" in shown(capsys, TaskReport("qsv_demo", {"outcome": outcome}, 0), damaged=2)

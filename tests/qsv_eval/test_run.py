@@ -49,7 +49,7 @@ def test_run_stores_scores_breakdowns_and_protocol(model, tmp_path):
     assert outcome["n"] == sum(outcome["counts"].values()) == 10
     for groups in outcome["breakdown"].values():
         assert sum(group["n"] for group in groups.values()) == 10
-    assert stored["accuracy,none"] == outcome["accuracy"]
+    assert stored["accuracy,none"] == outcome["value"]
     protocol = outcome["protocol"]
     assert protocol["answers"]["frame_rule"] == {"fps": 1.0, "max_frames": 16, "name": "reference"}
     assert protocol["generation"]["max_new_tokens"] == 8
@@ -84,19 +84,19 @@ def test_a_killed_run_is_resumed(model, tmp_path, clip_cache):
 
 def test_broken_and_missing_videos_are_errors_of_their_own(model, tmp_path, clip_cache, monkeypatch):
     from qsv_eval.demo import clip_from_id, demo_questions, ensure_video
-    from qsv_eval.scoring import demo
+    from qsv_eval.tasks.demo import layout
 
     ids = list(dict.fromkeys(question.clip_id for question in demo_questions()[:10]))
     folder = tmp_path / "clips"
     paths = [ensure_video(clip_from_id(clip_id), folder) for clip_id in ids]
     paths[0].write_bytes(b"not a film" * 1000)
-    monkeypatch.setattr(demo, "clip_folder", lambda: folder)
+    monkeypatch.setattr(layout, "clip_folder", lambda: folder)
     report = run(["demo"], model, tmp_path / "out", limit=10)
     outcome = report.tasks[0].metrics["outcome"]
     broken = sum(question.clip_id == ids[0] for question in demo_questions()[:10])
     assert outcome["counts"]["error"] == broken == report.tasks[0].failures
     assert not report.complete
-    assert outcome["lowest"] <= (outcome["accuracy"] or 0) <= outcome["highest"]
+    assert outcome["lowest"] <= (outcome["value"] or 0) <= outcome["highest"]
     [samples] = report.results_file.parent.glob("*_samples_*.jsonl")
     reasons = [json.loads(line)["outcome"]["reason"] for line in samples.read_text().splitlines()]
     assert sum("undecodable" in reason for reason in reasons) == broken
@@ -143,13 +143,13 @@ def test_a_folder_has_one_name_however_it_is_typed(tiny, monkeypatch):
 
 def test_a_damaged_video_is_reported(model, tmp_path, monkeypatch):
     from qsv_eval.demo import clip_from_id, demo_questions, ensure_video
-    from qsv_eval.scoring import demo
+    from qsv_eval.tasks.demo import layout
 
     path = ensure_video(clip_from_id(demo_questions()[0].clip_id), tmp_path / "clips")
     content = bytearray(path.read_bytes())
     content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)  # the second half is lost
     path.write_bytes(content)
-    monkeypatch.setattr(demo, "clip_folder", lambda: tmp_path / "clips")
+    monkeypatch.setattr(layout, "clip_folder", lambda: tmp_path / "clips")
     report = run(["demo"], model, tmp_path / "out", limit=1)
     [record] = journal_of(tmp_path / "out")
     lost = record["fate"] == "failed" or record["videos"][0]["lost_frames"] > 0
