@@ -1,7 +1,7 @@
 """One question with its reply and what came of it: what a run stores, and all that scoring it again needs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict, cast
 
 from qsv_eval.data.sample import Sample
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
@@ -52,21 +52,21 @@ def new_row(task: str, sample: Sample, reply: str, reason: str = "") -> Row:
     """Return a row that nobody has scored; `reason` says why the model gave no reply, if it did not."""
     said: dict[str, Any] = sample.model_dump(mode="json", exclude={"video", "images"})
     cluster = said.pop("cluster") or sample.id
-    return Row(  # type: ignore[typeddict-item]  # the sample's fields are the row's
-        task=task,
-        cluster=cluster,
-        reply=reply,
-        outcome=Outcome.UNSCORED.value,
-        score=None,
-        extracted=None,
-        rule="",
-        reference="",
-        reference_score=None,
-        reason=reason,
-        wanted=[],
-        verdicts={},
-        **said,
-    )
+    own = {
+        "task": task,
+        "cluster": cluster,
+        "reply": reply,
+        "outcome": Outcome.UNSCORED.value,
+        "score": None,
+        "extracted": None,
+        "rule": "",
+        "reference": "",
+        "reference_score": None,
+        "reason": reason,
+        "wanted": [],
+        "verdicts": {},
+    }
+    return cast(Row, own | said)
 
 
 def is_failure(row: Row) -> bool:
@@ -81,4 +81,4 @@ def with_reading(row: Row, reading: Reading) -> Row:
         "wanted": list(reading.wanted),
         "verdicts": dict(reading.verdicts),
     }
-    return {**row, **found}  # type: ignore[typeddict-item, return-value]
+    return cast(Row, {**row, **found})
