@@ -9,12 +9,25 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 __all__ = ["VIDEO_SUFFIXES", "MediaIndex"]
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".flv")
 
 _SKIPPED = {".git", "__pycache__", ".cache"}
+
+
+class _Found(NamedTuple):
+    """A file or folder, the one to be preferred first."""
+
+    root: int
+    depth: int
+    path: Path
+
+    @classmethod
+    def at(cls, root: int, path: Path) -> "_Found":
+        return cls(root, len(path.parts), path)
 
 
 class MediaIndex:
@@ -27,14 +40,12 @@ class MediaIndex:
         """Return the file that one of the `wanted` relative paths means, the earlier ones first; None if none does.
 
         A video's suffix may be another one than wanted (a `.webm` that was converted), its folders may be missing or
-        more; at equal agreement the shortest path wins, then the first by name.
+        more; at equal agreement the earlier root wins, then the shortest path, then the first by name.
         """
         for path in map(PurePosixPath, wanted):
-            candidates = self._by_stem.get(_stem(path.name), [])
-            fitting = [found for found in candidates if _may_stand_for(found, path)]
+            fitting = [found for found in self._by_stem.get(_stem(path.name), []) if _may_stand_for(found.path, path)]
             if fitting:
-                parents = path.parts[:-1]
-                return min(fitting, key=lambda found: (-_agreement(found, parents), len(found.parts), str(found)))
+                return min(fitting, key=lambda found: (-_agreement(found.path, path.parts[:-1]), found)).path
         return None
 
     def expect(self, *wanted: str) -> Path:
@@ -44,34 +55,32 @@ class MediaIndex:
     def folder(self, *wanted: str) -> Path | None:
         """Return the folder of frames that one of the relative paths means."""
         for path in map(PurePosixPath, wanted):
-            fitting = [
-                folder for folder in self._folders.get(path.name, []) if folder.parts[-2:-1] == path.parts[-2:-1]
-            ]
-            if fitting:
-                return min(fitting, key=lambda found: (len(found.parts), str(found)))
+            found = self._folders.get(path.name, [])
+            if fitting := [folder for folder in found if folder.path.parts[-2:-1] == path.parts[-2:-1]]:
+                return min(fitting).path
         return None
 
     @cached_property
-    def _by_stem(self) -> dict[str, list[Path]]:
-        found: dict[str, list[Path]] = {}
-        for folder, _, names in self._walk():
+    def _by_stem(self) -> dict[str, list[_Found]]:
+        found: dict[str, list[_Found]] = {}
+        for root, folder, _, names in self._walk():
             for name in names:
-                found.setdefault(_stem(name), []).append(Path(folder, name))
+                found.setdefault(_stem(name), []).append(_Found.at(root, Path(folder, name)))
         return found
 
     @cached_property
-    def _folders(self) -> dict[str, list[Path]]:
-        found: dict[str, list[Path]] = {}
-        for folder, folders, _ in self._walk():
+    def _folders(self) -> dict[str, list[_Found]]:
+        found: dict[str, list[_Found]] = {}
+        for root, folder, folders, _ in self._walk():
             for name in folders:
-                found.setdefault(name, []).append(Path(folder, name))
+                found.setdefault(name, []).append(_Found.at(root, Path(folder, name)))
         return found
 
-    def _walk(self) -> Iterator[tuple[str, list[str], list[str]]]:
-        for root in self._roots:
+    def _walk(self) -> Iterator[tuple[int, str, list[str], list[str]]]:
+        for number, root in enumerate(self._roots):
             for folder, folders, names in os.walk(root, followlinks=True):
                 folders[:] = sorted(name for name in folders if name not in _SKIPPED)
-                yield folder, folders, sorted(names)
+                yield number, folder, folders, sorted(names)
 
 
 def _stem(name: str) -> str:
