@@ -17,7 +17,7 @@ from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.training.metrics import MetricsFiles
-from qsv_eval.training.recipe import Recipe
+from qsv_eval.training.recipe import Rates, Recipe
 from qsv_eval.training.setup import Setup, set_up
 from qsv_eval.training.trainer import QuicksviewerTrainer
 
@@ -170,13 +170,21 @@ def _keep_recipe(recipe: Recipe, output: Path) -> None:
     path = output / "recipe.json"
     text = json.dumps(asdict(recipe), indent=1)
     if path.is_file():
-        before = json.loads(path.read_text())
-        changed = _differences(before, json.loads(text))
+        # What an older version did not know yet was as its default says.
+        defaults = json.loads(json.dumps(asdict(Recipe(recipe.name, Rates()))))
+        changed = _differences(_merged(defaults, json.loads(path.read_text())), json.loads(text))
         if changed:
             raise SetupError(f"{output}: holds a run with another recipe ({'; '.join(changed)}); give another output=")
         return
     output.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+def _merged(defaults: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was said, and where nothing was the default."""
+    merged = defaults | said
+    nested = {key for key in said if isinstance(defaults.get(key), dict) and isinstance(said[key], dict)}
+    return merged | {key: _merged(defaults[key], said[key]) for key in nested}
 
 
 _FREE = {"save_every", "keep", "log_every", "evaluate_every", "broken_share", "batching.workers"}

@@ -51,9 +51,9 @@ def _draw_clip(axes: Axes, spec: ClipSpec, frames_THWC: np.ndarray, rows: Sequen
     axes.set_xlim(0, frames)
     axes.set_ylim(-len(rows) - 0.1, height)
     axes.set_yticks([-0.5 - row for row in range(len(rows))], _RULES)
-    found = [len(starts & set(spec.cuts)) for starts in rows]
+    learned, equal = (len(starts & set(spec.cuts)) for starts in rows)
     axes.set_title(
-        f"{spec.clip_id}: {len(spec.cuts)} true cuts; {found[0]} found by learned cubes, {found[1]} by equal ones",
+        f"{spec.clip_id}: {len(spec.cuts)} true cuts; {learned} found by learned cubes, {equal} by equal ones",
         fontsize=9,
         loc="left",
     )

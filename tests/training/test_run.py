@@ -62,6 +62,17 @@ def test_another_recipe_needs_another_folder(done):
         train(replace(recipe, rates=replace(recipe.rates, cubing=0.5)), folder, cpu=True)
 
 
+def test_options_that_are_younger_than_a_run_are_no_change(done, tmp_path):
+    recipe, folder = done
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    record = json.loads((copy / "recipe.json").read_text())
+    del record["chunk_frames"], record["optimiser"]["kind"]
+    (copy / "recipe.json").write_text(json.dumps(record))
+    assert train(recipe, copy, cpu=True) == copy / "final"
+    with pytest.raises(SetupError, match="chunk_frames: 16 before, 8 now"):
+        train(replace(recipe, chunk_frames=8), copy, cpu=True)
+
+
 def test_a_torn_checkpoint_is_passed_over(done, tmp_path):
     torn = shutil.copytree(done[1], tmp_path / "torn")
     (torn / "checkpoint-4" / "trainer_state.json").write_text('{"half')

@@ -25,7 +25,7 @@ class Amounts(NamedTuple):
     picture_steps: int = 400
     stage1_steps: int = 100
     stage2_steps: int = 150
-    stage3_steps: int = 3_000
+    stage3_steps: int = 1_800
     tried_clips: int = 300
 
 
