@@ -22,6 +22,7 @@ FLOORS = {
     "qsv_eval.model_adapters": 2,
     "qsv_eval.demo": 2,
     "qsv_eval.tasks": 3,
+    "qsv_eval.judge": 3,
     "qsv_eval.protocol": 3,
     "qsv_eval.scoring": 3,
     "qsv_eval.tasknames": 3,
