@@ -192,7 +192,7 @@ def test_an_interrupt_loses_no_verdict(server, tmp_path, where):
         return verdict(seen) if number_of(seen) < 20 else Answer(hangs=True)
 
     server.answer = answer
-    command = [sys.executable, "-c", INTERRUPTED, server.url, str(tmp_path), where, str(ROOT / "tests")]
+    command = [sys.executable, "-c", INTERRUPTED, server.url, str(tmp_path), where, str(ROOT / "tests/helpers")]
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE)
     while len(server.requests) < 24 and process.poll() is None:
         time.sleep(0.02)
