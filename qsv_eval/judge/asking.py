@@ -37,7 +37,7 @@ async def ask_all(
     Raises:
         SetupError: the judge cannot be asked at all, or not any more.
     """
-    asking = _Asking(settings, min(settings.concurrency, len(questions)))
+    asking = _Asking(settings, patience=min(2 * settings.concurrency, len(questions)))
     waiting = iter(questions)
 
     async def work() -> None:
@@ -61,12 +61,12 @@ async def ask_all(
 class _Asking:
     """The state that all workers share."""
 
-    def __init__(self, settings: JudgeSettings, at_once: int) -> None:
+    def __init__(self, settings: JudgeSettings, patience: int) -> None:
         self.ledger = Ledger()
         self._settings = settings
         self._client = JudgeClient(settings)
         self._budget = Budget(settings.budget_tokens)
-        self._at_once = at_once
+        self._patience = patience
         self._silent_in_a_row = 0
 
     async def close(self) -> None:
@@ -137,7 +137,7 @@ class _Asking:
     def _note_silence(self, error: UnansweredError) -> None:
         """Stop if the server seems to be down: every further case would wait through all its attempts for nothing."""
         self._silent_in_a_row = self._silent_in_a_row + 1 if error.is_silent else 0
-        if self._silent_in_a_row >= self._at_once:
+        if self._silent_in_a_row >= self._patience:  # more than chance can bring together in calls at the same time
             raise SetupError(
                 f"judge {self._settings.model} at {self._settings.url}: {error}. Verdicts so far are kept; see that "
                 "the server runs, and score again"
