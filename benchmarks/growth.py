@@ -29,12 +29,12 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from qsv_eval.model_adapters.cuberule import CubeRule  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer import (  # noqa: E402 - found through the line above
     Quicksviewer,
     QuicksviewerConfig,
     load_pretrained,
 )
-from qsv_eval.model_adapters.quicksviewer.gate import cut_count  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer.perception import Perception, VisualTokens  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer.processing import SeenVideo  # noqa: E402
 
@@ -77,7 +77,7 @@ def merge_of(model: Quicksviewer, frames: int) -> Callable[[], Any]:
     content = [{"type": "video", "video": video}, {"type": "text", "text": "What happens first?"}]
     tokens = model.processor.tokens([{"role": "user", "content": content}])
     generator = torch.Generator().manual_seed(0)
-    cuts = cut_count(frames, 5)
+    cuts = CubeRule().cuts(frames)
     starts_T = torch.zeros(frames, dtype=torch.bool)
     starts_T[0] = True
     starts_T[1 + torch.randperm(frames - 1, generator=generator)[:cuts]] = True

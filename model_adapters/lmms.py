@@ -35,23 +35,24 @@ class _Quicksviewer(lmms):
     def __init__(self, pretrained: str | Path = "", **options: Any) -> None:
         super().__init__()
         args = ModelArgs.parse({"pretrained": pretrained} | options)
-        rule = args.rule
         self._rank, self._world_size = ranks.rank(), ranks.world_size()
         model = _load(args)
         self._device = model.model.device
+        cube_rule = args.cube_rule(model.model.config.cube_rule)
         ranks.join(on_cpu=self._device.type == "cpu")
         dtype = str(model.model.dtype).removeprefix("torch.")
         self.settings = AnswerSettings(
             checkpoint=checkpoint_fingerprint(args.pretrained, args.revision, args.subfolder),
             model_code=model_code_version(),
             dtype=f"{dtype}, language model in {args.bits} bits" if args.bits else dtype,
-            frame_rule=rule,
+            frame_rule=args.rule,
+            cube_rule=cube_rule,
             reader="pyav",
             resize=args.resize,
         )
         attention = model.model.config.text_config._attn_implementation
         session.begin(self.settings, {"device": _device_name(self._device), "attention": str(attention)})
-        self.requests = Requests(self.task_dict, self.is_simple, rule)
+        self.requests = Requests(self.task_dict, self.is_simple, args.rule, cube_rule)
         self.engine = Engine(
             model=model,
             journal=Journal(args.journal or cache_folder("journal"), accept_degraded=args.allow_degraded),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.engine.readahead import default_readers
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule
@@ -21,7 +22,7 @@ __all__ = ["ModelArgs"]
 _GB = 1 << 30
 _MOVING_REPLIES = (
     *("pretrained", "revision", "subfolder", "max_frames", "fps", "frame_rule", "resize", "dtype"),
-    *("load_in_4bit", "load_in_8bit"),
+    *("cubing", "frames_per_cube", "max_cubes", "load_in_4bit", "load_in_8bit"),
 )
 
 
@@ -38,11 +39,17 @@ class ModelArgs(BaseModel):
     """Folder within the checkpoint."""
 
     max_frames: int = Field(420, ge=1)
-    """Frames of a video at the most. A task's generation_kwargs may say otherwise, as for the next two."""
+    """Frames of a video at the most. A task's generation_kwargs may say otherwise, as for the next five."""
     fps: float = 1.0
     """Frames for each second of video, before `max_frames` thins them."""
     frame_rule: str = "reference"
     """"reference" (the middle of every second) or "blocks" (the middle of every 1/fps)."""
+    cubing: str | None = None
+    """"learned", "equal" or "difference"; this and the next two as the checkpoint says, by default."""
+    frames_per_cube: float | None = None
+    """Frames of a cube on average."""
+    max_cubes: int | None = None
+    """Cubes of a video at the most."""
     resize: Resize = "exact"
     """"exact" (Pillow, as the reference) or "fast" (FFmpeg)."""
 
@@ -115,6 +122,10 @@ class ModelArgs(BaseModel):
     def rule(self) -> FrameRule:
         """The model's frame rule."""
         return FrameRule(fps=self.fps, max_frames=self.max_frames, name=self.frame_rule)  # type: ignore[arg-type]
+
+    def cube_rule(self, default: CubeRule) -> CubeRule:
+        """Return the model's cube rule, given that of its checkpoint."""
+        return default.but(self.model_dump())
 
     @property
     def bits(self) -> int | None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from lmms_eval.api.instance import Instance
 
+from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.engine import session
 from qsv_eval.model_adapters.engine.question import (
     Generation,
@@ -64,6 +65,7 @@ class Requests:
     is_simple: bool
     """The form of the requests: a text and a function for its media, or a function for chat messages."""
     default_rule: FrameRule
+    default_cube_rule: CubeRule
     calls: dict[tuple[str, Kind], _Call] = field(default_factory=dict)
     """A call of each task; its functions serve all documents."""
 
@@ -110,17 +112,17 @@ class Requests:
 
     def _question(self, call: _Call, kind: Kind, repeat: int) -> Question:
         doc = self.documents[call.task][call.split][call.doc_id]
-        generation, rule = Generation.from_lmms(call.generation), self.default_rule
+        generation, rule, cube_rule = Generation.from_lmms(call.generation), self.default_rule, self.default_cube_rule
         messages: _Messages = []
         fault = continuation = ""
         try:
-            rule = rule_from_lmms(call.generation, rule)
+            rule, cube_rule = rule_from_lmms(call.generation, rule), cube_rule.but(call.generation)
             messages = without_images(call.messages(doc))
             continuation = call.continuation(doc) if callable(call.continuation) else str(call.continuation)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a task's code may do anything; the run goes on
             # Many of lmms-eval's tasks leave the process when a media file is missing. That is one sample's trouble.
             fault = str(error) if isinstance(error, SystemExit | QsvError) else f"{type(error).__name__}: {error}"
-        session.note_request(call.task, generation, rule)
+        session.note_request(call.task, generation, rule, cube_rule)
         return Question(
             task=call.task,
             doc_id=call.doc_id,
@@ -130,6 +132,7 @@ class Requests:
             messages=messages,
             generation=generation,
             rule=rule,
+            cube_rule=cube_rule,
             kind=kind,
             continuation=continuation,
             fault=fault,

@@ -75,7 +75,7 @@ def _attention(recipe: Recipe) -> str | None:
     return SEGMENTED if recipe.attention is None and recipe.batching.packed else recipe.attention
 
 
-_CHANGEABLE = ("cubing", "frames_per_cube", "gate_centred", "gate_loss_weight", "gate_temperature")
+_CHANGEABLE = ("cubing", "frames_per_cube", "max_cubes", "gate_centred", "gate_loss_weight", "gate_temperature")
 """What the model looks up as it goes; the rest of its configuration has made it what it is."""
 
 

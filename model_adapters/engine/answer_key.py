@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.engine.question import ImageInMemory, Question
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.frames.codeversion import code_of as _code_of  # noqa: F401 - its test looks here
@@ -29,6 +30,7 @@ class AnswerSettings:
     """Version of our model and frame reading code."""
     dtype: str
     frame_rule: FrameRule
+    cube_rule: CubeRule
     reader: str
     resize: str
 
@@ -40,12 +42,13 @@ class AnswerSettings:
 def answer_key(settings: AnswerSettings, question: Question, identities: Mapping[str, str]) -> str:
     """Return the key (32 hex digits) of a question's answer; `identities` names the content of each file by its path.
 
-    The frame rule is the question's own: what its task says, or else the model's.
+    The rules for frames and cubes are the question's own: what its task says, or else the model's.
     """
-    model = {name: value for name, value in settings.as_dict().items() if name != "frame_rule"}
+    model = {name: value for name, value in settings.as_dict().items() if name not in ("frame_rule", "cube_rule")}
     asked = {
         "settings": model,
         "frame_rule": asdict(question.rule),
+        "cube_rule": asdict(question.cube_rule),
         "task": question.task,
         "doc_id": question.doc_id,
         "split": question.split,

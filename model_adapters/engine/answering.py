@@ -4,7 +4,7 @@ Whatever goes wrong costs the questions that it concerns, never the run: a failu
 memory runs out, a question is tried once more alone, then (if that is allowed) with fewer frames, and then it failed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -81,13 +81,15 @@ class UnitWork:
     def __post_init__(self) -> None:
         """Nothing has been looked at yet."""
         self._sights = self.unit.sights
-        self._looks: dict[Sight, Look] = {}
+        self._looks: dict[Hashable, Look] = {}
+        self._answered: dict[Hashable, list[Said]] = {}
         self._ready: dict[str, _Ready | Exception] = {}
         self._prefix: tuple[Sight, Prefix] | None = None
 
     def get_ready(self, batch: Batch) -> None:
         """Look at what the batch's questions are about and read what their prompts begin with, if that is new."""
-        if any(not isinstance(self._prepared(asked), Exception) for asked in batch):
+        ready = [one for asked in batch if isinstance(one := self._prepared(asked), _Ready)]
+        if ready and _same_asked(ready) not in self._answered:
             # Where there is no room for a prefix, the questions are tried without.
             memory.attempt(self._prefix_of, batch)
 
@@ -102,11 +104,24 @@ class UnitWork:
             else:
                 ready.append(prepared)
         if ready:
-            found = memory.attempt(self._ask_on_prefix, ready)
-            if isinstance(found, Exception):
-                found = [self._alone(one, len(ready), found) for one in ready]
+            found = self._repeated(ready) or self._answer_together(ready)
             said |= {one.asked.key: answer for one, answer in zip(ready, found, strict=True)}
         return said
+
+    def _repeated(self, ready: Sequence[_Ready]) -> list[Said] | None:
+        """Return what was said when just this was asked before, as cells of a sweep do of a short video."""
+        before = self._answered.get(_same_asked(ready))
+        if before is None:
+            return None
+        return [said._replace(question=one.question) for said, one in zip(before, ready, strict=True)]
+
+    def _answer_together(self, ready: Sequence[_Ready]) -> list[Said]:
+        found = memory.attempt(self._ask_on_prefix, ready)
+        if isinstance(found, Exception):
+            return [self._alone(one, len(ready), found) for one in ready]
+        if ready[0].question.kind is not Kind.ROUNDS and not ready[0].question.generation.do_sample:
+            self._answered[_same_asked(ready)] = found
+        return found
 
     def _alone(self, ready: _Ready, together: int, error: Exception) -> Said:
         """Try a question again by itself, when it failed together with others or for want of memory."""
@@ -130,9 +145,10 @@ class UnitWork:
 
     def _prepare(self, asked: Asked) -> _Ready:
         sight = sight_of(asked)
-        if sight not in self._looks:
-            self._looks[sight] = self._look(sight)
-        return self._lay_out(asked, self._looks[sight])
+        shown = self.scene.shows(sight)
+        if shown not in self._looks:
+            self._looks[shown] = self._look(sight)
+        return self._lay_out(asked, self._looks[shown])
 
     def _lay_out(self, asked: Asked, look: Look) -> _Ready:
         question = self.questions[asked.key]
@@ -212,13 +228,19 @@ class UnitWork:
         while (following := self.harness.next_round(question, rounds, state)) is not None:
             messages, state = following
             read = self.model.read_media(messages, question.rule)
-            conversation, visual = self.model.see(read)
+            conversation, visual = self.model.see(read, question.cube_rule)
             prompt = self.model.prompt(conversation, visual)
             config = self.model.generation(**question.generation.for_model())
             [ids] = generate(self.model.model, [prompt], config)
             reply = self.model.reply(conversation, prompt, ids)
             rounds.append(question.generation.cut(reply.text))
         return said._replace(reply=replace(reply, text=rounds[-1]), rounds=tuple(rounds))
+
+
+def _same_asked(ready: Sequence[_Ready]) -> Hashable:
+    """Return what two batches share of which the second need not be put to the model."""
+    wanted = [(one.question.generation, one.question.kind, one.question.continuation) for one in ready]
+    return id(ready[0].look), tuple(wanted), tuple(str(one.question.messages) for one in ready)
 
 
 def _with_media(messages: list[dict[str, Any]], media: Sequence[Any]) -> list[dict[str, Any]]:

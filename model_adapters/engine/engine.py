@@ -186,9 +186,9 @@ class Engine:
         total = len({key for one in brought for key, _, _ in one.questions})
         loads = [sum(unit.cost_s for unit in share) for share in shares]
         spread = f" (shares within {max(loads) / (sum(loads) / len(loads)) - 1:.0%} of even)" if len(loads) > 1 else ""
-        frames = max((read.frames for unit in units for read in unit.reads), default=0)
+        reads = [(read.frames, read.cubes) for unit in units for read in unit.reads]
         largest = (
-            f" The longest video: {describe_bytes(self._costs(), frames, self.options.batch_size)}." if frames else ""
+            f" The longest video: {describe_bytes(self._costs(), *max(reads), self.options.batch_size)}." if reads else ""
         )
         processes = f"{len(shares)} process" + ("es" if len(shares) > 1 else "")
         tqdm.write(
@@ -234,6 +234,7 @@ def _asked(key: str, question: Question, known: bool, files: Mapping[str, FileFa
         order=(question.task, question.split, document, question.repeat, question.kind, question.continuation, key),
         media=tuple(media(part) for part in media_parts(question.messages)),
         rule=question.rule,
+        cube_rule=question.cube_rule,
         settings=(question.kind, question.generation),
         known=known,
         able=able if question.in_memory or question.kind is Kind.ROUNDS else None,

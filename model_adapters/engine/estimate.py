@@ -4,12 +4,13 @@ The seconds are those of a nominal machine; only their proportions matter, for t
 are arithmetic over the model's configuration, so they can be had for a 7B model on a laptop.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from qsv_eval.model_adapters.frames import FrameRule, VideoFacts
+from qsv_eval.model_adapters.cuberule import CubeRule
+from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, VideoFacts
 from qsv_eval.model_adapters.quicksviewer.configuration import QuicksviewerConfig
-from qsv_eval.model_adapters.quicksviewer.gate import cut_count
 
 __all__ = ["Costs", "Expected", "describe_bytes"]
 
@@ -38,7 +39,6 @@ class Costs:
     """What one frame, one token and one pixel cost with a model."""
 
     queries: int
-    frames_per_cube: float
     frame_bytes: int
     """A decoded frame in main memory."""
     summary_bytes: int
@@ -67,7 +67,6 @@ class Costs:
         summary = config.num_queries * (text.hidden_size + vision.hidden_size) * value_bytes
         return cls(
             queries=config.num_queries,
-            frames_per_cube=config.frames_per_cube,
             frame_bytes=3 * frame_size**2,
             summary_bytes=summary + 4 * (vision.hidden_size + config.num_queries * heads),
             cache_bytes=2 * text.num_hidden_layers * text.num_key_value_heads * head * value_bytes,
@@ -76,25 +75,32 @@ class Costs:
             readers=max(readers, 1),
         )
 
-    def video(self, facts: VideoFacts | None, rule: FrameRule, start_s: float | None, end_s: float | None) -> Expected:
+    def video(
+        self,
+        facts: VideoFacts | None,
+        rule: FrameRule,
+        cube_rule: CubeRule,
+        start_s: float | None = None,
+        end_s: float | None = None,
+    ) -> Expected:
         """Guess for one video; nothing where its header could not be read, since reading it will fail too."""
         if facts is None or facts.fps <= 0:
             return Expected()
-        if end_s is not None and end_s > facts.duration_s:
-            end_s = None  # as the reader has it
-        frames = max(len(rule.indices(facts.fps, facts.frame_count, start_s, end_s)), 1)
-        cubes = self.cubes(frames)
+        frames = max(len(_indices(facts, ClipRequest(rule, start_s, end_s))), 1)
+        cubes = cube_rule.cubes(frames)
         passed = min(facts.frame_count, frames * _KEYFRAME_GAP // 2)
         decode_s = passed * facts.width * facts.height * self.pixel_s + frames * self.resize_s
         return Expected(frames, (cubes + 1) * self.queries + cubes * _WORDS_OF_A_TIME, decode_s)
 
+    def frames(self, facts: VideoFacts | None, requests: Iterable[ClipRequest]) -> int:
+        """Return how many frames of a video are wanted by any of the requests."""
+        if facts is None or facts.fps <= 0:
+            return 0
+        return max(len({index for request in requests for index in _indices(facts, request)}), 1)
+
     def image(self) -> Expected:
         """Guess for one image: as many tiles as there can be."""
         return Expected(_TILES, _TILES * self.queries)
-
-    def cubes(self, frames: int) -> int:
-        """Return the cubes of a video of so many frames."""
-        return 1 + cut_count(frames, self.frames_per_cube)
 
     def seconds(self, expected: Expected, questions: int, words: int = 200) -> float:
         """Return how long it takes to look and to answer: the model works while the readers read on."""
@@ -102,9 +108,15 @@ class Costs:
         return max(model_s, expected.decode_s / self.readers)
 
 
-def describe_bytes(costs: Costs, frames: int, questions_at_once: int) -> str:
-    """Say in a line what a video of so many frames takes: in main memory, and beside the weights."""
-    cubes = costs.cubes(frames)
+def _indices(facts: VideoFacts, request: ClipRequest) -> list[int]:
+    end_s = request.end_s
+    if end_s is not None and end_s > facts.duration_s:
+        end_s = None  # as the reader has it
+    return request.rule.indices(facts.fps, facts.frame_count, request.start_s, end_s)
+
+
+def describe_bytes(costs: Costs, frames: int, cubes: int, questions_at_once: int) -> str:
+    """Say in a line what a video of so many frames and cubes takes: in main memory, and beside the weights."""
     tokens = (cubes + 1) * costs.queries + cubes * _WORDS_OF_A_TIME
     cache = tokens * costs.cache_bytes * (1 + questions_at_once)
     return (

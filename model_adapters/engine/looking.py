@@ -4,7 +4,7 @@ Of a file's frames only the summaries stay (docs/design.md, decision 2), so its 
 question is answered, and any frame rule takes its frames from the same summaries.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from qsv_eval.model_adapters.engine import memory
@@ -65,6 +65,15 @@ class Scene:
             if not memory.is_out_of_memory(found):
                 return
 
+    def shows(self, sight: Sight) -> Hashable:
+        """Return what a sight comes to: equal for two whose rules pick the same frames and cut them alike.
+
+        Raises what its files failed with.
+        """
+        views = [(video.path, self._view(video.path or "", request)[1]) for video, request in sight.videos()]
+        frames = tuple((path, tuple(view.positions), *view[1:]) for path, view in views)
+        return sight.cube_rule, frames, tuple(media for media in sight.media if media.kind == "image")
+
     def look(self, sight: Sight, images: Sequence[Any], limit: int | None = None) -> Look:
         """Return what a sight shows, `images` being its images in order; of each video at most `limit` frames.
 
@@ -81,7 +90,7 @@ class Scene:
             lost = 0 if degraded else view.shortfall
             videos.append(SeenVideo(len(positions), times, view.duration_s, lost))
             parts.append(seen.summaries.take(positions))
-        visual = self._model.visual_tokens(self._model.summarise_images(images), parts)
+        visual = self._model.visual_tokens(self._model.summarise_images(images), parts, sight.cube_rule)
         count_tiles = self._model.processor.image_processor.tile_count
         queues = {"video": iter(videos), "image": iter([SeenImage(count_tiles(image)) for image in images])}
         media: list[Any] = [next(queues[media.kind]) for media in sight.media]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import NamedTuple
 
+from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.engine.estimate import Costs, Expected
 from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, VideoFacts
 
@@ -41,6 +42,7 @@ class Asked:
     """Its place among all questions of the run, whoever holds it."""
     media: tuple[Media, ...]
     rule: FrameRule
+    cube_rule: CubeRule
     settings: Hashable
     """What the questions of a batch must have in common beside what they look at."""
     known: bool = False
@@ -53,10 +55,11 @@ Batch = tuple[Asked, ...]
 
 
 class Sight(NamedTuple):
-    """What one look shows: media under a frame rule. All questions on it share a prefix."""
+    """What one look shows: media under the rules for frames and cubes. All questions on it share a prefix."""
 
     media: tuple[Media, ...]
     rule: FrameRule
+    cube_rule: CubeRule
 
     def videos(self) -> list[tuple[Media, ClipRequest]]:
         """Return its videos, in order, and what is wanted of each."""
@@ -72,6 +75,8 @@ class FileRead(NamedTuple):
     requests: tuple[ClipRequest, ...]
     frames: int
     """About how many of its frames that takes."""
+    cubes: int = 0
+    """The most that one of the sights cuts it into."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ class Unit:
 
 def sight_of(asked: Asked) -> Sight:
     """Return what a question looks at."""
-    return Sight(asked.media, asked.rule)
+    return Sight(asked.media, asked.rule, asked.cube_rule)
 
 
 def make_units(
@@ -186,7 +191,7 @@ def _pooled(groups: Iterable[list[Asked]], batch_size: int) -> Iterable[list[Ask
         if any(media.kind == "video" for media in group[0].media):
             yield group
             continue
-        kind = (group[0].task, group[0].settings, group[0].rule)
+        kind = (group[0].task, group[0].settings, group[0].rule, group[0].cube_rule)
         pool = pools.setdefault(kind, [])
         if pool and len(pool) + len(group) > batch_size:
             yield pools.pop(kind)
@@ -211,21 +216,20 @@ def _batches(
 def _expected(
     sights: Sequence[Sight], facts: Mapping[str, VideoFacts | None], costs: Costs
 ) -> tuple[tuple[FileRead, ...], Expected]:
-    """Say what to read for the sights, and add up what that takes.
-
-    Of one file's frames, as many are counted as the largest of the sights wants: the others' are mostly among them.
-    """
+    """Say what to read for the sights, and add up what that takes; a frame that several want is counted once."""
     total = Expected()
     files: dict[tuple[str, str], dict[ClipRequest, Expected]] = {}
+    most: dict[str, int] = {}
     for sight in sights:
         total += sum((costs.image() for media in sight.media if media.kind == "image"), Expected())
         for media, request in sight.videos():
-            video = costs.video(facts.get(media.identity), request.rule, media.start_s, media.end_s)
+            video = costs.video(facts.get(media.identity), request.rule, sight.cube_rule, media.start_s, media.end_s)
             files.setdefault((media.path or "", media.identity), {})[request] = video
+            most[media.identity] = max(most.get(media.identity, 0), sight.cube_rule.cubes(max(video.frames, 1)))
             total += Expected(tokens=video.tokens)
     reads = []
     for (path, identity), wanted in files.items():
-        largest = max(wanted.values())
-        reads.append(FileRead(path, identity, tuple(wanted), largest.frames))
-        total += largest._replace(tokens=0)
+        frames = costs.frames(facts.get(identity), wanted)
+        reads.append(FileRead(path, identity, tuple(wanted), frames, most[identity]))
+        total += max(wanted.values())._replace(frames=frames, tokens=0)
     return tuple(reads), total

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule
 
@@ -117,6 +118,7 @@ class Question:
     """In chat form; media as paths or `ImageInMemory`."""
     generation: Generation
     rule: FrameRule
+    cube_rule: CubeRule = field(default_factory=CubeRule)
     kind: Kind = Kind.GENERATE
     continuation: str = ""
     """What is to be scored."""

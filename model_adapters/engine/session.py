@@ -5,6 +5,7 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
+from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.engine.answer_key import AnswerSettings
 from qsv_eval.model_adapters.engine.question import Generation
 from qsv_eval.model_adapters.frames import FrameRule
@@ -14,7 +15,7 @@ __all__ = ["answers_of", "begin", "environment", "environment_line", "generation
 # One process answers with one model at a time.
 _settings: AnswerSettings | None = None
 _environment: dict[str, str] = {}
-_asked_with: dict[str, tuple[Generation, FrameRule]] = {}
+_asked_with: dict[str, tuple[Generation, FrameRule, CubeRule]] = {}
 
 
 def begin(settings: AnswerSettings, environment: Mapping[str, str]) -> None:
@@ -26,17 +27,17 @@ def begin(settings: AnswerSettings, environment: Mapping[str, str]) -> None:
     _asked_with.clear()
 
 
-def note_request(task: str, generation: Generation, rule: FrameRule) -> None:
+def note_request(task: str, generation: Generation, rule: FrameRule, cube_rule: CubeRule) -> None:
     """Remember the settings that a task's requests really came with."""
-    _asked_with[task] = generation, rule
+    _asked_with[task] = generation, rule, cube_rule
 
 
 def answers_of(task: str) -> dict[str, Any] | None:
     """Return what moves a task's replies, or None where no Quicksviewer is answering: another model, or a rescoring."""
     if _settings is None:
         return None
-    rule = _asked_with[task][1] if task in _asked_with else _settings.frame_rule
-    return _settings.as_dict() | {"frame_rule": asdict(rule)}
+    _, *rules = _asked_with.get(task, (None, _settings.frame_rule, _settings.cube_rule))
+    return _settings.as_dict() | dict(zip(("frame_rule", "cube_rule"), map(asdict, rules), strict=True))
 
 
 def environment() -> dict[str, str]:

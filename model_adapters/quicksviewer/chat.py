@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from transformers import GenerationConfig
 
+from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule, read_image, read_video
 from qsv_eval.model_adapters.frames.pixels import Resize
@@ -109,12 +110,12 @@ class Quicksviewer:
         rows = zip(seen, prompts, replies, strict=True)
         return [self.reply(conversation, prompt, ids) for (conversation, _), prompt, ids in rows]
 
-    def see(self, conversation: Conversation) -> Seen:
-        """Look at the media of a conversation whose files have been read."""
+    def see(self, conversation: Conversation, rule: CubeRule | None = None) -> Seen:
+        """Look at the media of a conversation whose files have been read; `rule` as for `visual_tokens`."""
         tiles = self.summarise_images(media_of(conversation, "image"))
         videos = media_of(conversation, "video")
         frames = [self.summarise_frames(video.frames_THWC) for video in videos]
-        visual = self.visual_tokens(tiles, frames)
+        visual = self.visual_tokens(tiles, frames, rule)
         return Seen(self.processor.without_pixels(conversation), visual)
 
     def summarise_images(self, images: Sequence[Image.Image]) -> FrameSummaries | None:
@@ -131,12 +132,17 @@ class Quicksviewer:
         with torch.inference_mode():
             return self.model.model.perception.summarise(frames)
 
-    def visual_tokens(self, tiles: FrameSummaries | None, videos: Sequence[FrameSummaries]) -> VisualTokens:
-        """Turn what was seen of images and of videos, in order, into what the language model reads."""
+    def visual_tokens(
+        self, tiles: FrameSummaries | None, videos: Sequence[FrameSummaries], rule: CubeRule | None = None
+    ) -> VisualTokens:
+        """Turn what was seen of images and of videos, in order, into what the language model reads.
+
+        Videos are cut by `rule`, or else as the checkpoint says.
+        """
         frames = FrameSummaries.join(videos) if videos else None
         counts = tuple(len(video.means_Td) for video in videos)
         with torch.inference_mode():
-            return self.model.model.perception.tokens(tiles, frames, counts)
+            return self.model.model.perception.tokens(tiles, frames, counts, rule=rule)
 
     def prompt(self, conversation: Conversation, visual: VisualTokens) -> Prompt:
         """Merge a conversation, with `SeenImage` and `SeenVideo` for media, with what was seen of them."""

@@ -8,6 +8,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig, SiglipVisionConfig
 from transformers.utils import cached_file
 
+from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.errors import SetupError
 
 __all__ = ["PLACE", "QuicksviewerConfig", "ReleasedLlamaConfig", "ReleasedQwenConfig", "vision_config_beside"]
@@ -42,9 +43,9 @@ class QuicksviewerConfig(PreTrainedConfig):
         resampler_norm_eps: epsilon of the resampler's layer norms.
         position_base: base of the sine and cosine wavelengths in the resampler's position code.
         use_thumbnail: put the mean of the cubes' first frames in front of the cubes.
-        cubing: where videos are cut. `learned` asks the gate; `equal` makes all cubes of a video equally long and
-            `difference` cuts where neighbouring frames differ most, both without the gate, to compare with.
-        frames_per_cube: frames for each cube on average; a video of n frames gets max(round(n / this) - 1, 1) cuts.
+        cubing: by what videos are cut; this and the next two are explained by `CubeRule`.
+        frames_per_cube: frames for each cube on average.
+        max_cubes: cubes of a video at the most.
         gate_momentum: weight of the newest frame difference in the running difference that the gate looks at.
         gate_temperature: temperature of the gate's Gumbel-Softmax.
         gate_norm_eps: epsilon of the gate's layer norm.
@@ -73,6 +74,7 @@ class QuicksviewerConfig(PreTrainedConfig):
     use_thumbnail: bool = True
     cubing: str = "learned"
     frames_per_cube: float | int = 5
+    max_cubes: int | None = None
     gate_momentum: float = 0.8
     gate_temperature: float = 0.5
     gate_norm_eps: float = 1e-5
@@ -100,6 +102,11 @@ class QuicksviewerConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
         self._check()
 
+    @property
+    def cube_rule(self) -> CubeRule:
+        """How videos are cut where nothing else is said."""
+        return CubeRule(self.cubing, self.frames_per_cube, self.max_cubes)  # type: ignore[arg-type]
+
     def _check(self) -> None:
         width, tokens = self.text_config.hidden_size, self.grid_size**2
         if width % 16:
@@ -112,8 +119,7 @@ class QuicksviewerConfig(PreTrainedConfig):
             )
         if self.gate_init not in ("default", "sensitive"):
             raise SetupError(f"config: gate_init {self.gate_init!r} is unknown: use default or sensitive")
-        if self.cubing not in ("learned", "equal", "difference"):
-            raise SetupError(f"config: cubing {self.cubing!r} is unknown: use learned, equal or difference")
+        _ = self.cube_rule  # refuses what cannot be
         if not 0 < self.gate_momentum <= 1:
             raise SetupError(f"config: gate_momentum {self.gate_momentum} is not in (0, 1]")
 

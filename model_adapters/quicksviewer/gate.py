@@ -18,7 +18,6 @@ __all__ = [
     "FirstLinear",
     "Gate",
     "choose_starts",
-    "cut_count",
     "cut_probabilities",
     "equal_starts",
     "gumbel_noise",
@@ -70,11 +69,6 @@ def running_difference(frames_Td: Tensor, momentum: float) -> Tensor:
     steps_Gd = torch.cat([steps_Gd[:1] / momentum, steps_Gd[1:]])
     padded_d1G = F.pad(steps_Gd.T.unsqueeze(1), (reach - 1, 0))
     return F.conv1d(padded_d1G, kernel.view(1, 1, -1)).squeeze(1).T
-
-
-def cut_count(frames: int, frames_per_cube: float) -> int:
-    """Return the number of cuts of a video: max(round(n / frames_per_cube) - 1, 1), at most its n - 1 gaps."""
-    return min(max(round(frames / frames_per_cube) - 1, 1), frames - 1)
 
 
 def gumbel_noise(uniform: Tensor) -> Tensor:

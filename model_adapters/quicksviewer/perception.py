@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoModel
 
+from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.quicksviewer.configuration import QuicksviewerConfig
 from qsv_eval.model_adapters.quicksviewer.gate import (
     Gate,
     choose_starts,
-    cut_count,
     cut_probabilities,
     equal_starts,
     gumbel_noise,
@@ -223,30 +223,39 @@ class Perception(nn.Module):
         frames: FrameSummaries | None,
         frame_counts: tuple[int, ...] = (),
         noise: GumbelNoise | None = None,
+        rule: CubeRule | None = None,
     ) -> VisualTokens:
-        """Turn the summaries of images' tiles and of videos' frames into visual tokens; None where there are none."""
+        """Turn the summaries of images' tiles and of videos' frames into visual tokens; None where there are none.
+
+        Videos are cut by `rule`, or else as the configuration says.
+        """
         empty = self.resampler.query.new_zeros(0, *self.resampler.query.shape)
         with stage("cubing"):
             tiles_PQD = empty if tiles is None else self.resampler.project(tiles.partials.values_TQD)
             if frames is None:
                 none = torch.zeros(0, device=empty.device)
                 return VisualTokens(tiles_PQD, empty, empty, none.bool(), none.view(0, 2), ())
-            return self.cut(frames, frame_counts, noise)._replace(tiles_PQD=tiles_PQD)
+            return self.cut(frames, frame_counts, noise, rule)._replace(tiles_PQD=tiles_PQD)
 
     def cut(
-        self, summaries: FrameSummaries, frame_counts: tuple[int, ...], noise: GumbelNoise | None = None
+        self,
+        summaries: FrameSummaries,
+        frame_counts: tuple[int, ...],
+        noise: GumbelNoise | None = None,
+        rule: CubeRule | None = None,
     ) -> VisualTokens:
-        """Cut videos into cubes from their summaries; may be called again with other settings of the gate."""
+        """Cut videos into cubes from their summaries; may be called again with another rule."""
+        rule = rule or self.config.cube_rule
         videos, start, used_gaps = [], 0, 0
         for count in frame_counts:
             means_Td = summaries.means_Td[start : start + count]
             logits_G2, noise_G2 = self._gap_logits(means_Td, noise, used_gaps)
-            videos.append((logits_G2, *self._starts(means_Td, logits_G2, noise_G2)))
+            videos.append((logits_G2, *self._starts(means_Td, logits_G2, noise_G2, rule)))
             start, used_gaps = start + count, used_gaps + count - 1
         logits, starts, masks = (list(part) for part in zip(*videos, strict=True))
         starts_T = torch.cat(starts)
         times_T = torch.cat([torch.arange(count, device=starts_T.device) for count in frame_counts])
-        cubes = sum(self.cubes_of(count) for count in frame_counts)
+        cubes = sum(map(rule.cubes, frame_counts))
         cubes_CQD = self.resampler.merge(summaries.partials, times_T, starts_T.cumsum(0) - 1, cubes)
         tiles_PQD = cubes_CQD.new_zeros(0, *cubes_CQD.shape[1:])
         return VisualTokens(
@@ -257,10 +266,6 @@ class Perception(nn.Module):
             torch.cat(logits),
             frame_counts,
         )
-
-    def cubes_of(self, frames: int) -> int:
-        """Return how many cubes a video of so many frames is cut into."""
-        return 1 + cut_count(frames, self.config.frames_per_cube)
 
     def _gap_logits(self, means_Td: Tensor, noise: GumbelNoise | None, offset: int) -> tuple[Tensor, Tensor | None]:
         gaps = len(means_Td) - 1
@@ -273,12 +278,14 @@ class Perception(nn.Module):
             return logits_G2, noise.scale * gumbel_noise(torch.rand_like(logits_G2))
         return logits_G2, noise.scale * gumbel_noise(noise.uniform_G2[offset : offset + gaps].to(logits_G2.device))
 
-    def _starts(self, means_Td: Tensor, logits_G2: Tensor, noise_G2: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _starts(
+        self, means_Td: Tensor, logits_G2: Tensor, noise_G2: Tensor | None, rule: CubeRule
+    ) -> tuple[Tensor, Tensor]:
         """Return which frames start a cube (T,), as bool and as a mask that may carry gradient."""
-        cuts = cut_count(len(means_Td), self.config.frames_per_cube)
-        if self.config.cubing == "learned":
+        cuts = rule.cuts(len(means_Td))
+        if rule.cubing == "learned":
             return choose_starts(cut_probabilities(logits_G2, self.config.gate_temperature, noise_G2), cuts)
-        if self.config.cubing == "difference":
+        if rule.cubing == "difference":
             return choose_starts(plain_differences(means_Td.detach()), cuts)
         starts_T = equal_starts(len(means_Td), cuts).to(means_Td.device)
         return starts_T, starts_T.float()

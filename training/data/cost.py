@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
-from qsv_eval.model_adapters.quicksviewer.gate import cut_count
 from qsv_eval.training.data.source import Hint
 
 __all__ = ["Size", "Sizing", "costs", "frame_cost"]
@@ -33,14 +33,14 @@ class Sizing(NamedTuple):
     """How sizes follow from hints."""
 
     queries: int
-    frames_per_cube: float
+    cube_rule: CubeRule
     thumbnail: bool
     rule: FrameRule
 
     @classmethod
     def of(cls, config: QuicksviewerConfig, rule: FrameRule) -> "Sizing":
         """Take what decides sizes from a model's configuration."""
-        return cls(config.num_queries, config.frames_per_cube, config.use_thumbnail, rule)
+        return cls(config.num_queries, config.cube_rule, config.use_thumbnail, rule)
 
     def size(self, hint: Hint) -> Size:
         """Return the size of a sample, or the most that it can be."""
@@ -49,13 +49,9 @@ class Sizing(NamedTuple):
             tiles = hint.images * _TILES_AT_MOST
             return Size(text + tiles * (self.queries + 2), tiles)
         frames = self._frames(hint)
-        cubes = self.cubes(frames)
+        cubes = self.cube_rule.cubes(frames)
         blocks = cubes + self.thumbnail
         return Size(text + blocks * self.queries + cubes * _TOKENS_A_TIMESTAMP, frames)
-
-    def cubes(self, frames: int) -> int:
-        """Return how many cubes a video of so many frames is cut into."""
-        return 1 + cut_count(frames, self.frames_per_cube)
 
     def _frames(self, hint: Hint) -> int:
         limit = self.rule.max_frames

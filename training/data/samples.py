@@ -104,7 +104,7 @@ class TrainingSamples(Dataset[Prepared | Skipped]):
         length = len(outside) + (self.sizing.queries - 1) * outside.count(placeholder)
         if frames:
             times = (len(tokens.input_ids) - len(outside)) / frames
-            length += round(self.sizing.cubes(frames) * (times + self.sizing.queries - 1))
+            length += round(self.sizing.cube_rule.cubes(frames) * (times + self.sizing.queries - 1))
         if length > self.max_length:
             raise BadSample(f"has about {length} tokens, more than max_length {self.max_length}")
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.engine.answer_key import AnswerSettings, model_code_version
 from qsv_eval.model_adapters.engine.engine import Engine
 from qsv_eval.model_adapters.engine.fingerprint import checkpoint_fingerprint
@@ -36,7 +37,8 @@ def make_engine(tiny_model, tiny, tmp_path):
     def make(folder="journal", harness=None, accept_degraded=False, **options):
         options = {"readers": 0, "show_progress": False, "reading": ReadSettings((96, 96)), **options}
         settings = AnswerSettings(
-            checkpoint_fingerprint(str(tiny)), model_code_version(), "float32", FrameRule(), "pyav", "exact"
+            *(checkpoint_fingerprint(str(tiny)), model_code_version(), "float32"),
+            *(FrameRule(), CubeRule(), "pyav", "exact"),
         )
         journal = Journal(tmp_path / folder, accept_degraded=accept_degraded)
         return Engine(tiny_model, journal, settings, harness or NoTasks(), EngineOptions(**options))

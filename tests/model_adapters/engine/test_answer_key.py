@@ -3,6 +3,7 @@ from dataclasses import fields, replace
 import pytest
 from PIL import Image
 
+from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.engine.answer_key import (
     AnswerSettings,
     answer_key,
@@ -11,7 +12,7 @@ from qsv_eval.model_adapters.engine.answer_key import (
 from qsv_eval.model_adapters.engine.question import Generation, ImageInMemory, Kind, Question
 from qsv_eval.model_adapters.frames import FrameRule
 
-SETTINGS = AnswerSettings("weights", "code", "float32", FrameRule(), "pyav", "exact")
+SETTINGS = AnswerSettings("weights", "code", "float32", FrameRule(), CubeRule(), "pyav", "exact")
 
 
 def question(media=None, **changes):
@@ -37,7 +38,7 @@ OTHER_SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("name", sorted({field.name for field in fields(AnswerSettings)} - {"frame_rule"}))
+@pytest.mark.parametrize("name", sorted({field.name for field in fields(AnswerSettings)} - {"frame_rule", "cube_rule"}))
 def test_every_setting_moves_the_key(name):
     changed = replace(SETTINGS, **{name: OTHER_SETTINGS[name]})
     assert key_of(question(), changed) != key_of(question())
@@ -54,6 +55,7 @@ def test_every_setting_moves_the_key(name):
         {"generation": Generation(max_new_tokens=5)},
         {"generation": Generation(until=("\n",))},
         {"rule": FrameRule(max_frames=64)},
+        {"cube_rule": CubeRule(frames_per_cube=2)},
         {"kind": Kind.SCORE},
         {"continuation": "A"},
     ],
@@ -64,7 +66,7 @@ def test_what_is_asked_moves_the_key(changes):
 
 def test_the_rule_is_the_questions_own():
     """A task may have another rule than the model; whose it is makes no difference."""
-    other = replace(SETTINGS, frame_rule=FrameRule(max_frames=64))
+    other = replace(SETTINGS, frame_rule=FrameRule(max_frames=64), cube_rule=CubeRule(max_cubes=3))
     assert key_of(question(), other) == key_of(question())
 
 
@@ -86,7 +88,8 @@ def test_images_in_memory():
 
 
 def test_model_code_version_ignores_comments_and_docstrings(tmp_path):
-    from qsv_eval.model_adapters.engine.answer_key import _code_of
+    from qsv_eval.model_adapters.cuberule import CubeRule
+from qsv_eval.model_adapters.engine.answer_key import _code_of
 
     one, same, other = (tmp_path / name for name in ("one.py", "same.py", "other.py"))
     one.write_text('def f(x: int) -> int:\n    """Say."""\n    return x + 1\n')

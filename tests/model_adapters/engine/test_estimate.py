@@ -1,7 +1,8 @@
 import pytest
 
+from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.engine.estimate import Costs, Expected, describe_bytes
-from qsv_eval.model_adapters.frames import FrameRule, VideoFacts
+from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, VideoFacts
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
 
 FACTS = VideoFacts(600.0, 25.0, 15_000, 1280, 720)
@@ -35,22 +36,35 @@ def test_the_seconds_are_those_of_the_multiplications(costs):
 )
 @pytest.mark.parametrize("bounds", [(None, None), (30.0, None), (100.5, 131.0)])
 def test_frames_are_those_of_the_rule(costs, rule, bounds):
-    frames = costs.video(FACTS, rule, *bounds).frames
+    frames = costs.video(FACTS, rule, CubeRule(), *bounds).frames
     assert frames == len(rule.instants(FACTS.fps, FACTS.frame_count, *bounds))
 
 
 def test_a_segment_that_reaches_over_the_end_ends_with_the_video(costs):
     rule = FrameRule(max_frames=10)
-    assert costs.video(FACTS, rule, None, 100_000.0) == costs.video(FACTS, rule, None, None)
+    assert costs.video(FACTS, rule, CubeRule(), None, 100_000.0) == costs.video(FACTS, rule, CubeRule())
 
 
 def test_a_clip_from_which_the_rule_picks_nothing_has_a_frame(costs):
-    assert costs.video(VideoFacts(0.4, 25.0, 10, 640, 360), FrameRule(), None, None).frames == 1
+    assert costs.video(VideoFacts(0.4, 25.0, 10, 640, 360), FrameRule(), CubeRule()).frames == 1
+
+
+def test_a_frame_that_several_want_is_counted_once(costs):
+    few, many = (ClipRequest(FrameRule(max_frames=most)) for most in (60, 300))
+    alone = costs.frames(FACTS, [many])
+    assert costs.frames(FACTS, [many, many]) == alone == 300
+    assert alone < costs.frames(FACTS, [few, many]) <= 360
+    assert costs.frames(None, [few]) == 0
+
+
+def test_fewer_frames_a_cube_are_more_tokens(costs):
+    usual, half = (costs.video(FACTS, FrameRule(), CubeRule(frames_per_cube=most)).tokens for most in (5, 2.5))
+    assert half == pytest.approx(2 * usual, rel=0.02)
 
 
 def test_tokens_are_those_of_cubes_and_times(costs):
-    expected = costs.video(FACTS, FrameRule(max_frames=420), None, None)
-    cubes = costs.cubes(420)
+    expected = costs.video(FACTS, FrameRule(max_frames=420), CubeRule())
+    cubes = CubeRule().cubes(420)
     assert (expected.frames, cubes) == (420, 84)
     assert (cubes + 1) * 64 < expected.tokens < (cubes + 1) * (64 + 8)
 
@@ -58,7 +72,7 @@ def test_tokens_are_those_of_cubes_and_times(costs):
 def test_more_to_decode_costs_more(costs):
     def decode_s(duration_s, width, height, max_frames):
         facts = VideoFacts(duration_s, 25.0, int(25 * duration_s), width, height)
-        return costs.video(facts, FrameRule(max_frames=max_frames), None, None).decode_s
+        return costs.video(facts, FrameRule(max_frames=max_frames), CubeRule()).decode_s
 
     assert decode_s(60, 640, 360, 64) < decode_s(600, 640, 360, 64)
     assert decode_s(60, 640, 360, 64) < decode_s(60, 1920, 1080, 64)
@@ -67,7 +81,7 @@ def test_more_to_decode_costs_more(costs):
 
 @pytest.mark.parametrize("facts", [None, VideoFacts(0.0, 0.0, 0, 0, 0)])
 def test_a_file_whose_header_says_nothing_costs_nothing(costs, facts):
-    assert costs.video(facts, FrameRule(), None, None) == Expected()
+    assert costs.video(facts, FrameRule(), CubeRule()) == Expected()
 
 
 def test_the_longer_of_looking_and_reading_counts(qwen_7b):
@@ -82,8 +96,8 @@ def test_expectations_add_up():
 
 
 def test_what_it_takes_is_said_in_a_line(costs):
-    line = describe_bytes(costs, 420, 3)
+    line = describe_bytes(costs, 420, 84, 3)
     assert "\n" not in line
     assert "420 frames, 84 cubes, about 5,860 tokens: 186 MB of pixels" in line
     assert "260 MB of summaries and 1.3 GB of cache" in line
-    assert "0 frames, 0 cubes" in describe_bytes(costs, 0, 1)
+    assert "0 frames, 0 cubes" in describe_bytes(costs, 0, 0, 1)

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.engine.estimate import Costs
 from qsv_eval.model_adapters.engine.plan import Asked, Media, Sight, make_units, share_out, sight_of
 from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, VideoFacts
 
-RULE, FEW = FrameRule(), FrameRule(max_frames=8)
+RULE, FEW, CUBES = FrameRule(), FrameRule(max_frames=8), CubeRule()
 COSTS = Costs(
     queries=64,
-    frames_per_cube=5,
     frame_bytes=442_368,
     summary_bytes=617_984,
     cache_bytes=57_344,
@@ -37,8 +37,8 @@ def image(name):
     return Media("image", name, f"/images/{name}.png")
 
 
-def ask(number, *media, task="task", rule=RULE, settings="greedy", **values):
-    return Asked(f"{task}-{number}", task, (task, number), tuple(media), rule, settings, **values)
+def ask(number, *media, task="task", rule=RULE, cube_rule=CUBES, settings="greedy", **values):
+    return Asked(f"{task}-{number}", task, (task, number), tuple(media), rule, cube_rule, settings, **values)
 
 
 def plan(questions, facts=FACTS, batch_size=4, cache_bytes=8 << 30):
@@ -128,7 +128,7 @@ def test_what_is_known_is_not_read():
     ]
     [unit] = plan(questions)
     assert [read.requests for read in unit.reads] == [(ClipRequest(FEW),)]
-    assert list(unit.sights) == [Sight((video("long"),), FEW)]
+    assert list(unit.sights) == [Sight((video("long"),), FEW, CUBES)]
 
 
 def test_rules_and_segments_of_a_file_are_one_read():
@@ -182,7 +182,7 @@ def test_questions_on_an_image_stay_together():
 
 def test_the_cache_bounds_the_batch():
     questions = [ask(number, video("long")) for number in range(6)]
-    tokens = COSTS.video(FACTS["long"], RULE, None, None).tokens
+    tokens = COSTS.video(FACTS["long"], RULE, CUBES).tokens
     for fit, sizes in [(6, [6]), (5, [5, 1]), (2, [2, 2, 2]), (0.5, [1] * 6)]:
         [unit] = plan(questions, batch_size=6, cache_bytes=int(fit * tokens * COSTS.cache_bytes))
         assert [len(batch) for batch in unit.batches] == sizes

@@ -9,7 +9,6 @@ import torch
 from qsv_eval.model_adapters.quicksviewer.gate import (
     Gate,
     choose_starts,
-    cut_count,
     cut_probabilities,
     equal_starts,
     gumbel_noise,
@@ -43,16 +42,6 @@ def test_running_difference_passes_the_gradient_of_the_recurrence():
     expected = torch.autograd.grad((recurrence(frames_Td, 0.3) * weights).sum(), frames_Td)
     found = torch.autograd.grad((running_difference(frames_Td, 0.3) * weights).sum(), frames_Td)
     torch.testing.assert_close(found, expected)
-
-
-def test_cut_count_is_the_references(reference):
-    table = json.loads((reference / "tables.json").read_text())["num_cuts_by_frames"]
-    assert {int(frames): cut_count(int(frames), 5) for frames in table} == {int(n): cuts for n, cuts in table.items()}
-
-
-def test_cut_count_never_exceeds_the_gaps():
-    assert cut_count(1, 5) == 0
-    assert [cut_count(frames, 0.5) for frames in (1, 2, 3, 10)] == [0, 1, 2, 9]
 
 
 def test_starts_and_straight_through_mask():

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
+from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
 from qsv_eval.training.data.cost import Size, Sizing, costs, frame_cost
 from qsv_eval.training.data.source import Hint
 
-SIZING = Sizing(64, 5, True, FrameRule(max_frames=420))
+SIZING = Sizing(64, CubeRule(), True, FrameRule(max_frames=420))
 
 
 def test_a_long_video_is_85_blocks():
@@ -18,7 +19,7 @@ def test_a_long_video_is_85_blocks():
 
 @pytest.mark.parametrize(("frames", "cubes"), [(2, 2), (12, 2), (13, 3), (18, 4), (22, 4), (420, 84), (480, 96)])
 def test_the_table_of_cubes(frames, cubes):
-    assert SIZING.cubes(frames) == cubes
+    assert SIZING.cube_rule.cubes(frames) == cubes
 
 
 def test_what_nobody_knows_is_the_most_it_can_be():
