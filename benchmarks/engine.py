@@ -109,7 +109,9 @@ def run_engine(questions: Sequence[Ask], model: Any, journal: Path) -> Result:
         model.processor.video_processor.frame_size, show_progress=False
     )
     fingerprint = checkpoint_fingerprint(str(CHECKPOINT))
-    settings = AnswerSettings(fingerprint, model_code_version(), "float32", model.frame_rule, model.model.config.cube_rule, "pyav", "exact")
+    settings = AnswerSettings(
+        fingerprint, model_code_version(), "float32", model.frame_rule, model.model.config.cube_rule, "pyav", "exact"
+    )
     # None: only images in memory and further rounds need the harness.
     engine = Engine(model, Journal(journal), settings, None, options)  # type: ignore[arg-type]
     answers = engine.answer(

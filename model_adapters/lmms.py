@@ -20,6 +20,7 @@ from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 from qsv_eval.model_adapters.engine.fingerprint import checkpoint_fingerprint
 from qsv_eval.model_adapters.engine.journal import Fate, How, Journal
 from qsv_eval.model_adapters.engine.question import Kind
+from qsv_eval.model_adapters.engine.usage import Use, summarise_use
 from qsv_eval.model_adapters.modelargs import ModelArgs
 from qsv_eval.model_adapters.paths import cache_folder
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer, load_pretrained, resolve_device
@@ -62,6 +63,7 @@ class _Quicksviewer(lmms):
         )
         self.batch_size_per_gpu = args.batch_size
         self._notable: dict[tuple[str, str, Any, int, Any], Answer] = {}
+        self._uses: dict[str, list[Use]] = {}
         self._efficiency = summarise([])
 
     @property
@@ -107,6 +109,9 @@ class _Quicksviewer(lmms):
         mine = {place: one for place, one in zip(whose, answers, strict=True) if _is_notable(one)}
         for each in ranks.all_gather(mine):
             self._notable |= each
+        used = [(one.task, answer.use) for one, answer in zip(questions, answers, strict=True) if not _failed(answer)]
+        for task, use in [one for each in ranks.all_gather(used) for one in each]:
+            self._uses.setdefault(task, []).append(use)
         self._efficiency = summarise(ranks.all_gather(self.engine.efficiency))
         return [answers[place] for place in places]
 
@@ -117,11 +122,15 @@ class _Quicksviewer(lmms):
 
     def failures(self) -> dict[str, int]:
         """Return how many questions of each task have no answer, over all processes."""
-        return dict(Counter(task for (task, *_), one in self._notable.items() if one.fate is Fate.FAILED))
+        return dict(Counter(task for (task, *_), one in self._notable.items() if _failed(one)))
 
     def degraded(self) -> dict[str, int]:
         """Return how many answers of each task rest on fewer frames than asked for, because memory ran out."""
         return dict(Counter(task for (task, *_), one in self._notable.items() if one.degraded))
+
+    def usage(self) -> dict[str, Any]:
+        """Return what the answers of each task took, known ones included; see `engine.usage.summarise_use`."""
+        return {task: summarise_use(uses) for task, uses in self._uses.items()}
 
     @property
     def damaged(self) -> int:
@@ -153,7 +162,11 @@ class QuicksviewerSimple(_Quicksviewer):
 
 def _is_notable(answer: Answer) -> bool:
     """Say whether a report has to count it apart."""
-    return answer.fate is Fate.FAILED or answer.degraded or answer.lost_frames
+    return _failed(answer) or answer.degraded or answer.lost_frames
+
+
+def _failed(answer: Answer) -> bool:
+    return answer.fate is Fate.FAILED
 
 
 def _load(args: ModelArgs) -> Quicksviewer:

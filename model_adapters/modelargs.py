@@ -43,7 +43,8 @@ class ModelArgs(BaseModel):
     fps: float = 1.0
     """Frames for each second of video, before `max_frames` thins them."""
     frame_rule: str = "reference"
-    """"reference" (the middle of every second) or "blocks" (the middle of every 1/fps)."""
+    """"reference" (the middle of every second), "blocks" (the middle of every 1/fps) or
+    "nested" (of those so many that the frames of a smaller limit are among those of a larger one)."""
     cubing: str | None = None
     """"learned", "equal" or "difference"; this and the next two as the checkpoint says, by default."""
     frames_per_cube: float | None = None

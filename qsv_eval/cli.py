@@ -12,14 +12,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qsv_eval.cli_scoring import (
+from qsv_eval import cli_scoring, cli_sweep
+from qsv_eval.cli_options import (
     EXIT_INCOMPLETE,
+    EXIT_SETUP,
+    Attention,
+    BatchSize,
+    Cubing,
+    Device,
+    Dtype,
+    Fps,
+    FrameRuleName,
+    FramesPerCube,
     JudgeBudget,
     JudgeModel,
     JudgePrice,
     JudgeUrl,
+    MaxCubes,
+    MaxFrames,
+    Pretrained,
+    Processes,
+    Resize,
+    ResizeBy,
+    Revision,
+    Rule,
+    Subfolder,
     judge_settings,
-    register,
+    launch,
 )
 from qsv_eval.launching.ranknotes import note_end, note_start, supervised, wait_for_the_first_to_die
 from qsv_eval.model_adapters.errors import QsvError
@@ -37,38 +56,8 @@ app = typer.Typer(
     help="Evaluate the Quicksviewer video LMM under lmms-eval, and ask it about videos.",
 )
 
-EXIT_SETUP = 2
-register(app)
-
-
-class FrameRuleName(StrEnum):
-    """Which frames of a video are looked at."""
-
-    REFERENCE = "reference"
-    BLOCKS = "blocks"
-
-
-class Resize(StrEnum):
-    """How frames are brought to the model's size."""
-
-    EXACT = "exact"
-    FAST = "fast"
-
-
-Pretrained = Annotated[str, typer.Option(help="Checkpoint folder, hub id or PEFT adapter.")]
-Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]
-Subfolder = Annotated[str, typer.Option(help="Folder within the checkpoint.")]
-MaxFrames = Annotated[int, typer.Option(min=1, help="Frames of a video at the most.")]
-Fps = Annotated[float, typer.Option(help="Frames for each second, before --max-frames thins them.")]
-Rule = Annotated[FrameRuleName, typer.Option(help="The middle of every second, or of every 1/fps.")]
-ResizeBy = Annotated[Resize, typer.Option(help="exact is the reference's; fast decodes sooner.")]
-Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
-Attention = Annotated[str | None, typer.Option(help="flash_attention_2, sdpa or eager; the best there is by default.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …; the accelerator if there is one.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Questions answered at once.")]
-Processes = Annotated[
-    str | None, typer.Option(help="Processes on this machine: a number, or auto for one for each GPU.")
-]
+cli_scoring.register(app)
+cli_sweep.register(app)
 
 
 @app.command(epilog="Example: qsv-eval demo --limit 20 --output demo_run")
@@ -87,7 +76,7 @@ def demo(
 
     # The built-in checkpoint is stored in float16, in which a CPU is slow.
     model = {"pretrained": str(CHECKPOINT), "dtype": "float32"} if pretrained is None else {"pretrained": pretrained}
-    _launch(processes, 1, device, output)
+    launch(processes, 1, device, output)
     with clean_stop(output):
         report = run(["qsv_demo"], _model_args({**model, "device": device}), output, limit=limit)
     if report is not None:
@@ -106,6 +95,9 @@ def run_command(
     max_frames: MaxFrames = 420,
     fps: Fps = 1.0,
     frame_rule: Rule = FrameRuleName.REFERENCE,
+    cubing: Cubing = None,
+    frames_per_cube: FramesPerCube = None,
+    max_cubes: MaxCubes = None,
     resize: ResizeBy = Resize.EXACT,
     dtype: Dtype = "auto",
     attn_implementation: Attention = None,
@@ -142,7 +134,7 @@ def run_command(
     names = [name.strip() for name in tasks.split(",") if name.strip()]
     judge = judge_settings(judge_model, judge_url, judge_budget, judge_price)
     output = output or default_output(model)
-    _launch(processes, gpus_per_process, device, output)
+    launch(processes, gpus_per_process, device, output)
     with clean_stop(output):
         report = run(names, model, output, limit=limit, judge=judge)
     if report is not None:
@@ -258,20 +250,6 @@ def _model_args(given: Mapping[str, Any]) -> "ModelArgs":
 
     known = {name: value for name, value in given.items() if name in ModelArgs.model_fields}
     return ModelArgs.parse({name: str(value) if isinstance(value, StrEnum) else value for name, value in known.items()})
-
-
-def _launch(processes: str | None, gpus_per_process: int, device: str | None, output: Path) -> None:
-    """Run this command line in several processes and exit as they do; return where one, this one, is enough."""
-    if processes is None:
-        return
-    from qsv_eval.launching.supervise import accelerators_here, layout, supervise
-
-    chosen = layout(processes, gpus_per_process, device, 0 if device == "cpu" else accelerators_here())
-    if chosen.processes > 1:
-        code, lines = supervise(sys.argv[1:], output, chosen)
-        for line in lines:
-            typer.echo(line, err=True)
-        raise typer.Exit(code)
 
 
 def main() -> None:

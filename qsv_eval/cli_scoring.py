@@ -2,31 +2,21 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from qsv_eval.judge.settings import JudgeSettings
+from qsv_eval.cli_options import (
+    EXIT_INCOMPLETE,
+    JudgeBudget,
+    JudgeConcurrency,
+    JudgeModel,
+    JudgePrice,
+    JudgeUrl,
+    judge_settings,
+)
 
-__all__ = ["EXIT_INCOMPLETE", "JudgeBudget", "JudgeModel", "JudgePrice", "JudgeUrl", "judge_settings", "register"]
-
-EXIT_INCOMPLETE = 3
-
-JudgeModel = Annotated[
-    str | None, typer.Option(envvar="QSV_JUDGE_MODEL", help="Judge of open answers, as its server knows it.")
-]
-JudgeUrl = Annotated[
-    str | None, typer.Option(envvar="OPENAI_BASE_URL", help="Its OpenAI-compatible server, ending in /v1.")
-]
-JudgeBudget = Annotated[
-    int | None, typer.Option(envvar="QSV_JUDGE_BUDGET", min=0, help="Tokens that it may cost at the most.")
-]
-JudgePrice = Annotated[
-    str | None,
-    typer.Option(envvar="QSV_JUDGE_PRICE", help="Dollars for a million tokens in and out, as in 0.15,0.60."),
-]
-JudgeConcurrency = Annotated[int, typer.Option(envvar="QSV_JUDGE_CONCURRENCY", min=1, help="Calls at once.")]
+__all__ = ["register"]
 
 
 class ExtractorName(StrEnum):
@@ -34,23 +24,6 @@ class ExtractorName(StrEnum):
 
     STRICT = "strict"
     REFERENCE = "reference"
-
-
-def judge_settings(
-    model: str | None, url: str | None, budget: int | None, price: str | None, concurrency: int = 16
-) -> "JudgeSettings | None":
-    """Return the judge that was named, None where none was; SetupError where an option is wrong."""
-    if model is None:
-        return None
-    from qsv_eval.judge.settings import JudgeSettings
-
-    return JudgeSettings.from_environment(
-        model=model,
-        url=url,
-        budget_tokens=budget,
-        price=None if price is None else tuple(price.split(",")),
-        concurrency=concurrency,
-    )
 
 
 def register(app: typer.Typer) -> None:

@@ -10,9 +10,9 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +20,19 @@ from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.modelargs import ModelArgs
 from qsv_eval.protocol import Protocol, Scoring, library_versions
 from qsv_eval.runlock import LOCK_FILES, hold
-from qsv_eval.tasknames import Selection, select, unknown_task
+from qsv_eval.tasknames import Selection, members, select, unknown_task
 from qsv_eval.tasks import FOLDER, task_files
 from qsv_eval.tasks.registry import task_named
 from qsv_eval.tasks.scored import judged_by, score_rows, write_submission
+from qsv_eval.tasks.variants import Variant, plain_name
 
 if TYPE_CHECKING:
+    from lmms_eval.tasks import TaskManager
+
     from qsv_eval.judge.settings import JudgeSettings
     from qsv_eval.model_adapters.lmms import QuicksviewerChat
 
-__all__ = ["RunReport", "TaskReport", "default_output", "run"]
+__all__ = ["RunReport", "TaskReport", "default_output", "run", "run_name"]
 
 _RUN_FILE, _JOURNAL = "run.json", "journal"
 
@@ -45,6 +48,8 @@ class TaskReport:
     """Questions without an answer."""
     degraded: int = 0
     """Answers that rest on fewer frames than asked for, because memory ran out."""
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    """What its answers took; see `engine.usage.summarise_use`."""
 
     @property
     def complete(self) -> bool:
@@ -74,10 +79,15 @@ class RunReport:
         return all(task.complete for task in self.tasks)
 
 
-def default_output(model: ModelArgs) -> Path:
-    """Return a folder that the same checkpoint and settings always get, so that the same command resumes."""
+def run_name(model: ModelArgs) -> str:
+    """Return a name that the same checkpoint and settings always get, so that the same command resumes."""
     digest = hashlib.sha256(json.dumps(model.moving_replies, sort_keys=True).encode()).hexdigest()[:8]
-    return Path("qsv_runs", f"{Path(model.pretrained).name}-{model.max_frames}f-{digest}")
+    return f"{Path(model.pretrained).name}-{model.max_frames}f-{digest}"
+
+
+def default_output(model: ModelArgs) -> Path:
+    """Return the folder of a run that names none."""
+    return Path("qsv_runs", run_name(model))
 
 
 def run(
@@ -87,6 +97,7 @@ def run(
     *,
     limit: int | None = None,
     judge: "JudgeSettings | None" = None,
+    settings: Sequence[Mapping[str, Any]] = (),
 ) -> RunReport | None:
     """Run tasks and write results, samples, protocols and journal to `output`.
 
@@ -96,6 +107,7 @@ def run(
         output: a new folder, or that of an earlier run with the same options, which is resumed.
         limit: questions of each task at the most.
         judge: of open answers; without one they stay unscored, and `qsv-eval score` can judge them later.
+        settings: of a sweep: each task is asked under each of these, as a variant of its own.
 
     Returns:
         The report, or None in a process that is not the first of several.
@@ -112,15 +124,15 @@ def run(
             text = f"Starting lmms-eval with {model.pretrained}; every answer goes to {output}"
             print(text, file=sys.stderr, flush=True)
         with judged_by(judge):
-            adapter, results = _evaluate(selection, model, output, limit)
+            adapter, results = _evaluate(selection, settings, model, output, limit)
     if results is None:
         return None
     results_file = next(output.rglob(f"{results['date']}_results.json"), None)
     if results_file is None:
         raise SetupError(f"{output}: lmms-eval wrote no results file; is the folder writable, the disk full?")
-    failures, degraded = adapter.failures(), adapter.degraded()
+    failures, degraded, usage = adapter.failures(), adapter.degraded(), adapter.usage()
     reports = [
-        TaskReport(name, _metrics(values), failures.get(name, 0), degraded.get(name, 0))
+        TaskReport(name, _metrics(values), failures.get(name, 0), degraded.get(name, 0), usage.get(name, {}))
         for name, values in results["results"].items()
     ]
     return RunReport(output, results_file, reports, adapter.asked, adapter.damaged, adapter.efficiency())
@@ -174,7 +186,7 @@ def _read_marker(marker: Path) -> dict[str, Any]:
 
 
 def _evaluate(
-    selection: Selection, model: ModelArgs, output: Path, limit: int | None
+    selection: Selection, settings: Sequence[Mapping[str, Any]], model: ModelArgs, output: Path, limit: int | None
 ) -> tuple["QuicksviewerChat", dict[str, Any] | None]:
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     from lmms_eval.evaluator import simple_evaluate
@@ -188,18 +200,16 @@ def _evaluate(
     manager = TaskManager(
         "WARNING", include_path=str(FOLDER), include_defaults=selection.foreign, model_name="quicksviewer"
     )
-    for name in selection.names:
-        if not manager.match_tasks([name]):
-            raise unknown_task(name, manager.all_tasks)
+    tasks = _tasks(selection, settings, manager)
     # A data root that is missing is met here, before minutes of loading.
-    get_task_dict([name for name in selection.names if name in task_files()], manager, "chat")
+    get_task_dict([task for task in tasks if not isinstance(task, str) or task in task_files()], manager, "chat")
     adapter = QuicksviewerChat(**model.model_dump() | {"journal": output / _JOURNAL})
     _claim(output, model, adapter.settings.checkpoint)
     tracker, stamp = EvaluationTracker(output_path=str(output)), get_datetime_str("UTC")
     results = simple_evaluate(
         model=adapter,
         model_args=f"pretrained={model.pretrained}",
-        tasks=list(selection.names),
+        tasks=tasks,
         task_manager=manager,
         limit=limit,
         batch_size=model.batch_size,
@@ -212,9 +222,10 @@ def _evaluate(
     )
     if results is not None:
         samples = results.pop("samples")
+        results["results"] = _in_order(results["results"], tasks)
         _settle(samples, output, stamp)
         results["config"]["model"] = "quicksviewer"
-        results |= {"efficiency": adapter.efficiency(), "degraded": adapter.degraded()}
+        results |= {"efficiency": adapter.efficiency(), "usage": adapter.usage(), "degraded": adapter.degraded()}
         results["protocols"] = {name: _protocol(name, values) for name, values in results["results"].items()}
         tracker.save_results_aggregated(results=results, samples=samples, datetime_str=stamp)
         for name in results["configs"]:
@@ -222,9 +233,25 @@ def _evaluate(
     return adapter, results
 
 
+def _tasks(selection: Selection, settings: Sequence[Mapping[str, Any]], manager: "TaskManager") -> list[Any]:
+    """Return what lmms-eval is to evaluate: names, or a Task object for each name and settings."""
+    for name in selection.names:
+        if not manager.match_tasks([name]):
+            raise unknown_task(name, manager.all_tasks)
+    if not settings:
+        return list(selection.names)
+    return [Variant(name, one).build(manager) for name in members(selection.names) for one in settings]
+
+
+def _in_order(results: Mapping[str, Any], tasks: Sequence[Any]) -> dict[str, Any]:
+    """Return the results of a sweep in the order of its cells; lmms-eval has them by name."""
+    names = [task.config.task for task in tasks if not isinstance(task, str)]
+    return {name: results[name] for name in [*names, *(name for name in results if name not in names)]}
+
+
 def _settle(samples: Mapping[str, list[dict[str, Any]]], output: Path, stamp: str) -> None:
     """Bring a judge's verdicts into the samples, where lmms-eval has the rows as they were; none is asked for again."""
-    for name in samples.keys() & task_files().keys():
+    for name in [name for name in samples if plain_name(name) in task_files()]:
         rows = score_rows(task_named(name), [sample["outcome"] for sample in samples[name]]).rows
         for sample, row in zip(samples[name], rows, strict=True):
             sample["outcome"] = row

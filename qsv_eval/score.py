@@ -20,6 +20,7 @@ from qsv_eval.scoring.summary import Brief, TaskSummary
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.registry import task_named
 from qsv_eval.tasks.scored import judged_by, score_rows, write_submission
+from qsv_eval.tasks.variants import plain_name
 
 if TYPE_CHECKING:
     from qsv_eval.judge import Agreement
@@ -104,7 +105,7 @@ def saved_rows(folder: Path) -> dict[str, list[Row]]:
         newest[file.name.partition("_samples_")[2].removesuffix(".jsonl")] = file
     rows: dict[str, list[Row]] = {}
     for name, file in sorted(newest.items()):
-        if name.partition("@")[0] not in task_files():
+        if plain_name(name) not in task_files():
             continue
         try:
             with jsonlines.open(file) as lines:

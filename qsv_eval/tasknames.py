@@ -7,7 +7,7 @@ from typing import NamedTuple
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.tasks import task_files
 
-__all__ = ["FOREIGN", "Selection", "own_tags", "select", "unknown_task"]
+__all__ = ["FOREIGN", "Selection", "members", "own_tags", "select", "unknown_task"]
 
 FOREIGN = "lmms-eval/"
 """Prefix that asks for lmms-eval's own task where one of ours has the short name."""
@@ -22,11 +22,21 @@ class Selection(NamedTuple):
     """Whether any is lmms-eval's own, so that its 1,300 task files must be indexed."""
 
 
-def own_tags() -> set[str]:
-    """Return the tags of our tasks; a tag stands for all tasks that have it."""
-    lines = [line for path in task_files().values() for line in path.read_text("utf-8").splitlines()]
-    tags = [line.removeprefix("tag:").strip(" []").split(",") for line in lines if line.startswith("tag:")]
-    return {tag.strip() for line in tags for tag in line}
+def own_tags() -> dict[str, list[str]]:
+    """Return the tags of our tasks, each with the tasks that have it, for which it stands."""
+    found: dict[str, list[str]] = {}
+    for task, path in task_files().items():
+        for line in path.read_text("utf-8").splitlines():
+            if line.startswith("tag:"):
+                for tag in line.removeprefix("tag:").strip(" []").split(","):
+                    found.setdefault(tag.strip(), []).append(task)
+    return found
+
+
+def members(names: Iterable[str]) -> list[str]:
+    """Return the tasks that names stand for: a tag of ours for several, anything else for itself."""
+    tags = own_tags()
+    return list(dict.fromkeys(task for name in names for task in tags.get(name, [name])))
 
 
 def select(names: Iterable[str]) -> Selection:

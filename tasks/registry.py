@@ -9,6 +9,7 @@ from qsv_eval.data.benchmark import Benchmark
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.task import Task
+from qsv_eval.tasks.variants import plain_name
 
 __all__ = ["all_tasks", "benchmark_named", "task_named"]
 
@@ -16,7 +17,7 @@ __all__ = ["all_tasks", "benchmark_named", "task_named"]
 @cache
 def task_named(name: str) -> Task:
     """Return a task; KeyError where there is none of the name. A variant, `NAME@…`, is asked and scored as NAME is."""
-    plain = name.partition("@")[0]
+    plain = plain_name(name)
     tasks: Mapping[str, Task] = import_module(f"qsv_eval.tasks.{task_files()[plain].parent.name}.task").TASKS
     return replace(tasks[plain], name=name)
 

@@ -40,8 +40,11 @@ FLOORS = {
     "qsv_eval.score": 5,
     "qsv_eval.run": 6,
     "qsv_eval.protocolview": 6,
+    "qsv_eval.sweep": 7,
     "qsv_eval.report": 7,
+    "qsv_eval.cli_options": 7,
     "qsv_eval.cli_scoring": 8,
+    "qsv_eval.cli_sweep": 8,
     "qsv_eval.cli": 9,
 }
 SIDEWAYS = {

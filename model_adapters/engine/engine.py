@@ -8,7 +8,7 @@ the end only brings the answers to those whose questions they were.
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -25,15 +25,17 @@ from qsv_eval.model_adapters.engine.plan import Asked, Media, Unit, make_units, 
 from qsv_eval.model_adapters.engine.question import ImageInMemory, Kind, Question, media_parts
 from qsv_eval.model_adapters.engine.records import failed_record
 from qsv_eval.model_adapters.engine.survey import FileFacts, survey
+from qsv_eval.model_adapters.engine.usage import Use
 from qsv_eval.model_adapters.engine.working import EngineOptions, Worker
 from qsv_eval.model_adapters.errors import QsvError
 from qsv_eval.model_adapters.frames import VideoFacts
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer
 
-__all__ = ["Answer", "Engine", "EngineOptions"]
+__all__ = ["Answer", "Engine", "EngineOptions", "asked_of"]
 
 
-class Answer(NamedTuple):
+@dataclass(frozen=True)
+class Answer:
     """What of a record those want to know whose question it was."""
 
     fate: Fate
@@ -47,13 +49,15 @@ class Answer(NamedTuple):
     lost_frames: bool
     """Whether frames of its videos could not be decoded."""
     degraded: bool
+    use: Use = field(compare=False)
+    """What it took, which is another thing each time."""
 
     @classmethod
     def of(cls, record: Record) -> "Answer":
         """Take it from a record."""
         lost = any(video.lost_frames for video in record.videos)
-        same = {name: getattr(record, name) for name in cls._fields if name != "lost_frames"}
-        return cls(lost_frames=lost, **same)
+        same = {one.name: getattr(record, one.name) for one in fields(cls) if one.name not in ("lost_frames", "use")}
+        return cls(lost_frames=lost, use=Use.of(record), **same)
 
 
 class _Brought(NamedTuple):
@@ -170,7 +174,7 @@ class Engine:
             for task in set().union(*(one.tasks for one in brought))
         }
         asked = [
-            _asked(key, question, known, files, able.get(question.task, frozenset()))
+            asked_of(key, question, known, files, able.get(question.task, frozenset()))
             for one in brought
             for key, question, known in one.questions
         ]
@@ -188,7 +192,9 @@ class Engine:
         spread = f" (shares within {max(loads) / (sum(loads) / len(loads)) - 1:.0%} of even)" if len(loads) > 1 else ""
         reads = [(read.frames, read.cubes) for unit in units for read in unit.reads]
         largest = (
-            f" The longest video: {describe_bytes(self._costs(), *max(reads), self.options.batch_size)}." if reads else ""
+            f" The longest video: {describe_bytes(self._costs(), *max(reads), self.options.batch_size)}."
+            if reads
+            else ""
         )
         processes = f"{len(shares)} process" + ("es" if len(shares) > 1 else "")
         tqdm.write(
@@ -218,7 +224,7 @@ def _share(brought: Sequence[_Brought], units: Sequence[Unit]) -> Share:
     )
 
 
-def _asked(key: str, question: Question, known: bool, files: Mapping[str, FileFacts], able: frozenset[int]) -> Asked:
+def asked_of(key: str, question: Question, known: bool, files: Mapping[str, FileFacts], able: frozenset[int]) -> Asked:
     """Return the question as the plan sees it."""
 
     def media(part: Mapping[str, Any]) -> Media:

@@ -71,7 +71,7 @@ class Scene:
         Raises what its files failed with.
         """
         views = [(video.path, self._view(video.path or "", request)[1]) for video, request in sight.videos()]
-        frames = tuple((path, tuple(view.positions), *view[1:]) for path, view in views)
+        frames = tuple((path, tuple(view.positions), view.duration_s, view.shortfall) for path, view in views)
         return sight.cube_rule, frames, tuple(media for media in sight.media if media.kind == "image")
 
     def look(self, sight: Sight, images: Sequence[Any], limit: int | None = None) -> Look:

@@ -1,8 +1,9 @@
 """Which instants of a video are read: at most `max_frames` of the frames that a rate of `fps` picks.
 
-Two rules. `reference` is the released model's own (mid-second sampling, its roundings included), so scores can be
+Three rules. `reference` is the released model's own (mid-second sampling, its roundings included), so scores can be
 compared with the paper's. `blocks` is the same idea without the rounding of `fps` to whole frames per second, so it
-takes any rate, such as one frame every ten seconds.
+takes any rate, such as one frame every ten seconds. `nested` thins `blocks` so that the frames of a smaller limit are
+among those of a larger one: a sweep over limits then looks at no more frames than its largest cell.
 """
 
 import math
@@ -12,9 +13,9 @@ from typing import Literal, NamedTuple, get_args
 
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["FrameRule", "RuleName", "thin"]
+__all__ = ["FrameRule", "RuleName", "spread", "thin"]
 
-RuleName = Literal["reference", "blocks"]
+RuleName = Literal["reference", "blocks", "nested"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class FrameRule:
     max_frames: int | None = 420
     """Longer lists are thinned uniformly to this length. None keeps all of them."""
     name: RuleName = "reference"
-    """`reference`: as the released model samples. `blocks`: the middle of every 1/fps seconds, at any rate."""
+    """`reference`: as the released model samples. `blocks`: the middle of every 1/fps seconds, at any rate. `nested`:
+    of those the first `max_frames` in an order that halves the gaps again and again."""
 
     def __post_init__(self) -> None:
         if self.name not in get_args(RuleName):
@@ -50,7 +52,8 @@ class FrameRule:
         """
         pick = _mid_seconds if self.name == "reference" else _mid_blocks
         picks = pick(min(self.fps, video_fps), video_fps, frame_count, start_s or 0.0, end_s)
-        kept = range(picks.total) if self.max_frames is None else thin(picks.total, self.max_frames)
+        keep = spread if self.name == "nested" else thin
+        kept = range(picks.total) if self.max_frames is None else keep(picks.total, self.max_frames)
         # The reference thins first and then loses what lies past the end; the other order picks other frames.
         return [index for index in map(picks.index_at, kept) if index < frame_count]
 
@@ -74,6 +77,23 @@ def thin(count: int, limit: int) -> list[int]:
         return list(range(count))
     gap = count / limit
     return [int(k * gap + gap / 2) for k in range(limit)]
+
+
+def spread(count: int, limit: int) -> list[int]:
+    """Return positions of at most `limit` of `count` items; those of a smaller limit are always among them.
+
+    They are the first of the van der Corput sequence, evenly spread where `limit` is a power of 2, and else with gaps
+    of two lengths, one twice the other.
+    """
+    if count <= limit:
+        return list(range(count))
+    found: set[int] = set()
+    number = 0
+    while len(found) < limit:
+        reversed_bits = int(f"{number:b}"[::-1], 2)
+        found.add(reversed_bits * count >> number.bit_length())
+        number += 1
+    return sorted(found)
 
 
 class _Picks(NamedTuple):

@@ -24,7 +24,7 @@ from qsv_eval.model_adapters.quicksviewer.configuration import PLACE, Quicksview
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.processing import QuicksviewerProcessor
 
-__all__ = ["RELEASED_NAMES", "LoadedCheckpoint", "load_checkpoint", "register_released_names"]
+__all__ = ["RELEASED_NAMES", "LoadedCheckpoint", "load_checkpoint", "read_config", "register_released_names"]
 
 RELEASED_NAMES = {
     r"^model\.vision_tower\.vision_tower\.vision_model\.": "model.perception.vision_tower.",
@@ -132,11 +132,35 @@ def _adapter_of(name: str, place: dict[str, Any]) -> _Adapter | None:
     return _Adapter(config["base_model_name_or_path"], config.get("revision"), has_tokenizer is not None)
 
 
+def read_config(pretrained: str | Path, *, revision: str | None = None, subfolder: str = "") -> QuicksviewerConfig:
+    """Read the configuration of a checkpoint, or of an adapter's base, without its weights.
+
+    Raises:
+        SetupError: there is no checkpoint of Quicksviewer.
+    """
+    name = str(pretrained)
+    place: dict[str, Any] = {"revision": revision, "subfolder": subfolder}
+    with _errors_only():
+        _check_folder(name, subfolder)
+        try:
+            adapter = _adapter_of(name, place)
+            if adapter is None:
+                return _config_of(name, place)
+            return _config_of(adapter.base, {"revision": adapter.base_revision, "subfolder": ""})
+        except _UNREADABLE as error:
+            raise SetupError(f"{name}: has no configuration that can be read: {_one_line(error)}") from error
+
+
+def _config_of(name: str, place: dict[str, Any]) -> QuicksviewerConfig:
+    config = AutoConfig.from_pretrained(name, **place)
+    if not isinstance(config, QuicksviewerConfig):
+        raise SetupError(f"{name}: is a checkpoint of {config.model_type}, not of Quicksviewer")
+    return config
+
+
 def _load_model(name: str, place: dict[str, Any], model_kwargs: dict[str, Any]) -> QuicksviewerForConditionalGeneration:
     try:
-        config = AutoConfig.from_pretrained(name, **place)
-        if not isinstance(config, QuicksviewerConfig):
-            raise SetupError(f"{name}: is a checkpoint of {config.model_type}, not of Quicksviewer")
+        config = _config_of(name, place)
         loaded: Any = QuicksviewerForConditionalGeneration.from_pretrained(
             name, config=config, **place, output_loading_info=True, ignore_mismatched_sizes=True, **model_kwargs
         )

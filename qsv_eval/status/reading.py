@@ -77,12 +77,9 @@ def status_of(folder: Path, now: datetime) -> Status:
 
 
 def safe_answers(folder: Path) -> int:
-    """Return how many different answers the journal in a folder holds, of all its runs."""
-    try:
-        journal = _journal_in(folder)
-    except SetupError:
-        return 0
-    records = (record for log in read_logs(journal) for record in log.records)
+    """Return how many different answers the journals in a folder hold, of a run or of a sweep's runs."""
+    journals = [folder / "journal"] if (folder / "journal").is_dir() else sorted(folder.glob("*/journal"))
+    records = (record for journal in journals or [folder] for log in read_logs(journal) for record in log.records)
     return len({record.key for record in records if record.fate is Fate.ANSWERED})
 
 

@@ -8,7 +8,7 @@ from qsv_eval.model_adapters.errors import SetupError
 
 def test_cuts_are_the_references(reference):
     table = json.loads((reference / "tables.json").read_text())["num_cuts_by_frames"]
-    assert {int(frames): CubeRule().cuts(int(frames)) for frames in table} == {int(n): cuts for n, cuts in table.items()}
+    assert {frames: CubeRule().cuts(int(frames)) for frames in table} == table
 
 
 def test_there_are_never_more_cuts_than_gaps():

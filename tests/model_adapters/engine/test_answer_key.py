@@ -88,8 +88,7 @@ def test_images_in_memory():
 
 
 def test_model_code_version_ignores_comments_and_docstrings(tmp_path):
-    from qsv_eval.model_adapters.cuberule import CubeRule
-from qsv_eval.model_adapters.engine.answer_key import _code_of
+    from qsv_eval.model_adapters.engine.answer_key import _code_of
 
     one, same, other = (tmp_path / name for name in ("one.py", "same.py", "other.py"))
     one.write_text('def f(x: int) -> int:\n    """Say."""\n    return x + 1\n')

@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from qsv_eval.model_adapters.cuberule import CubeRule
+from qsv_eval.model_adapters.engine import answering
 from qsv_eval.model_adapters.engine.failure import reason_for
 from qsv_eval.model_adapters.engine.journal import Fate, How, read_logs
 from qsv_eval.model_adapters.engine.question import Generation, Kind
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.frames.reading import ReadSettings
+from qsv_eval.model_adapters.quicksviewer import Quicksviewer
 
 
 def records(engine):
@@ -98,6 +101,55 @@ def test_rules_and_segments_share_one_read(make_engine, question, clips):
     assert 2 <= records(engine)["q-3"].videos[0].timestamps_s[0] < 3
     alone = [make_engine(folder=f"alone-{number}").answer([one])[0] for number, one in enumerate(questions)]
     assert texts(shared) == texts(alone)
+
+
+def test_ways_to_cut_share_one_look(make_engine, question, clips, monkeypatch):
+    rules = [CubeRule(), CubeRule("equal"), CubeRule(frames_per_cube=2.5), CubeRule(max_cubes=2)]
+    questions = [question(number, clips[0], cube_rule=rule) for number, rule in enumerate(rules)]
+    looks = []
+    seeing = Quicksviewer.summarise_frames
+    monkeypatch.setattr(Quicksviewer, "summarise_frames", lambda *args: looks.append(1) or seeing(*args))
+    engine = make_engine()
+    shared = engine.answer(questions)
+    assert looks == [1]
+    frames = len(records(engine)["q-0"].videos[0].timestamps_s)
+    cubes = {name: len(record.videos[0].cubes) for name, record in records(engine).items()}
+    assert cubes == {f"q-{number}": rule.cubes(frames) for number, rule in enumerate(rules)}
+    lengths = {end - start for start, end, *_ in records(engine)["q-1"].videos[0].cubes}
+    assert max(lengths) - min(lengths) <= 1
+    alone = [make_engine(folder=f"alone-{number}").answer([one])[0] for number, one in enumerate(questions)]
+    assert texts(shared) == texts(alone)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_cells_that_come_to_the_same_frames_are_answered_once(make_engine, question, clips, monkeypatch, batch_size):
+    """A clip of 12 seconds has 12 frames, whether 64 or 420 are allowed."""
+    asked = []
+    generate = answering.generate
+    monkeypatch.setattr(answering, "generate", lambda *args: asked.append(len(args[1])) or generate(*args))
+    questions = [
+        question(number, clips[0], words=f"Number {number}?", task=f"task@{limit}", rule=FrameRule(max_frames=limit))
+        for limit in (8, 64, 420)
+        for number in range(2)
+    ]
+    engine = make_engine(batch_size=batch_size)
+    shared = engine.answer(questions)
+    assert sum(asked) == 4
+    assert texts(shared)[2:4] == texts(shared)[4:]
+    for number, one in enumerate(questions[4:]):
+        alone = make_engine(folder=f"alone-{number}", batch_size=batch_size).answer(questions[4:])[number]
+        assert (one.rule.max_frames, shared[4 + number].text) == (420, alone.text)
+        assert shared[4 + number].use.frames == alone.use.frames
+
+
+def test_samples_of_equal_sights_are_drawn_apart(make_engine, question, clips, monkeypatch):
+    asked = []
+    generate = answering.generate
+    monkeypatch.setattr(answering, "generate", lambda *args: asked.append(len(args[1])) or generate(*args))
+    sampling = Generation(max_new_tokens=6, do_sample=True)
+    rules = [FrameRule(max_frames=limit) for limit in (64, 420)]
+    make_engine().answer([question(n, clips[0], rule=rule, generation=sampling) for n, rule in enumerate(rules)])
+    assert asked == [1, 1]
 
 
 def test_a_record_says_what_the_answer_rests_on(make_engine, question, clips):

@@ -9,6 +9,7 @@ import pytest
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule, thin
+from qsv_eval.model_adapters.frames.rule import spread
 
 TABLES = json.loads((Path(__file__).parents[2] / "data" / "frame_tables.json").read_text())
 SAMPLED = [row for row in TABLES["sampling_opencv"] if "error" not in row]
@@ -103,6 +104,40 @@ def test_no_frames_no_instants():
 
 def test_absurd_lengths_cost_nothing():
     assert len(FrameRule().indices(30, 10**12)) == 420
+
+
+def test_spread_is_nested():
+    rng = random.Random(0)
+    for _ in range(200):
+        count = rng.randint(1, 5000)
+        less, more = sorted(rng.randint(1, 600) for _ in range(2))
+        few, many = spread(count, less), spread(count, more)
+        assert set(few) <= set(many) <= set(range(count))
+        assert (len(few), len(many)) == (min(count, less), min(count, more))
+        assert few == sorted(few)
+
+
+@pytest.mark.parametrize("limit", [2, 8, 64, 256])
+def test_spread_is_even_at_powers_of_two(limit):
+    gaps = [after - before for before, after in itertools.pairwise(spread(3600, limit))]
+    assert max(gaps) - min(gaps) <= 1
+
+
+@pytest.mark.parametrize("limit", [3, 100, 420, 3000])
+def test_spread_has_gaps_of_two_lengths_at_most(limit):
+    gaps = {after - before for before, after in itertools.pairwise(spread(3600, limit))}
+    assert max(gaps) <= 2 * min(gaps) + 1
+
+
+def test_nested_limits_look_at_no_more_than_the_largest():
+    rules = [FrameRule(max_frames=limit, name="nested") for limit in (8, 16, 64, 256, 420)]
+    seen = [set(rule.indices(25.0, 25 * 3600)) for rule in rules]
+    assert set().union(*seen) == seen[-1]
+    every = FrameRule(max_frames=None, name="blocks").indices(25.0, 25 * 3600)
+    assert seen[-1] <= set(every)
+    assert FrameRule(max_frames=420, name="nested").indices(25.0, 25 * 60) == FrameRule(name="blocks").indices(
+        25.0, 25 * 60
+    )
 
 
 def test_rule_is_a_plain_value():

@@ -1,6 +1,5 @@
 """The gate: its arithmetic, its counts and its precision."""
 
-import json
 from itertools import pairwise
 
 import pytest

@@ -1,0 +1,125 @@
+"""What several verbs of the command line share: options, exit codes, and the start of several processes."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from qsv_eval.judge.settings import JudgeSettings
+
+__all__ = [
+    "EXIT_INCOMPLETE",
+    "EXIT_SETUP",
+    "Attention",
+    "BatchSize",
+    "Cubing",
+    "Device",
+    "Dtype",
+    "Fps",
+    "FrameRuleName",
+    "FramesPerCube",
+    "JudgeBudget",
+    "JudgeConcurrency",
+    "JudgeModel",
+    "JudgePrice",
+    "JudgeUrl",
+    "MaxCubes",
+    "MaxFrames",
+    "Pretrained",
+    "Processes",
+    "Resize",
+    "ResizeBy",
+    "Revision",
+    "Rule",
+    "Subfolder",
+    "judge_settings",
+    "launch",
+]
+
+EXIT_SETUP = 2
+EXIT_INCOMPLETE = 3
+
+
+class FrameRuleName(StrEnum):
+    """Which frames of a video are looked at."""
+
+    REFERENCE = "reference"
+    BLOCKS = "blocks"
+    NESTED = "nested"
+
+
+class Resize(StrEnum):
+    """How frames are brought to the model's size."""
+
+    EXACT = "exact"
+    FAST = "fast"
+
+
+Pretrained = Annotated[str, typer.Option(help="Checkpoint folder, hub id or PEFT adapter.")]
+Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]
+Subfolder = Annotated[str, typer.Option(help="Folder within the checkpoint.")]
+MaxFrames = Annotated[int, typer.Option(min=1, help="Frames of a video at the most.")]
+Fps = Annotated[float, typer.Option(help="Frames for each second, before --max-frames thins them.")]
+Rule = Annotated[
+    FrameRuleName,
+    typer.Option(help="The middle of every second, or of every 1/fps; nested thins so that few are among many."),
+]
+ResizeBy = Annotated[Resize, typer.Option(help="exact is the reference's; fast decodes sooner.")]
+Cubing = Annotated[str | None, typer.Option(help="learned, equal or difference; as the checkpoint says by default.")]
+FramesPerCube = Annotated[float | None, typer.Option(help="Frames of a cube on average; likewise.")]
+MaxCubes = Annotated[int | None, typer.Option(min=1, help="Cubes of a video at the most; likewise.")]
+Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Attention = Annotated[str | None, typer.Option(help="flash_attention_2, sdpa or eager; the best there is by default.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …; the accelerator if there is one.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Questions answered at once.")]
+Processes = Annotated[
+    str | None, typer.Option(help="Processes on this machine: a number, or auto for one for each GPU.")
+]
+JudgeModel = Annotated[
+    str | None, typer.Option(envvar="QSV_JUDGE_MODEL", help="Judge of open answers, as its server knows it.")
+]
+JudgeUrl = Annotated[
+    str | None, typer.Option(envvar="OPENAI_BASE_URL", help="Its OpenAI-compatible server, ending in /v1.")
+]
+JudgeBudget = Annotated[
+    int | None, typer.Option(envvar="QSV_JUDGE_BUDGET", min=0, help="Tokens that it may cost at the most.")
+]
+JudgePrice = Annotated[
+    str | None,
+    typer.Option(envvar="QSV_JUDGE_PRICE", help="Dollars for a million tokens in and out, as in 0.15,0.60."),
+]
+JudgeConcurrency = Annotated[int, typer.Option(envvar="QSV_JUDGE_CONCURRENCY", min=1, help="Calls at once.")]
+
+
+def judge_settings(
+    model: str | None, url: str | None, budget: int | None, price: str | None, concurrency: int = 16
+) -> "JudgeSettings | None":
+    """Return the judge that was named, None where none was; SetupError where an option is wrong."""
+    if model is None:
+        return None
+    from qsv_eval.judge.settings import JudgeSettings
+
+    return JudgeSettings.from_environment(
+        model=model,
+        url=url,
+        budget_tokens=budget,
+        price=None if price is None else tuple(price.split(",")),
+        concurrency=concurrency,
+    )
+
+
+def launch(processes: str | None, gpus_per_process: int, device: str | None, output: Path) -> None:
+    """Run this command line in several processes and exit as they do; return where one, this one, is enough."""
+    if processes is None:
+        return
+    from qsv_eval.launching.supervise import accelerators_here, layout, supervise
+
+    chosen = layout(processes, gpus_per_process, device, 0 if device == "cpu" else accelerators_here())
+    if chosen.processes > 1:
+        code, lines = supervise(sys.argv[1:], output, chosen)
+        for line in lines:
+            typer.echo(line, err=True)
+        raise typer.Exit(code)

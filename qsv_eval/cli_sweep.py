@@ -1,0 +1,90 @@
+"""The verb `sweep` of the command line."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qsv_eval.cli_options import (
+    EXIT_INCOMPLETE,
+    BatchSize,
+    Device,
+    Dtype,
+    JudgeBudget,
+    JudgeModel,
+    JudgePrice,
+    JudgeUrl,
+    Processes,
+    judge_settings,
+    launch,
+)
+
+if TYPE_CHECKING:
+    from qsv_eval.judge.settings import JudgeSettings
+    from qsv_eval.sweep.grid import Grid
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(epilog="Example: qsv-eval sweep --tasks videomme --pretrained CHECKPOINT --frames 8,64,420 --fps 1,2")(
+        sweep
+    )
+
+
+def sweep(
+    tasks: Annotated[str, typer.Option(help="Names, separated by commas, as for `run`; so with all lists here.")] = "",
+    pretrained: Annotated[str, typer.Option(help="Checkpoints.")] = "",
+    frames: Annotated[str, typer.Option(help="Frames of a video at the most, as in 8,16,32,64,128,256,420.")] = "",
+    fps: Annotated[str, typer.Option(help="Frames for each second, as in 1,2.")] = "",
+    frame_rule: Annotated[str, typer.Option(help="reference, blocks or nested.")] = "",
+    cubing: Annotated[str, typer.Option(help="learned, equal or difference.")] = "",
+    frames_per_cube: Annotated[str, typer.Option(help="Frames of a cube on average, as in 2.5,5,10.")] = "",
+    max_cubes: Annotated[str, typer.Option(help="Cubes of a video at the most, as in 16,32.")] = "",
+    grid: Annotated[Path | None, typer.Option(help="YAML file with these lists; options replace what it says.")] = None,
+    output: Annotated[Path, typer.Option(help="Folder; the same folder resumes.")] = Path("qsv_runs/sweep"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cells, and what each would take.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Questions of each task at the most.")] = None,
+    dtype: Dtype = "auto",
+    device: Device = None,
+    batch_size: BatchSize = 1,
+    processes: Processes = None,
+    frame_store: Annotated[Path | None, typer.Option(help="Folder that keeps frames for other runs.")] = None,
+    judge_model: JudgeModel = None,
+    judge_url: JudgeUrl = None,
+    judge_budget: JudgeBudget = None,
+    judge_price: JudgePrice = None,
+) -> None:
+    """Evaluate a grid of settings in one run: every video is read once, and seen once for all cells of a checkpoint."""
+    from qsv_eval.launching.stopping import clean_stop
+    from qsv_eval.sweep.grid import Grid
+
+    axes = {"tasks": tasks, "checkpoints": pretrained, "frames": frames, "fps": fps, "frame_rule": frame_rule}
+    axes |= {"cubing": cubing, "frames_per_cube": frames_per_cube, "max_cubes": max_cubes}
+    given = {name: [value.strip() for value in values.split(",") if value.strip()] for name, values in axes.items()}
+    chosen = Grid.of(given) if grid is None else Grid.read(grid, given)
+    options = {"dtype": dtype, "device": device, "batch_size": batch_size, "frame_store": frame_store}
+    if dry_run:
+        from qsv_eval.sweep.forecast import forecast, print_forecast
+
+        print_forecast(forecast(chosen, options, limit))
+        return
+    judge = judge_settings(judge_model, judge_url, judge_budget, judge_price)
+    launch(processes, 1, device, output)
+    with clean_stop(output):
+        _run(chosen, options, output, limit, judge)
+
+
+def _run(
+    grid: "Grid", options: Mapping[str, Any], output: Path, limit: int | None, judge: "JudgeSettings | None"
+) -> None:
+    from qsv_eval.sweep.running import sweep as run_sweep
+    from qsv_eval.sweep.table import print_cells
+
+    reports = run_sweep(grid, options, output, limit=limit, judge=judge)
+    if reports:
+        print_cells(reports)
+        complete = all(report.complete for report in reports.values())
+        raise typer.Exit(0 if complete else EXIT_INCOMPLETE)

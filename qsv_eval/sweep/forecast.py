@@ -1,0 +1,175 @@
+"""What a sweep would take, from the headers of its videos and the checkpoints' configurations; no weights are loaded.
+
+The plan is the engine's own, so a frame that several cells want is counted once. Its seconds are those of a nominal
+machine: only their proportions can be trusted.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from qsv_eval.model_adapters.cuberule import CubeRule
+from qsv_eval.model_adapters.engine.engine import asked_of
+from qsv_eval.model_adapters.engine.estimate import Costs, describe_bytes
+from qsv_eval.model_adapters.engine.plan import Asked, Unit, make_units
+from qsv_eval.model_adapters.engine.question import (
+    Generation,
+    Question,
+    messages_from_lmms,
+    rule_from_lmms,
+    without_images,
+)
+from qsv_eval.model_adapters.engine.readahead import default_readers
+from qsv_eval.model_adapters.engine.survey import FileFacts, survey
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.frames import FrameRule
+from qsv_eval.model_adapters.modelargs import ModelArgs
+from qsv_eval.model_adapters.quicksviewer.checkpoint import read_config
+from qsv_eval.sweep.grid import Grid
+from qsv_eval.sweep.running import models
+from qsv_eval.tasknames import members, select
+from qsv_eval.tasks import task_files
+from qsv_eval.tasks.functions import doc_to_messages
+from qsv_eval.tasks.table import SETUP_ERROR, table_of
+from qsv_eval.tasks.variants import Variant
+
+__all__ = ["CellForecast", "Forecast", "forecast", "print_forecast"]
+
+
+class CellForecast(NamedTuple):
+    """One cell, if it were run alone."""
+
+    checkpoint: str
+    cell: str
+    questions: int
+    frames: float
+    """Of a question's videos, on average."""
+    tokens: float
+    """Visual tokens and timestamps that a question's prompt holds, on average."""
+    seconds: float
+    memory: str
+    """What its longest video takes, in words; empty without videos."""
+
+
+class Forecast(NamedTuple):
+    """A sweep."""
+
+    cells: list[CellForecast]
+    seconds: float
+    """Of all of it."""
+    unknown: list[str]
+    """lmms-eval's own tasks, of which nothing is known before they run."""
+
+    @property
+    def largest(self) -> float:
+        """Seconds of each checkpoint's dearest cell, together: the least that a sweep can take."""
+        dearest: dict[str, float] = {}
+        for cell in self.cells:
+            dearest[cell.checkpoint] = max(dearest.get(cell.checkpoint, 0.0), cell.seconds)
+        return sum(dearest.values())
+
+
+def forecast(grid: Grid, options: Mapping[str, Any], limit: int | None = None) -> Forecast:
+    """Work out what a sweep would take; see `running.sweep` for the arguments."""
+    names = members(select(grid.tasks).names)
+    asked = {name: _questions(name, limit) for name in names if name in task_files()}
+    files = survey([one for questions in asked.values() for one in questions], show_progress=True)
+    cells, seconds = [], 0.0
+    for model in models(grid, options):
+        planner = _Planner.of(model, files)
+        together: list[Asked] = []
+        for variant in [Variant(name, settings) for name in asked for settings in grid.settings()]:
+            mine = planner.asked(variant, asked[variant.task])
+            cells.append(planner.cell(model.pretrained, variant.name, mine))
+            together += mine
+        seconds += sum(unit.cost_s for unit in planner.units(together))
+    return Forecast(cells, seconds, [name for name in names if name not in asked])
+
+
+def print_forecast(found: Forecast) -> None:
+    """Print the cells, and what they cost together."""
+    console = Console()
+    table = Table("checkpoint", "cell", "questions", "frames", "tokens", "alone", "its longest video")
+    for cell in found.cells:
+        figures = [str(cell.questions), f"{cell.frames:.0f}", f"{cell.tokens:,.0f}", _time(cell.seconds)]
+        table.add_row(Text(cell.checkpoint), Text(cell.cell), *figures, cell.memory)
+    console.print(table)
+    alone = sum(cell.seconds for cell in found.cells)
+    if found.largest:
+        console.print(
+            f"{len(found.cells)} cells: {_time(found.seconds)} together, {found.seconds / found.largest:.2f} times the "
+            f"largest alone; one by one {_time(alone)}. The times are those of a nominal machine."
+        )
+    for name in found.unknown:
+        console.print(f"{name}: lmms-eval's own; what it takes is known when it runs", highlight=False)
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
+
+
+def _questions(task: str, limit: int | None) -> list[Question]:
+    rows = table_of(task)
+    if SETUP_ERROR in rows.column_names:
+        raise SetupError(rows[0][SETUP_ERROR])
+    return [
+        Question(
+            *(task, number, "test", 0, row["question_id"]),
+            without_images(messages_from_lmms(doc_to_messages(row))),
+            *(Generation(), FrameRule()),
+        )
+        for number, row in enumerate(rows if limit is None else rows.take(min(limit, len(rows))))
+    ]
+
+
+class _Planner(NamedTuple):
+    """Plans with one checkpoint."""
+
+    model: ModelArgs
+    costs: Costs
+    cube_rule: CubeRule
+    files: Mapping[str, FileFacts]
+
+    @classmethod
+    def of(cls, model: ModelArgs, files: Mapping[str, FileFacts]) -> "_Planner":
+        config = read_config(model.pretrained, revision=model.revision, subfolder=model.subfolder)
+        on_cpu = model.device == "cpu"
+        costs = Costs.of(
+            config,
+            frame_size=config.vision_config.image_size,
+            value_bytes=4 if model.dtype == "float32" else 2,
+            **({"flops": 3e10} if on_cpu else {}),
+            readers=default_readers() if model.readers is None else model.readers,
+        )
+        return cls(model, costs, model.cube_rule(config.cube_rule), files)
+
+    def asked(self, variant: Variant, questions: Sequence[Question]) -> list[Asked]:
+        """Return a cell's questions as the plan sees them, without those whose files are not there."""
+        rule, cube_rule = rule_from_lmms(variant.settings, self.model.rule), self.cube_rule.but(variant.settings)
+        there = [one for one in questions if not any(self.files[path].fault for path, _ in one.files)]
+        varied = [replace(one, task=variant.name, rule=rule, cube_rule=cube_rule) for one in there]
+        return [asked_of(f"{one.task} {one.doc_id}", one, False, self.files, frozenset()) for one in varied]
+
+    def units(self, asked: Sequence[Asked]) -> list[Unit]:
+        facts = {file.identity: file.video for file in self.files.values()}
+        cache_bytes = int(self.model.cache_gb * 1e9)
+        return make_units(asked, facts, self.costs, batch_size=self.model.batch_size, cache_bytes=cache_bytes)
+
+    def cell(self, checkpoint: str, name: str, asked: Sequence[Asked]) -> CellForecast:
+        units = self.units(asked)
+        reads = [(read.frames, read.cubes) for unit in units for read in unit.reads]
+        each = [(unit.expected, sum(map(len, unit.due)), len(unit.sights)) for unit in units]
+        questions = max(len(asked), 1)
+        return CellForecast(
+            checkpoint,
+            name,
+            len(asked),
+            sum(expected.frames * due for expected, due, _ in each) / questions,
+            sum(expected.tokens / sights * due for expected, due, sights in each) / questions,
+            sum(unit.cost_s for unit in units),
+            describe_bytes(self.costs, *max(reads), self.model.batch_size) if reads else "",
+        )

@@ -1,0 +1,40 @@
+import pytest
+
+from qsv_eval.sweep.forecast import forecast, print_forecast
+from qsv_eval.sweep.grid import Grid
+
+
+@pytest.fixture(scope="module", autouse=True)
+def clip_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def planned(tiny, **axes):
+    grid = Grid.of({"tasks": ["demo"], "checkpoints": [str(tiny)], **axes})
+    return forecast(grid, {"device": "cpu", "dtype": "float32"}, limit=8)
+
+
+def test_cells_cost_by_their_frames_and_together_less_than_one_by_one(tiny):
+    found = planned(tiny, frames=[4, 8, 420])
+    assert [cell.questions for cell in found.cells] == [8, 8, 8]
+    frames = [cell.frames for cell in found.cells]
+    assert frames[0] == 4 < frames[1] <= 8 < frames[2] < 60
+    seconds = [cell.seconds for cell in found.cells]
+    assert seconds == sorted(seconds)
+    assert found.largest == seconds[-1] <= found.seconds < sum(seconds)
+
+
+def test_a_shorter_cube_costs_tokens(tiny):
+    usual, short, few = planned(tiny, frames_per_cube=[5, 2.5]).cells + planned(tiny, max_cubes=[2]).cells
+    assert few.tokens < usual.tokens < short.tokens
+    assert "cubes" in short.memory
+
+
+def test_of_foreign_tasks_nothing_is_known(tiny, capsys):
+    grid = Grid.of({"tasks": ["mmlu"], "checkpoints": [str(tiny)]})
+    found = forecast(grid, {"device": "cpu"})
+    assert (found.cells, found.unknown) == ([], ["mmlu"])
+    print_forecast(found)
+    assert "lmms-eval's own" in capsys.readouterr().out

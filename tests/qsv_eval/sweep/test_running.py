@@ -1,0 +1,87 @@
+"""Real sweeps over the built-in benchmark."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from qsv_eval.cli import app
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.modelargs import ModelArgs
+from qsv_eval.run import run
+from qsv_eval.sweep.grid import Grid
+from qsv_eval.sweep.running import sweep
+
+OPTIONS = {"device": "cpu", "dtype": "float32"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def clip_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("QSV_DATA", raising=False)
+        yield
+
+
+@pytest.fixture
+def grid(tiny):
+    def make(**axes):
+        return Grid.of({"tasks": ["demo"], "checkpoints": [str(tiny)], **axes})
+
+    return make
+
+
+def samples_of(report, name):
+    [file] = report.results_file.parent.glob(f"*_samples_{name}.jsonl")
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_a_sweep_is_one_run_whose_cells_are_those_run_alone(grid, tiny, tmp_path):
+    axes = {"frames": [4, 16], "fps": [1, 2], "frames_per_cube": [2.5]}
+    [report] = sweep(grid(**axes), OPTIONS, tmp_path / "sweep", limit=6).values()
+    results = json.loads(report.results_file.read_text())
+    names = [f"qsv_demo@max_frames={frames},fps={fps},frames_per_cube=2.5" for frames in (4, 16) for fps in (1.0, 2.0)]
+    assert list(results["results"]) == names
+    assert results["efficiency"]["reads_per_video"] == 1
+    for name in names:
+        protocol = results["protocols"][name]
+        assert protocol["task"] == name
+        assert protocol["generation"]["max_new_tokens"] == 8
+        assert protocol["generation"]["until"] == []
+        frames, fps = protocol["answers"]["frame_rule"]["max_frames"], protocol["answers"]["frame_rule"]["fps"]
+        assert name.startswith(f"qsv_demo@max_frames={frames},fps={fps},")
+        assert protocol["answers"]["cube_rule"]["frames_per_cube"] == 2.5
+        assert results["usage"][name]["frames"]["p95"] <= frames
+    assert len({results["results"][name]["outcome,none"]["protocol"]["hash"] for name in names}) == 4
+    model = ModelArgs.parse({"pretrained": str(tiny), "max_frames": 16, "fps": 2, "frames_per_cube": 2.5, **OPTIONS})
+    alone = run(["demo"], model, tmp_path / "alone", limit=6)
+    in_sweep = [sample["outcome"]["reply"] for sample in samples_of(report, names[-1])]
+    assert in_sweep == [sample["outcome"]["reply"] for sample in samples_of(alone, "qsv_demo")]
+
+
+def test_a_cell_more_costs_that_cell(grid, tmp_path):
+    [first] = sweep(grid(frames=[4]), OPTIONS, tmp_path / "out", limit=3).values()
+    [second] = sweep(grid(frames=[4, 8]), OPTIONS, tmp_path / "out", limit=3).values()
+    assert (first.asked, second.asked) == (3, 3)
+    [again] = sweep(grid(frames=[4, 8]), OPTIONS, tmp_path / "out", limit=3).values()
+    assert again.asked == 0
+    results = json.loads(again.results_file.read_text())
+    assert [use["answers"] for use in results["usage"].values()] == [3, 3], "known answers count too"
+
+
+def test_a_checkpoint_that_is_there_twice_is_refused(grid, tiny, tmp_path):
+    with pytest.raises(SetupError, match="there twice"):
+        sweep(grid(checkpoints=[str(tiny), f"{tiny}/"]), OPTIONS, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_line(tiny, tmp_path):
+    command = ["sweep", "--tasks", "demo", "--pretrained", str(tiny), "--frames", "4,8", "--device", "cpu"]
+    command += ["--limit", "2", "--output", str(tmp_path / "out")]
+    planned = CliRunner().invoke(app, [*command, "--dry-run"])
+    assert planned.exit_code == 0, planned.output
+    assert "2 cells" in planned.output
+    assert not (tmp_path / "out").exists()
+    done = CliRunner().invoke(app, [*command, "--dtype", "float32"])
+    assert done.exit_code == 0, done.output
+    assert "4 questions asked in this run" in done.output
