@@ -120,6 +120,9 @@ class Recipe:
     batching: Batching = field(default_factory=Batching)
     model: Mapping[str, Any] = field(default_factory=dict)
     """Values of the model's configuration to change, such as `gate_centred`."""
+    thumbnails_only: float = 0.0
+    """Share of the samples with a video of which only the thumbnail is shown. Through it alone the gate learns, and
+    where the cubes say the same that is a weak signal (docs/training.md)."""
     max_frames: int = 420
     fps: float = 1.0
     max_length: int = 16_384

@@ -52,7 +52,8 @@ def set_up(recipe: Recipe) -> Setup:
             "micro-batches; give fewer (batching.micro_batches), or go round more often (batching.epochs, "
             "batching.steps)"
         )
-    samples = TrainingSamples(planned.mixture, processor, planned.sizing, recipe.max_length, recipe.batching.seed)
+    seed, hidden = recipe.batching.seed, recipe.thumbnails_only
+    samples = TrainingSamples(planned.mixture, processor, planned.sizing, recipe.max_length, seed, hidden)
     return Setup(checkpoint, samples, planned.sizes, planned.batches)
 
 

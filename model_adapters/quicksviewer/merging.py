@@ -119,7 +119,17 @@ def _blocks(visual_kind: Tensor, frame_ids: Tensor, is_visual: Tensor, visual: V
     before = len(visual.tiles_PQD) + len(visual.thumbnails_VQD)
     if len(visual.starts_T):
         blocks[frame] = (visual.starts_T.cumsum(0) - 1)[frames[frame]] + before
-    total = before + len(visual.cubes_CQD)
+    total = before + _cubes_shown(frame_ids, visual)
     if len(blocks) != total:
         raise ValueError(f"the text has {len(blocks)} places for visual blocks, but {total} were given")
     return blocks
+
+
+def _cubes_shown(frame_ids: Tensor, visual: VisualTokens) -> int:
+    """Return how many cubes the text has to hold: all of a video of which it holds any frame."""
+    if not len(visual.starts_T):
+        return 0
+    named_T = torch.zeros_like(visual.starts_T)
+    named_T[frame_ids[frame_ids >= 0]] = True
+    videos = zip(named_T.split(visual.frame_counts), visual.starts_T.split(visual.frame_counts), strict=True)
+    return sum(int(starts_F.sum()) for named_F, starts_F in videos if named_F.any())

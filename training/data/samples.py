@@ -52,10 +52,16 @@ class TrainingSamples(Dataset[Prepared | Skipped]):
     """The samples of a mixture by their draws."""
 
     def __init__(
-        self, mixture: Mixture, processor: QuicksviewerProcessor, sizing: Sizing, max_length: int, seed: int
+        self,
+        mixture: Mixture,
+        processor: QuicksviewerProcessor,
+        sizing: Sizing,
+        max_length: int,
+        seed: int,
+        thumbnails_only: float = 0.0,
     ) -> None:
         self.mixture, self.processor, self.sizing = mixture, processor, sizing
-        self.max_length, self.seed = max_length, seed
+        self.max_length, self.seed, self.thumbnails_only = max_length, seed, thumbnails_only
 
     def __len__(self) -> int:
         return len(self.mixture)
@@ -94,7 +100,10 @@ class TrainingSamples(Dataset[Prepared | Skipped]):
         self._check_length(tokens, 0 if frames is None else len(frames))
         labels = [id_ if keep else IGNORED for id_, keep in zip(tokens.input_ids, learned, strict=True)]
         gaps = 0 if frames is None else max(len(frames) - 1, 0)
-        uniform = np.random.default_rng((self.seed, draw.serial)).random((gaps, 2), np.float32)
+        rng = np.random.default_rng((self.seed, draw.serial))
+        uniform = rng.random((gaps, 2), np.float32)
+        if gaps and rng.random() < self.thumbnails_only:
+            tokens, labels = _without_cubes(tokens, labels)
         return Prepared(tokens, labels, tiles, frames, torch.from_numpy(uniform))
 
     def _check_length(self, tokens: PromptTokens, frames: int) -> None:
@@ -107,6 +116,12 @@ class TrainingSamples(Dataset[Prepared | Skipped]):
             length += round(self.sizing.cube_rule.cubes(frames) * (times + self.sizing.queries - 1))
         if length > self.max_length:
             raise BadSample(f"has about {length} tokens, more than max_length {self.max_length}")
+
+
+def _without_cubes(tokens: PromptTokens, labels: list[int]) -> tuple[PromptTokens, list[int]]:
+    """Leave out all that stands for frames."""
+    kept = [place for place, frame in enumerate(tokens.frame_ids) if frame < 0]
+    return PromptTokens(*([column[place] for place in kept] for column in tokens)), [labels[place] for place in kept]
 
 
 def _message(turn: Turn, media: dict[str, Any]) -> dict[str, Any]:

@@ -16,12 +16,12 @@ class Amounts(NamedTuple):
     """How much of everything; the defaults are meant for two hours on two cores."""
 
     letters: int = 24_000
-    texts: int = 60_000
+    texts: int = 100_000
     pictures: int = 20_000
     clips: int = 10_000
     questions: int = 6
     letters_steps: int = 900
-    language_steps: int = 2_400
+    language_steps: int = 4_500
     picture_steps: int = 400
     stage1_steps: int = 100
     stage2_steps: int = 150
@@ -76,7 +76,7 @@ def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
     }
     before = "tiny_pictures"
     for name, (rates, steps) in stages.items():
-        recipe = replace(tiny(name, rates, steps, 2048, mixture), start=_after(folder, before))
+        recipe = replace(tiny(name, rates, steps, 2048, mixture), start=_after(folder, before), thumbnails_only=0.25)
         if name == "tiny_stage3":
             recipe = replace(recipe, evaluate_every=500)
         yield recipe

@@ -14,7 +14,7 @@ __all__ = ["binding_sample", "choice", "chosen", "clip_turns", "scene_line", "sc
 
 Turns = list[dict[str, str]]
 
-KIND_WEIGHTS: Final[Mapping[str, float]] = {"first": 1, "after": 2, "count": 1.5, "attribute": 1, "direction": 1.5}
+KIND_WEIGHTS: Final[Mapping[str, float]] = {"first": 1, "after": 2, "count": 1, "attribute": 2, "direction": 2}
 """How often each kind is asked; the hard ones more."""
 
 _WORDS: Final = tuple(np.random.default_rng(0).permutation([word for word in vocabulary() if word.isalpha()]))

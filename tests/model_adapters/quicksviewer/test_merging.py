@@ -164,3 +164,11 @@ def test_blocks_must_match_the_places():
             visual._replace(tiles_PQD=visual.cubes_CQD[:1]),
             pad_left=False,
         )
+
+
+def test_a_video_of_which_the_text_holds_no_frame_shows_its_thumbnail_alone():
+    row = Row("one_video")
+    without = row.frames < 0
+    columns = [column[without].unsqueeze(0) for column in (row.ids == PLACEHOLDER, row.kinds, row.frames, row.mask)]
+    plan = plan_merge(*columns, row.visual, pad_left=False)
+    assert plan.visual_block.tolist() == [0]

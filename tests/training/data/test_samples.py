@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from qsv_eval.model_adapters.frames import FrameRule
@@ -26,11 +27,11 @@ def qwen(data):
     return load_pretrained(data / "reference" / "qwen2", device="cpu", dtype="float32")
 
 
-def samples_of(model, folder, *lines):
+def samples_of(model, folder, *lines, **options):
     (folder / "data.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
     rule = FrameRule(max_frames=3)
     mixture = open_mixture(str(folder / "data.jsonl"), MediaReader(rule, model.processor.video_processor.frame_size))
-    return TrainingSamples(mixture, model.processor, Sizing.of(model.model.config, rule), 4096, seed=0)
+    return TrainingSamples(mixture, model.processor, Sizing.of(model.model.config, rule), 4096, seed=0, **options)
 
 
 def spoken(*values):
@@ -162,3 +163,31 @@ def test_the_noise_is_the_draws_own(qwen, tmp_path, clips):
     assert isinstance(one, Prepared)
     assert np.array_equal(one.uniform_G2, again.uniform_G2)
     assert not np.array_equal(one.uniform_G2, later.uniform_G2)
+
+
+def test_a_share_of_the_videos_shows_its_thumbnail_alone(qwen, tmp_path, clips):
+    line = {"video": str(clips[0]), "conversations": spoken("<video>\nWhat?", "A cat.")}
+    whole = samples_of(qwen, tmp_path, line)[Draw(0, 0)]
+    share = samples_of(qwen, tmp_path, line, thumbnails_only=0.3)
+    drawn = [share[Draw(0, serial)] for serial in range(60)]
+    hidden = [one for one in drawn if max(one.tokens.frame_ids) < 0]
+    assert 8 <= len(hidden) <= 28
+    text, learned = shown(qwen, hidden[0])
+    assert text.count("<image>") == 1, "the thumbnail's place"
+    assert learned == shown(qwen, whole)[1]
+    assert len(hidden[0].frames_TCHW) == len(whole.frames_TCHW)
+
+
+def test_hidden_cubes_leave_a_gradient_to_the_gate_and_none_to_the_resampler(qwen, tmp_path, clips):
+    line = {"video": str(clips[0]), "conversations": spoken("<video>\nWhat?", "A cat.")}
+    samples = samples_of(qwen, tmp_path, line, thumbnails_only=1.0)
+    batch = collate([samples[Draw(0, 0)], samples[Draw(0, 1)]], 0)
+    batch = {name: value for name, value in batch.items() if name not in ("skipped", "samples", "uniform_G2")}
+    model = qwen.model.train()
+    loss = model(**batch).loss
+    perception = model.model.perception
+    to_gate, to_queries = torch.autograd.grad(
+        loss, (perception.gate.hidden.weight, perception.resampler.query), allow_unused=True
+    )
+    assert to_gate.abs().sum() > 0
+    assert to_queries is None or not to_queries.any()
