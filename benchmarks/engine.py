@@ -94,46 +94,45 @@ def run_naive(questions: Sequence[Ask], model: Any, *, lean: bool) -> Result:
     )
 
 
-def run_engine(questions: Sequence[Ask], model: Any, journal: Path) -> Result:
-    """Give the questions to the engine, with the options that are lmms-eval's defaults here."""
-    from naive_pipeline import CHECKPOINT, MAX_NEW_TOKENS
+def make_engine(model: Any, journal: Path) -> Any:
+    """Return the engine with the options that are lmms-eval's defaults here."""
+    from naive_pipeline import CHECKPOINT
 
     from qsv_eval.model_adapters.engine.answer_key import AnswerSettings, model_code_version
     from qsv_eval.model_adapters.engine.engine import Engine
     from qsv_eval.model_adapters.engine.fingerprint import checkpoint_fingerprint
-    from qsv_eval.model_adapters.engine.journal import Fate, How, Journal
-    from qsv_eval.model_adapters.engine.question import Generation, Question
+    from qsv_eval.model_adapters.engine.journal import Journal
     from qsv_eval.model_adapters.modelargs import ModelArgs
 
     options = ModelArgs.parse({"pretrained": str(CHECKPOINT), "batch_size": BATCH_SIZE}).engine_options(
         model.processor.video_processor.frame_size, show_progress=False
     )
     fingerprint = checkpoint_fingerprint(str(CHECKPOINT))
-    settings = AnswerSettings(
-        fingerprint, model_code_version(), "float32", model.frame_rule, model.model.config.cube_rule, "pyav", "exact"
-    )
+    rules = model.frame_rule, model.model.config.cube_rule
+    settings = AnswerSettings(fingerprint, model_code_version(), "float32", *rules, "pyav", "exact")
     # None: only images in memory and further rounds need the harness.
-    engine = Engine(model, Journal(journal), settings, None, options)  # type: ignore[arg-type]
-    answers = engine.answer(
-        [
-            Question(
-                task="benchmark",
-                doc_id=ask.number,
-                split="test",
-                repeat=0,
-                sample_id=str(ask.number),
-                messages=[
-                    {
-                        "role": "user",
-                        "content": [{"type": "video", "video": ask.path}, {"type": "text", "text": ask.text}],
-                    }
-                ],
-                generation=Generation(max_new_tokens=MAX_NEW_TOKENS),
-                rule=model.frame_rule,
-            )
-            for ask in questions
-        ]
-    )
+    return Engine(model, Journal(journal), settings, None, options)  # type: ignore[arg-type]
+
+
+def questions_of(asked: Sequence[Ask], rule: Any, task: str = "benchmark") -> list[Any]:
+    """Return the questions as the engine takes them."""
+    from naive_pipeline import MAX_NEW_TOKENS
+
+    from qsv_eval.model_adapters.engine.question import Generation, Question
+
+    def messages(ask: Ask) -> list[dict[str, Any]]:
+        return [{"role": "user", "content": [{"type": "video", "video": ask.path}, {"type": "text", "text": ask.text}]}]
+
+    generation = Generation(max_new_tokens=MAX_NEW_TOKENS)
+    return [Question(task, ask.number, "test", 0, str(ask.number), messages(ask), generation, rule) for ask in asked]
+
+
+def run_engine(questions: Sequence[Ask], model: Any, journal: Path) -> Result:
+    """Give the questions to the engine."""
+    from qsv_eval.model_adapters.engine.journal import Fate, How
+
+    engine = make_engine(model, journal)
+    answers = engine.answer(questions_of(questions, model.frame_rule))
     engine.journal.end(How.DONE)
     assert all(answer.fate is Fate.ANSWERED for answer in answers), [answer.reason for answer in answers]
     stages = engine.efficiency.stages
