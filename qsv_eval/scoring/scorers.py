@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from qsv_eval.data.letters import LETTERS
 from qsv_eval.judge.protocols import protocol_named
 from qsv_eval.scoring.extract import EXTRACTOR, Extracted, extract_letter
+from qsv_eval.scoring.numeric import NUMBER_EXTRACTOR, extract_number, is_number
 from qsv_eval.scoring.outcome import Outcome
 from qsv_eval.scoring.reference import reference_letter
 from qsv_eval.scoring.row import Reading, Row, is_failure, with_reading
@@ -14,7 +15,17 @@ from qsv_eval.scoring.short import cleaned
 from qsv_eval.scoring.visible import visible_text
 from qsv_eval.scoring.yesno import YES_NO_EXTRACTOR, extract_yes_no
 
-__all__ = ["Choice", "ChoiceOrShort", "Judged", "Scorer", "Short", "YesNo", "as_reference", "score_row"]
+__all__ = [
+    "Choice",
+    "ChoiceOrShort",
+    "Judged",
+    "NumberOrShort",
+    "Scorer",
+    "Short",
+    "YesNo",
+    "as_reference",
+    "score_row",
+]
 
 
 class Scorer(Protocol):
@@ -94,6 +105,32 @@ class Short:
         score, raw = self.grade(text, accepted), row["reply"].strip()
         outcome = Outcome.CORRECT if score >= _RIGHT_FROM else Outcome.WRONG
         return Reading(outcome, score, text, "whole reply", raw, self.grade(raw, accepted))
+
+
+@dataclass(frozen=True)
+class NumberOrShort:
+    """A number where the accepted answer is one, else a short answer."""
+
+    short: Short
+
+    @property
+    def name(self) -> str:
+        """Both names."""
+        return f"{self.short.name} of {NUMBER_EXTRACTOR}, or of the words"
+
+    def read(self, row: Row) -> Reading:
+        """Grade the number in the reply; beside it, as the metric's authors do, the reply as it is."""
+        whole = self.short.read(row)
+        accepted = row["answers"] or [row["answer"]]
+        if not Outcome(whole.outcome).is_scored or not any(map(is_number, accepted)):
+            return whole
+        found = extract_number(row["reply"])
+        if found.answer is None:
+            outcome = whole.outcome if found.rule == "empty" else Outcome.UNPARSED
+            return whole._replace(outcome=outcome, score=0.0, extracted=None, rule=found.rule)
+        score = self.short.grade(found.answer, accepted)
+        outcome = Outcome.CORRECT if score >= _RIGHT_FROM else Outcome.WRONG
+        return whole._replace(outcome=outcome, score=score, extracted=found.answer, rule=found.rule)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from qsv_eval.data.letters import lettered
 from qsv_eval.data.sample import Sample
 from qsv_eval.scoring import short
 from qsv_eval.scoring.averages import POOLED, Average, circular, f1_by, mean_by, points
-from qsv_eval.scoring.scorers import Choice, ChoiceOrShort, Scorer, Short, YesNo
+from qsv_eval.scoring.scorers import Choice, ChoiceOrShort, NumberOrShort, Scorer, Short, YesNo
 from qsv_eval.tasks.images import rows
 from qsv_eval.tasks.images.source import HubTable
 from qsv_eval.tasks.task import ANSWER_BY_LETTER, Prompt, Task
@@ -118,7 +118,7 @@ _ALL: Final[Mapping[str, _Made]] = {
     "chartqa": (
         _hub("chartqa", "ChartQA", "test"),
         _in_one_word,
-        Short("relaxed accuracy", short.relaxed_accuracy),
+        NumberOrShort(Short("relaxed accuracy", short.relaxed_accuracy)),
         POOLED,
         ("type",),
     ),
