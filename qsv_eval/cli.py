@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qsv_eval import cli_leaderboard
 from qsv_eval.cli_scoring import (
     EXIT_INCOMPLETE,
     JudgeBudget,
@@ -39,6 +40,7 @@ app = typer.Typer(
 
 EXIT_SETUP = 2
 register(app)
+cli_leaderboard.register(app)
 
 
 class FrameRuleName(StrEnum):
