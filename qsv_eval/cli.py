@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qsv_eval import cli_scoring, cli_sweep
+from qsv_eval import cli_leaderboard, cli_scoring, cli_sweep
 from qsv_eval.cli_options import (
     EXIT_INCOMPLETE,
     EXIT_SETUP,
@@ -58,6 +58,7 @@ app = typer.Typer(
 
 cli_scoring.register(app)
 cli_sweep.register(app)
+cli_leaderboard.register(app)
 
 
 @app.command(epilog="Example: qsv-eval demo --limit 20 --output demo_run")

@@ -266,7 +266,7 @@ def _protocol(task: str, values: Mapping[str, Any]) -> dict[str, Any]:
     from qsv_eval.model_adapters.engine import session
 
     return Protocol(
-        task=task,
+        task=plain_name(task),
         prompt="lmms-eval's own",
         generation=session.generation_of(task),
         answers=session.answers_of(task),

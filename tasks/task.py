@@ -16,6 +16,7 @@ from qsv_eval.scoring.averages import POOLED, Average
 from qsv_eval.scoring.row import Row
 from qsv_eval.scoring.scorers import Judged, Scorer
 from qsv_eval.scoring.summary import Brief, TaskSummary, summarise
+from qsv_eval.tasks.variants import plain_name
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -91,7 +92,7 @@ class Task:
     def protocol(self, judge: str | None = None) -> Protocol:
         """Return everything that moves this task's score in this process."""
         return Protocol(
-            task=self.name,
+            task=plain_name(self.name),
             prompt=_form(self.ask),
             generation=session.generation_of(self.name),
             answers=session.answers_of(self.name),

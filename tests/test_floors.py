@@ -29,7 +29,6 @@ FLOORS = {
     "qsv_eval.scoring": 3,
     "qsv_eval.status": 3,
     "qsv_eval.training": 3,
-    "qsv_eval.leaderboard": 3,
     "qsv_eval.tasks": 4,
     "qsv_eval.launching": 4,
     "qsv_eval.train": 4,
@@ -38,6 +37,7 @@ FLOORS = {
     "qsv_eval.tasknames": 5,
     "qsv_eval.doctor": 5,
     "qsv_eval.score": 5,
+    "qsv_eval.leaderboard": 5,
     "qsv_eval.run": 6,
     "qsv_eval.protocolview": 6,
     "qsv_eval.sweep": 7,
@@ -45,6 +45,7 @@ FLOORS = {
     "qsv_eval.cli_options": 7,
     "qsv_eval.cli_scoring": 8,
     "qsv_eval.cli_sweep": 8,
+    "qsv_eval.cli_leaderboard": 8,
     "qsv_eval.cli": 9,
 }
 SIDEWAYS = {
@@ -54,6 +55,7 @@ SIDEWAYS = {
     ("lmms", "requests"),
     ("modelargs", "engine"),
     ("requests", "engine"),
+    ("cli_leaderboard", "cli_scoring"),
 }
 
 
@@ -102,6 +104,8 @@ def test_a_module_imports_only_floors_below(module):
         ("qsv_eval.demo", {"torch", "transformers", "lmms_eval"}),
         ("qsv_eval.status.table", {"torch", "transformers", "lmms_eval", "numpy"}),
         ("qsv_eval.score", {"torch", "transformers", "lmms_eval", "openai", "datasets"}),
+        ("qsv_eval.leaderboard.write", {"torch", "transformers", "lmms_eval", "openai", "datasets"}),
+        ("qsv_eval.leaderboard.compare.files", {"torch", "transformers", "lmms_eval", "openai", "datasets"}),
         ("qsv_eval.doctor.examine", {"torch", "transformers", "lmms_eval", "openai", "datasets"}),
         ("qsv_eval.cli", {"torch", "transformers", "lmms_eval", "numpy", "openai", "pandas"}),
         ("qsv_eval.launching.stopping", {"torch", "transformers", "lmms_eval", "numpy"}),

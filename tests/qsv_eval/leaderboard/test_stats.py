@@ -2,8 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from qsv_eval.leaderboard.stats import paired_difference
+from qsv_eval.leaderboard.stats import (
+    difference_of_averages,
+    mcnemar,
+    minimum_detectable,
+    paired_difference,
+    power_of,
+)
+from qsv_eval.scoring.averages import mean_by
 
 
 def answers(rng, clusters, per_cluster, gap, correlation=0.3):
@@ -16,18 +24,88 @@ def answers(rng, clusters, per_cluster, gap, correlation=0.3):
     return *sides, np.repeat(np.arange(clusters), per_cluster)
 
 
+@pytest.fixture(scope="module")
+def equals():
+    """2,000 pairs of equally good models, three questions a video, correlated by 0.3 within it."""
+    return [
+        paired_difference(*answers(np.random.default_rng(seed), 300, 3, 0.0), resamples=199, seed=seed)
+        for seed in range(2_000)
+    ]
+
+
+def test_equals_are_told_apart_in_5_percent_of_cases(equals):
+    assert 0.04 <= np.mean([one.p <= 0.05 for one in equals]) <= 0.06
+
+
+def test_the_interval_has_the_truth_in_95_percent_of_cases(equals):
+    assert 0.93 <= np.mean([one.low <= 0 <= one.high for one in equals]) <= 0.97
+
+
+def test_the_standard_error_is_how_much_differences_vary(equals):
+    assert np.mean([one.error for one in equals]) == pytest.approx(np.std([one.mean for one in equals]), rel=0.05)
+
+
 def test_a_planted_difference_of_8_points_is_found():
     found = [
-        paired_difference(*answers(np.random.default_rng(seed), 450, 4, 0.08), resamples=1000) for seed in range(40)
+        paired_difference(*answers(np.random.default_rng(seed), 450, 4, 0.08), resamples=1000) for seed in range(200)
     ]
-    assert np.mean([one.p < 0.05 for one in found]) > 0.9
-    assert np.mean([one.mean for one in found]) == pytest.approx(0.08, abs=0.01)
+    assert np.mean([one.p < 0.05 for one in found]) > 0.95
+    assert np.mean([one.mean for one in found]) == pytest.approx(0.08, abs=0.005)
+    assert np.mean([one.low <= 0.08 <= one.high for one in found]) > 0.9
 
 
-def test_no_difference_is_seldom_found():
-    found = [paired_difference(*answers(np.random.default_rng(seed), 80, 3, 0.0), resamples=500) for seed in range(300)]
-    assert 0.02 < np.mean([one.p < 0.05 for one in found]) < 0.09
-    assert 0.91 < np.mean([one.low <= 0 <= one.high for one in found]) < 0.98
+def test_the_detectable_difference_is_found_four_times_in_five():
+    error = paired_difference(*answers(np.random.default_rng(0), 300, 3, 0.0)).error
+    detectable = minimum_detectable(error, 300)
+    found = [
+        paired_difference(*answers(np.random.default_rng(seed), 300, 3, detectable), resamples=400, seed=seed).p < 0.05
+        for seed in range(400)
+    ]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.06)
+    assert power_of(detectable, error, 300) == pytest.approx(0.8, abs=0.001)
+    assert power_of(0.0, error, 300) == pytest.approx(0.05, abs=0.001)
+    assert power_of(-detectable, error, 300) == pytest.approx(power_of(detectable, error, 300))
+
+
+def test_nothing_is_detectable_where_nothing_varies():
+    assert minimum_detectable(0.0, 300) is None
+    assert minimum_detectable(0.1, 1) is None
+
+
+def test_a_test_by_exchange_agrees_with_scipys():
+    first, second, clusters = answers(np.random.default_rng(3), 60, 1, 0.25)
+    theirs = stats.permutation_test(
+        (first, second),
+        lambda one, other, axis: (one - other).mean(axis),
+        permutation_type="samples",
+        vectorized=True,
+        rng=np.random.default_rng(0),
+    )
+    ours = paired_difference(first, second, clusters)
+    assert ours.p == pytest.approx(theirs.pvalue, abs=0.03)
+
+
+def test_any_average_of_sums_can_be_compared():
+    """A mean of two groups' means, of which the second is small: not the mean over questions."""
+    sums_CD = np.array([[1, 1, 0, 0]] * 8 + [[0, 1, 0, 0]] * 8 + [[0, 0, 1, 1]] * 4, float)
+    other_CD = sums_CD.copy()
+    other_CD[16:18, 2] = 0
+
+    found = difference_of_averages(sums_CD, other_CD, mean_by("any").value, questions=20, resamples=2_000)
+    assert found.mean == pytest.approx(25)
+    assert (found.questions, found.clusters) == (20, 20)
+    assert found.low < 25 < found.high
+
+
+def test_mcnemar():
+    first = [True] * 10 + [False] * 2 + [True] * 5
+    second = [False] * 10 + [True] * 2 + [True] * 5
+    found = mcnemar(first, second)
+    assert (found.first_only, found.second_only) == (10, 2)
+    assert found.p == pytest.approx(2 * sum(stats.binom.pmf(k, 12, 0.5) for k in range(3)))
+    assert mcnemar([True], [True]).p == 1.0
+    with pytest.raises(ValueError, match="shorter"):
+        mcnemar([True, False], [True])
 
 
 def test_order_and_names_of_clusters_change_nothing_but_chance():

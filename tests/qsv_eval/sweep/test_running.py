@@ -45,7 +45,7 @@ def test_a_sweep_is_one_run_whose_cells_are_those_run_alone(grid, tiny, tmp_path
     assert results["efficiency"]["reads_per_video"] == 1
     for name in names:
         protocol = results["protocols"][name]
-        assert protocol["task"] == name
+        assert protocol["task"] == "qsv_demo"
         assert protocol["generation"]["max_new_tokens"] == 8
         assert protocol["generation"]["until"] == []
         frames, fps = protocol["answers"]["frame_rule"]["max_frames"], protocol["answers"]["frame_rule"]["fps"]
@@ -55,6 +55,8 @@ def test_a_sweep_is_one_run_whose_cells_are_those_run_alone(grid, tiny, tmp_path
     assert len({results["results"][name]["outcome,none"]["protocol"]["hash"] for name in names}) == 4
     model = ModelArgs.parse({"pretrained": str(tiny), "max_frames": 16, "fps": 2, "frames_per_cube": 2.5, **OPTIONS})
     alone = run(["demo"], model, tmp_path / "alone", limit=6)
+    hash_alone = json.loads(alone.results_file.read_text())["results"]["qsv_demo"]["outcome,none"]["protocol"]["hash"]
+    assert results["results"][names[-1]]["outcome,none"]["protocol"]["hash"] == hash_alone
     in_sweep = [sample["outcome"]["reply"] for sample in samples_of(report, names[-1])]
     assert in_sweep == [sample["outcome"]["reply"] for sample in samples_of(alone, "qsv_demo")]
 

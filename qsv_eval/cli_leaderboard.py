@@ -1,0 +1,54 @@
+"""The verbs of the command line that compare runs: tables of many, and two of them question by question."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qsv_eval.cli_options import EXIT_INCOMPLETE
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command(epilog="Example: qsv-eval leaderboard qsv_runs --output results")(leaderboard)
+    app.command(epilog="Example: qsv-eval compare OUT_64_FRAMES OUT_420_FRAMES --output difference")(compare)
+
+
+def leaderboard(
+    folders: Annotated[list[Path], typer.Argument(help="Folders with results files of lmms-eval, whoever's they are.")],
+    output: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("results"),
+    peers: Annotated[Path | None, typer.Option(help="Published numbers, instead of the built-in ones.")] = None,
+) -> None:
+    """Make tables of runs: Markdown, CSV and LaTeX. Exit with 3 if a score is incomplete."""
+    from qsv_eval.leaderboard.view import print_table
+    from qsv_eval.leaderboard.write import make_leaderboard, write_files
+
+    made = make_leaderboard(folders, peers)
+    files = write_files(made, output)
+    print_table(made.headline)
+    for file in files:
+        typer.echo(file)
+    cells = (cell for _, row in made.headline.rows for cell in row if cell is not None)
+    raise typer.Exit(EXIT_INCOMPLETE if any(cell.is_complete is False for cell in cells) else 0)
+
+
+def compare(
+    first: Annotated[
+        Path,
+        typer.Argument(metavar="A", help="Folder of a run, or one of its results files; RUN@max_frames=64 for a cell."),
+    ],
+    second: Annotated[Path, typer.Argument(metavar="B", help="That of another one.")],
+    output: Annotated[Path | None, typer.Option(help="Folder for the same as files, with all questions.")] = None,
+    flips: Annotated[int, typer.Option(min=0, help="Questions to print on which only one run is right.")] = 10,
+) -> None:
+    """Compare two runs on the questions that both were asked: protocols first, then scores, then replies."""
+    from qsv_eval.leaderboard.compare.files import write_comparison
+    from qsv_eval.leaderboard.compare.tasks import compare_runs
+    from qsv_eval.leaderboard.compare.view import print_comparison
+
+    found = compare_runs(first, second)
+    print_comparison(found, flips=flips)
+    for file in write_comparison(found, output) if output else ():
+        typer.echo(file)

@@ -1,0 +1,193 @@
+"""One results file as plain records: each task's score, those of its groups, and the protocol they were obtained by.
+
+Our tasks store a summary, which has everything. lmms-eval's own tasks have bare numbers, named `metric,filter`: the
+first that is no standard error is taken, on whatever scale it is. Its standard errors are left out: lmms-eval computes
+them on the raw scores of questions, which are often not on the scale of the number beside them.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from qsv_eval.leaderboard.resultfiles import ResultsFile, mapping, model_arguments
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.protocol import Protocol, Scoring
+from qsv_eval.scoring.outcome import Outcome
+
+__all__ = ["OFFICIAL", "OWN", "degraded_of", "protocol_of", "protocols_of", "scores_of"]
+
+OFFICIAL: Final = "official"
+OWN: Final = "lmms-eval's own"
+
+Record = dict[str, Any]
+
+
+class _Figure(BaseModel):
+    """What is read of a stored `scoring.summary.Figure`."""
+
+    n: int
+    counts: dict[str, int]
+    value: float | None
+    interval: tuple[float, float] | None
+    complete: bool
+    lowest: float | None
+    highest: float | None
+
+
+class _Summary(_Figure):
+    """What is read of a stored `scoring.summary.TaskSummary`."""
+
+    average: str
+    scale: str
+    micro: float | None
+    macro: float | None
+    clusters: int
+    unparsed_share: float | None
+    also: dict[str, _Figure]
+    breakdown: dict[str, dict[str, _Figure]]
+    protocol: dict[str, Any]
+
+
+def scores_of(file: ResultsFile, degraded: Mapping[str, int]) -> Iterator[Record]:
+    """Yield the scores of a file, a task's headline before its groups; `degraded` is what `degraded_of` says."""
+    parents = _parents(file.content)
+    for task, metrics in file.content["results"].items():
+        if (summary := _summary(file, task, metrics)) is not None:
+            yield from _of_summary(task, summary, degraded.get(task, 0))
+        elif task in parents:
+            yield _of_metric(file.content, task) | {"task": _root(task, parents), "field": "subtask", "group": task}
+        else:
+            yield _of_metric(file.content, task)
+
+
+def degraded_of(run: ResultsFile) -> dict[str, int]:
+    """Return how many answers to each of a run's tasks rest on fewer frames; a later scoring does not say so again."""
+    counts = mapping(run.content.get("degraded"))
+    return {task: int(counts.get(task, 0)) for task in run.content["results"]}
+
+
+def protocols_of(file: ResultsFile, run: ResultsFile | None = None) -> dict[str, Protocol]:
+    """Return the protocol of each task of a file; the parts of a task that is lmms-eval's own go by that of the whole.
+
+    `run` is the one that the file is about, where that is a later scoring.
+    """
+    parents = _parents(file.content)
+    tasks = (task for task in file.content["results"] if task not in parents or _is_ours(file, task))
+    return {task: protocol_of(file, task, run) for task in tasks}
+
+
+def protocol_of(file: ResultsFile, task: str, run: ResultsFile | None = None) -> Protocol:
+    """Return the protocol of one task of a file.
+
+    Of another model than Quicksviewer, the model's arguments stand in the place of what moves the answers; where the
+    file is a later scoring, `run` is the one that it is about, which has them.
+    """
+    summary = _summary(file, task, file.content["results"][task])
+    stored = mapping(mapping(file.content.get("protocols")).get(task)) if summary is None else summary.protocol
+    try:
+        protocol = Protocol.from_dict(stored) if stored else _own_protocol(file.content, task)
+    except (KeyError, TypeError) as error:
+        raise SetupError(f"{file.path}: the protocol of {task} is of an unknown format ({error})") from error
+    return _completed(protocol, run or file)
+
+
+# ---- scores
+
+
+def _is_ours(file: ResultsFile, task: str) -> bool:
+    return _summary(file, task, file.content["results"][task]) is not None
+
+
+def _summary(file: ResultsFile, task: str, metrics: Mapping[str, Any]) -> _Summary | None:
+    for value in metrics.values():
+        if isinstance(value, Mapping) and "counts" in value:
+            try:
+                return _Summary.model_validate(value)
+            except ValidationError as error:
+                first = error.errors()[0]
+                raise SetupError(
+                    f"{file.path}: the summary of {task} is of an unknown format "
+                    f"({'.'.join(map(str, first['loc']))}: {first['msg']}); score it again with `qsv-eval score`"
+                ) from error
+    return None
+
+
+def _of_summary(task: str, summary: _Summary, degraded: int) -> Iterator[Record]:
+    common = {"task": task, "kind": OFFICIAL, "metric": "outcome", "scale": summary.scale, "higher_is_better": True}
+    headline = summary.model_dump(include={"average", "micro", "macro", "clusters", "unparsed_share"})
+    yield common | _of_figure(summary) | headline | {"degraded": degraded}
+    fields = {"also": summary.also, **summary.breakdown} if summary.also else summary.breakdown
+    for field, groups in fields.items():
+        for group, figure in groups.items():
+            yield common | _of_figure(figure) | {"field": field, "group": group}
+
+
+def _of_figure(figure: _Figure) -> Record:
+    low, high = figure.interval or (None, None)
+    counts = {outcome.value: figure.counts.get(outcome.value, 0) for outcome in Outcome}
+    plain = figure.model_dump(include={"n", "value", "complete", "lowest", "highest"})
+    return plain | counts | {"low": low, "high": high}
+
+
+def _of_metric(content: Mapping[str, Any], task: str) -> Record:
+    """Return the first number of a task that is lmms-eval's own; there may be none, as in a group without a mean."""
+    for name, value in content["results"][task].items():
+        metric = name.partition(",")[0]
+        if isinstance(value, int | float) and not isinstance(value, bool) and "_stderr" not in metric:
+            better = mapping(mapping(content.get("higher_is_better")).get(task)).get(metric)
+            return _own(content, task, name, better is not False) | {"value": value if math.isfinite(value) else None}
+    return _own(content, task, "", True) | {"value": None}
+
+
+def _own(content: Mapping[str, Any], task: str, metric: str, higher_is_better: bool) -> Record:
+    asked = mapping(mapping(content.get("n-samples")).get(task)).get("effective")
+    return {"task": task, "kind": OWN, "metric": metric, "n": asked, "higher_is_better": higher_is_better}
+
+
+def _parents(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return of which group each of lmms-eval's subtasks is a part."""
+    groups = mapping(content.get("group_subtasks"))
+    return {child: group for group, children in groups.items() if group in content["results"] for child in children}
+
+
+def _root(task: str, parents: Mapping[str, str]) -> str:
+    seen = {task}
+    while (above := parents.get(task)) is not None and above not in seen:
+        task = above
+        seen.add(task)
+    return task
+
+
+# ---- protocols
+
+
+def _own_protocol(content: Mapping[str, Any], task: str) -> Protocol:
+    """Return what a results file says of the protocol of a task that is lmms-eval's own."""
+    config = mapping(mapping(content.get("configs")).get(task))
+    prompt = {name: config[name] for name in ("lmms_eval_specific_kwargs", "description") if config.get(name)}
+    version = mapping(content.get("versions")).get(task)
+    return Protocol(
+        task=task,
+        prompt=f"{OWN}, version {version} {json.dumps(prompt, sort_keys=True) if prompt else ''}".strip(),
+        generation={},
+        answers=None,
+        scoring=Scoring(extractor=OWN, average=OWN),
+        environment={"lmms-eval": str(content.get("lmms_eval_version"))},
+    )
+
+
+def _completed(protocol: Protocol, run: ResultsFile) -> Protocol:
+    """Return the protocol with the model's arguments, where it says nothing of what moves the answers."""
+    if protocol.answers is not None:
+        return protocol
+    stated = mapping(mapping(mapping(run.content.get("configs")).get(protocol.task)).get("generation_kwargs"))
+    model = mapping(run.content.get("config")).get("model")
+    return replace(
+        protocol,
+        generation=protocol.generation or dict(stated),
+        answers={"model": model, **model_arguments(run.content)},
+    )

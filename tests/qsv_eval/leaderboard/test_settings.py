@@ -1,0 +1,48 @@
+"""What a row is called beside its model's name."""
+
+from qsv_eval.leaderboard.settings import setting_names
+
+
+def record(task="t", prompt="p", judge=None, torch="2.6", **answers):
+    scoring, environment = {"judge": judge}, {"torch": torch}
+    return {"task": task, "prompt": prompt, "answers": answers or None, "scoring": scoring, "environment": environment}
+
+
+def test_one_protocol_needs_no_name():
+    assert setting_names({"1": record(fps=1.0)}) == {"1": ""}
+
+
+def test_what_answers_is_told_apart_between_tasks():
+    names = setting_names({"1": record("a", frames=64), "2": record("b", frames=420)})
+    assert names == {"1": "frames=64", "2": "frames=420"}
+
+
+def test_what_each_task_has_of_its_own_is_not():
+    assert setting_names({"1": record("a", "one", frames=64), "2": record("b", "other", frames=64)}) == {
+        "1": "",
+        "2": "",
+    }
+    names = setting_names({"1": record("a"), "2": record("a", judge="gpt"), "3": record("b")})
+    assert names == {"1": "judge=none", "2": "judge=gpt", "3": ""}
+
+
+def test_a_run_with_other_versions_stays_one_row():
+    names = setting_names({"1": record("a"), "2": record("b"), "3": record("a", torch="2.7")})
+    assert names == {"1": "torch=2.6", "2": "torch=2.6", "3": "torch=2.7"}
+    assert set(setting_names({"1": record("a"), "2": record("b", torch="2.7")}).values()) == {""}
+
+
+def test_names_that_would_be_the_same_are_written_out():
+    one, other = record(vit={"dtype": "float32"}, llm={"dtype": "a"}), record(vit={"dtype": "half"}, llm={"dtype": "b"})
+    assert setting_names({"1": one, "2": other})["1"] == "answers.llm.dtype=a, answers.vit.dtype=float32"
+
+
+def test_a_long_value_is_a_digest():
+    names = setting_names({"1": record(prompt="x" * 100), "2": record(prompt="y" * 100)})
+    assert names["1"] != names["2"]
+    assert all(len(name) == len("prompt=12345678") for name in names.values())
+
+
+def test_two_that_read_the_same_are_still_two():
+    names = setting_names({"1": record(option=None, fps=1), "2": record(fps=1)})
+    assert names == {"1": "[1]", "2": "[2]"}
