@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # A module's floor is that of the longest prefix here; a higher floor may import a lower one, or its own by permission.
 FLOORS = {
-    "qsv_eval.model_adapters.cuberule": 0,
+    "qsv_eval.model_adapters.cuberule": 1,
     "qsv_eval.model_adapters.errors": 0,
     "qsv_eval.model_adapters.paths": 0,
     "qsv_eval.model_adapters.stopwatch": 0,
@@ -50,6 +50,7 @@ FLOORS = {
 }
 SIDEWAYS = {
     ("quicksviewer", "frames"),
+    ("quicksviewer", "cuberule"),
     ("lmms", "engine"),
     ("lmms", "modelargs"),
     ("lmms", "requests"),

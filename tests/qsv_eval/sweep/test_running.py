@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qsv_eval.cli import app
+from qsv_eval.leaderboard.load import load
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.modelargs import ModelArgs
 from qsv_eval.run import run
@@ -59,6 +60,24 @@ def test_a_sweep_is_one_run_whose_cells_are_those_run_alone(grid, tiny, tmp_path
     assert results["results"][names[-1]]["outcome,none"]["protocol"]["hash"] == hash_alone
     in_sweep = [sample["outcome"]["reply"] for sample in samples_of(report, names[-1])]
     assert in_sweep == [sample["outcome"]["reply"] for sample in samples_of(alone, "qsv_demo")]
+
+
+def test_cells_are_rows_of_a_leaderboard_and_can_be_compared(grid, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    [report] = sweep(grid(cubing=["learned", "equal"], frames=[4, 8]), OPTIONS, tmp_path / "out", limit=6).values()
+    scores = load([tmp_path / "out"]).scores
+    headlines = scores[scores["shown"] & (scores["field"] == "")]
+    assert set(headlines["task"]) == {"qsv_demo"}
+    assert sorted(headlines["setting"]) == [
+        f"cubing={cubing}, max_frames={frames}" for cubing in ("equal", "learned") for frames in (4, 8)
+    ]
+    run_folder = report.output
+    cells = [f"{run_folder}@max_frames=8,cubing={cubing}" for cubing in ("learned", "equal")]
+    done = CliRunner().invoke(app, ["compare", *cells])
+    assert done.exit_code == 0, done.output
+    assert "answers.cube_rule.cubing" in done.output
+    wrong = CliRunner().invoke(app, ["compare", f"{run_folder}@max_frames=9", cells[0]])
+    assert "there is no cell max_frames=9; its cells are max_frames=4,cubing=equal" in str(wrong.exception)
 
 
 def test_a_cell_more_costs_that_cell(grid, tmp_path):
