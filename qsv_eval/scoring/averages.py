@@ -48,6 +48,8 @@ class Average:
     value: Callable[[Floats], Floats]
     """From sums (…, D) to values (…); NaN where there is nothing to average."""
     scale: str = "percent"
+    ends: tuple[float, float] = (0.0, 100.0)
+    """The least and the most that it can be."""
     is_judged: bool = False
     """Whether it averages a judge's scores, on the judge's own scale."""
 
@@ -59,7 +61,11 @@ class Average:
         return None if np.isnan(value) else value
 
     def interval(self, rows: Sequence[ScoredRow]) -> Interval | None:
-        """Return the 95 % interval that leaving out each cluster in turn gives (jackknife, Student's t)."""
+        """Return the 95 % interval that leaving out each cluster in turn gives (jackknife, Student's t).
+
+        None where it cannot be told: with fewer than two clusters, or where all of them score the same, as nothing then
+        says how much others would differ.
+        """
         if not rows:
             return None
         units = self.units(rows, None)
@@ -73,8 +79,14 @@ class Average:
             return None
         deviation = np.sqrt((count - 1) / count * np.square(without - without.mean()).sum())
         half = float(stats.t.ppf(0.975, count - 1) * deviation)
+        if half <= _ROUNDING * (self.ends[1] - self.ends[0]):
+            return None
         value = float(self.value(total))
-        return Interval(value - half, value + half)
+        return Interval(max(value - half, self.ends[0]), min(value + half, self.ends[1]))
+
+
+_ROUNDING: Final = 1e-9
+"""Of the scale: a deviation this small is none."""
 
 
 def _by_cluster(units: Units) -> Floats:
@@ -155,7 +167,7 @@ def mean_of_verdicts(protocols: Sequence[str]) -> Average:
         return _mean_of_filled(_ratio(sums[..., 0::2], sums[..., 1::2]))
 
     words = f"the mean of the mean scores by {', '.join(protocols)}"
-    return Average(words, units, value, scale=f"{low:g} to {high:g}", is_judged=True)
+    return Average(words, units, value, scale=f"{low:g} to {high:g}", ends=(float(low), float(high)), is_judged=True)
 
 
 # ---- over groups of questions that count as one
@@ -207,6 +219,7 @@ def points(field: str, groups: Sequence[str]) -> Average:
         units,
         value,
         scale=f"0 to {200 * len(groups)}",
+        ends=(0.0, 200.0 * len(groups)),
     )
 
 

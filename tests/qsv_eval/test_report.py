@@ -58,7 +58,8 @@ def test_a_complete_run(capsys):
     assert "INCOMPLETE" not in text
 
 
-def test_an_incomplete_run_shows_its_range(capsys):
+def test_an_incomplete_run_shows_its_range(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     outcome = summary("correct", "wrong", "error", "error")
     task = TaskReport("qsv_demo", {"accuracy": 50.0, "outcome": outcome}, 2)
     text = shown(capsys, task)

@@ -143,3 +143,14 @@ def test_the_jackknife_is_the_textbook_standard_error():
     share, n = 1 / 3, 60
     error = 100 * math.sqrt(share * (1 - share) / (n - 1))
     assert (high - low) / 2 == pytest.approx(2.001 * error, rel=1e-3)
+
+
+def test_an_interval_ends_where_the_scale_does():
+    rows = [row(score, f"v{number}") for number, score in enumerate([1.0, 1.0, 0.0])]
+    low, high = POOLED.interval(rows)
+    assert (low, high) == (0.0, 100.0)
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_where_all_score_the_same_no_interval_can_be_told(score):
+    assert POOLED.interval([row(score, f"v{number}") for number in range(9)]) is None
