@@ -1,12 +1,14 @@
 """The end of a sweep in the terminal: a row for each cell, with what it took beside its score."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from qsv_eval.run import RunReport, TaskReport
+from qsv_eval.tasks.variants import MARK
 
 __all__ = ["print_cells"]
 
@@ -14,42 +16,47 @@ __all__ = ["print_cells"]
 def print_cells(reports: Mapping[str, RunReport]) -> None:
     """Print the cells of each checkpoint, and where their files are."""
     console = Console()
-    table = Table("checkpoint", "cell", "score", "95 %", "n", "frames (5 to 95 %)", "cubes", "tokens a frame", "tokens")
-    table.add_column("s a question")
     for checkpoint, report in reports.items():
-        for task in report.tasks:
-            table.add_row(Text(checkpoint), Text(task.task), *_score(task), *_use(task))
-    table.caption = "seconds: what cells share is divided among their questions"
-    console.print(table)
-    for report in reports.values():
-        console.print(
-            f"{report.asked} questions asked in this run; results in {report.results_file}",
-            soft_wrap=True,
-            highlight=False,
-        )
+        console.print(Text(checkpoint, style="bold"), soft_wrap=True)
+        console.print(_table(report))
+        asked = f"{report.asked} questions asked in this run; results in {report.results_file}"
+        console.print(asked, soft_wrap=True, highlight=False)
+    console.print("seconds: what cells share, such as a video's frames, is divided among their questions")
     if not all(report.complete for report in reports.values()):
         console.print("INCOMPLETE: some questions have no answer; the same command asks them again.")
 
 
-def _score(task: TaskReport) -> Sequence[str]:
+def _table(report: RunReport) -> Table:
+    several = len({task.task.partition(MARK)[0] for task in report.tasks}) > 1
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("cell", overflow="fold", min_width=14)
+    for name in ("score (95 %)", "n", "frames\n(5-95 %)", "cubes", "tokens\na frame", "s a\nreply"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for task in report.tasks:
+        name = task.task if several else task.task.partition(MARK)[2] or task.task
+        table.add_row(Text(name.replace(",", ", ")), *_score(task), *_use(task))
+    return table
+
+
+def _score(task: TaskReport) -> tuple[str, str]:
     summary = task.metrics.get("outcome")
     if not isinstance(summary, Mapping):
         first = next((value for name, value in task.metrics.items() if "_stderr" not in name), None)
-        return (f"{first:.4g}" if isinstance(first, int | float) else "", "", "")
-    interval = " to ".join(f"{end:.1f}" for end in summary["interval"] or ())
+        return (f"{first:.4g}" if isinstance(first, int | float) else "", "")
+    value = "none" if summary["value"] is None else f"{summary['value']:.1f}"
+    interval = " ({:.1f}-{:.1f})".format(*summary["interval"]) if summary["interval"] else ""
     mark = "" if summary["complete"] else " INCOMPLETE"
-    return ("none" if summary["value"] is None else f"{summary['value']:.1f}{mark}", interval, str(summary["n"]))
+    return f"{value}{interval}{mark}", str(summary["n"])
 
 
-def _use(task: TaskReport) -> Sequence[str]:
+def _use(task: TaskReport) -> tuple[str, str, str, str]:
     use = task.usage
     if not use:
-        return ("", "", "", "", "")
+        return "", "", "", ""
     frames, each = use["frames"], use["tokens_per_frame"]
     return (
-        f"{frames['mean']:.0f} ({frames['p5']:.0f} to {frames['p95']:.0f})",
+        f"{frames['mean']:.0f} ({frames['p5']:.0f}-{frames['p95']:.0f})",
         f"{use['cubes']:.0f}",
         "" if each is None else f"{each:.1f}",
-        f"{use['prompt_tokens']:,.0f}",
         f"{sum(use['seconds'].values()):.2f}",
     )
