@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from qsv_eval.leaderboard.peers import PUBLISHED
 from qsv_eval.scoring.outcome import Outcome
 
 __all__ = ["BEHIND", "behind_rows"]
@@ -26,10 +27,11 @@ _NOTHING: Final = ("number", "", "")
 
 
 def behind_rows(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each score: cells as (kind, value to sort by or None, text)."""
+    """Return a row for each measured score: its number, and cells as (kind, value to sort by or None, text)."""
     return [
-        {"model": score["model"], "setting": score["setting"], "order": order, "cells": _cells(score)}
-        for order, score in enumerate(scores)
+        {"model": score["model"], "setting": score["setting"], "score": number, "cells": _cells(score)}
+        for number, score in enumerate(scores)
+        if score["kind"] != PUBLISHED
     ]
 
 

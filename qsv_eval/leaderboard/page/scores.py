@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from qsv_eval.leaderboard.page.shelf import Shelf
+from qsv_eval.leaderboard.peers import PUBLISHED
 from qsv_eval.leaderboard.shown import formatted
 from qsv_eval.leaderboard.text import natural
 from qsv_eval.leaderboard.usage import Usage
@@ -20,7 +21,7 @@ def score_entries(
     missing: Mapping[tuple[str, str], str],
     shelves: Mapping[tuple[str, str], Shelf],
 ) -> list[dict[str, Any]]:
-    """Return the headline scores that are in the tables, in the order of tasks, models and settings.
+    """Return the headline scores of the measured tasks, in the order of tasks, models and settings.
 
     Args:
         scores: all scores.
@@ -29,6 +30,8 @@ def score_entries(
         shelves: the samples, by the same.
     """
     shown = scores[scores["shown"] & (scores["field"] == "")]
+    measured = set(shown[shown["kind"] != PUBLISHED]["task"])
+    shown = shown[shown["task"].isin(measured)]
     rows = sorted(
         shown.to_dict("records"), key=lambda row: (row["task"], natural(row["model"]), natural(row["setting"]))
     )

@@ -41,7 +41,8 @@ def chosen_samples(samples: pd.DataFrame, most: int) -> pd.DataFrame:
     """Return at most so many samples: wrong ones, then other failures, then right ones, each as in the file."""
     ranks = {outcome.value: rank for rank, outcome in enumerate(_FIRST)}
     # lmms-eval's own tasks have no outcomes: by score, and what has none first.
-    own = [ranks.get(outcome, 0 if pd.isna(score) else 1 + score) for outcome, score in _pairs(samples)]
+    pairs = zip(samples["outcome"], samples["score"], strict=True)
+    own = [ranks.get(outcome, 0 if pd.isna(score) else 1 + score) for outcome, score in pairs]
     order = pd.Series(own, index=samples.index, dtype="float64").sort_values(kind="stable").index
     return samples.loc[order[:most]]
 
@@ -73,10 +74,6 @@ def write_shelf(
     entries = [_entry(row, record, picture, files) for row, record, picture in zip(rows, known, pictures, strict=True)]
     key = files.write(f"samples/{file_name(task)}-{digest(file, task)}", {"samples": entries})
     return Shelf(key, len(entries), total - len(entries))
-
-
-def _pairs(samples: pd.DataFrame) -> zip[tuple[Any, Any]]:
-    return zip(samples["outcome"], samples["score"], strict=True)
 
 
 def _pictures(

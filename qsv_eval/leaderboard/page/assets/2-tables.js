@@ -55,7 +55,10 @@ function filterTable(id) {
     count += !row.hidden;
   }
   const said = document.querySelector(`[data-count="${id}"]`);
-  if (said) said.textContent = count === rows.length ? `${count} rows` : `${count} of ${rows.length} rows`;
+  if (said) {
+    const rowsInAll = `${rows.length} ${rows.length === 1 ? "row" : "rows"}`;
+    said.textContent = count === rows.length ? rowsInAll : `${count} of ${rowsInAll}`;
+  }
 }
 
 for (const id of ["headline", "behind", "run-table"]) {
