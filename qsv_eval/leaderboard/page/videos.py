@@ -53,8 +53,9 @@ def _samples_of(task: str) -> dict[str, Sample] | str:
     try:
         with _offline():
             return {sample.id: sample for sample in known.benchmark.unchecked(known.part)}
-    except SetupError as error:
-        return f"the benchmark's files are not at hand ({error})"
+    except SetupError:
+        # Its message names folders of this machine, and the page is for others too.
+        return "the benchmark's files are not at hand: set QSV_DATA to their folder and make the page again"
 
 
 @contextmanager

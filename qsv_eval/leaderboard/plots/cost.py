@@ -6,7 +6,7 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from qsv_eval.leaderboard.plots.points import Point, split
-from qsv_eval.leaderboard.plots.style import COLOURS, new_figure, note, shortened
+from qsv_eval.leaderboard.plots.style import COLOURS, legend, new_figure, note, shortened
 from qsv_eval.leaderboard.usage import PARTS
 
 __all__ = ["cost_breakdown"]
@@ -35,11 +35,11 @@ def cost_breakdown(task: str, points: Sequence[Point]) -> Figure | None:
     axes.barh(
         [at + 0.28 for at in places], decoding, 0.22, color="#BBBBBB", hatch="////", edgecolor="white", label=label
     )
-    axes.set_yticks(list(places), [shortened(point.name) for point in drawn])
-    axes.invert_yaxis()
+    axes.set_yticks(list(places), [f"{shortened(point.model)}\n{shortened(point.setting)}".strip() for point in drawn])
+    axes.set_ylim(len(drawn) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.set_title(shortened(f"{task}: seconds for a question", 70))
     axes.set_xlabel("s")
     note(axes, left)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend(figure, axes, columns=3)
     return figure

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
 from qsv_eval.leaderboard.plots.points import Point, by_model, split
-from qsv_eval.leaderboard.plots.style import COLOURS, MARKERS, new_figure, note, shortened
+from qsv_eval.leaderboard.plots.style import COLOURS, MARKERS, legend, new_figure, note, shortened
 from qsv_eval.leaderboard.usage import Usage
 
 __all__ = ["against_frames", "against_tokens", "lacking", "logarithmic", "score_label"]
@@ -28,10 +28,11 @@ def against_frames(task: str, points: Sequence[Point]) -> Figure | None:
     above.set_title(shortened(f"{task}: score against frames", 70))
     above.set_ylabel(score_label(drawn))
     below.set_ylabel("s for a question")
-    below.set_ylim(bottom=0)
+    below.set_ylim(0, 1.15 * max(point.usage.total_s for point in drawn if point.usage) or None)
     logarithmic(below, [point.usage.frames for point in drawn if point.usage])
     below.set_xlabel("frames really used of a question: mean, and 5th to 95th percentile")
     note(below, left)
+    legend(figure, above)
     return figure
 
 
@@ -47,6 +48,7 @@ def against_tokens(task: str, points: Sequence[Point]) -> Figure | None:
     logarithmic(axes, [_tokens(point) for point in drawn])
     axes.set_xlabel("visual tokens of a question, mean")
     note(axes, left)
+    legend(figure, axes)
     return figure
 
 
@@ -85,7 +87,6 @@ def _curves(axes: Axes, points: Sequence[Point], place: Callable[[Usage], float]
             low, high = _range(point) if ranges else (None, None)
             if low is not None and high is not None:
                 axes.hlines(y, max(low, 0.5), high, color=look["color"], alpha=0.35)
-    axes.legend(loc="best")
 
 
 def _range(point: Point) -> tuple[float | None, float | None]:

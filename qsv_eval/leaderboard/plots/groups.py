@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from qsv_eval.leaderboard.plots.style import COLOURS, new_figure, note, shortened
+from qsv_eval.leaderboard.plots.style import COLOURS, legend, new_figure, note, shortened
 from qsv_eval.leaderboard.text import natural
 
 __all__ = ["group_bars"]
@@ -37,16 +37,16 @@ def group_bars(task: str, field: str, scores: pd.DataFrame) -> Figure | None:
     for number, (model, setting) in enumerate(runs):
         own = known[(known["model"] == model) & (known["setting"] == setting)].to_dict("records")
         offset = (number - (len(runs) - 1) / 2) * 0.8 / len(runs)
-        label = shortened(" · ".join(filter(None, [model, setting])))
+        label = shortened(" · ".join(filter(None, [model, setting])), 80)
         _bars(axes, own, groups, offset, 0.8 / len(runs), color=COLOURS[number % len(COLOURS)], label=label)
     axes.set_yticks(range(len(groups)), [shortened(group, 36) for group in groups])
-    axes.invert_yaxis()
+    axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.set_title(shortened(f"{task}: score by {'further average' if field == 'also' else field}", 70))
     scale = known["scale"].iloc[0]
     axes.set_xlabel("score, %" if scale == "percent" else "score")
     note(axes, left)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    legend(figure, axes, columns=1 if any(setting for _, setting in runs) else 2)
     return figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 from qsv_eval.leaderboard.plots.curves import lacking, logarithmic, score_label
 from qsv_eval.leaderboard.plots.points import Point, by_model, split
 from qsv_eval.leaderboard.plots.powerlaw import FEWEST, PowerLaw, fit_power_law
-from qsv_eval.leaderboard.plots.style import COLOURS, MARKERS, new_figure, note, shortened
+from qsv_eval.leaderboard.plots.style import COLOURS, MARKERS, legend, new_figure, note, shortened
 
 __all__ = ["power_law"]
 
@@ -34,12 +34,12 @@ def power_law(task: str, points: Sequence[Point]) -> Figure | None:
     above.yaxis.set_major_locator(MaxNLocator(6))
     above.yaxis.set_major_formatter(ScalarFormatter())
     above.yaxis.set_minor_formatter(NullFormatter())
-    above.legend(loc="best")
     below.axhline(0, color="#555555", linewidth=0.8)
     below.set_ylabel("score less fit")
     logarithmic(below, [_frames(point) for _, own, _ in fitted for point in own])
     below.set_xlabel("frames really used of a question, mean")
     note(below, left)
+    legend(figure, above, columns=1)
     return figure
 
 

@@ -9,13 +9,14 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "MARKERS", "new_figure", "note", "save", "shortened", "style"]
+__all__ = ["COLOURS", "MARKERS", "legend", "new_figure", "note", "save", "shortened", "style"]
 
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#6B6B6B", "#8C5A2B")
 """Okabe and Ito's, which people with any kind of colour vision can tell apart, and two more."""
 MARKERS: Final = ("o", "s", "D", "^", "v", "P", "X", "*")
 
 _RC: Final[dict[str, Any]] = {
+    "axes.axisbelow": True,
     "axes.edgecolor": "#555555",
     "axes.grid": True,
     "axes.labelcolor": "#222222",
@@ -62,6 +63,11 @@ def note(axes: Axes, lines: Sequence[str]) -> None:
         label = axes.get_xlabel()
         text = "\n".join(shortened(line, 110) for line in lines)
         axes.set_xlabel(f"{label}\n\n{text}" if label else text)
+
+
+def legend(figure: Figure, axes: Axes, columns: int = 3) -> None:
+    """Put the legend of the axes below the figure, where it covers nothing."""
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
 
 
 def shortened(text: str, longest: int = _LONGEST) -> str:

@@ -37,10 +37,10 @@ function openScore(number) {
   const protocol = make("div");
   const interval = score.low_text ? `[${score.low_text}, ${score.high_text}], 95 %` : "";
   const possible = score.complete === false && score.lowest_text ? `${score.lowest_text} to ${score.highest_text}` : "";
-  show(byId("score-view"), `${score.task}: ${score.value_text || "no score"}`, [
+  show(byId("score-view"), `${score.model} on ${score.task}: ${score.value_text || "no score"}`, [
     outcomeBar(score.outcomes),
     facts([
-      ["model", score.model], ["setting", score.setting], ["interval", interval], ["incomplete, could be", possible],
+      ["setting", score.setting], ["interval", interval], ["incomplete, could be", possible],
       ["questions", score.n === null ? null : score.videos ? `${score.n} on ${score.videos} videos or images` : score.n],
       ["average", score.average || [score.kind, score.metric].filter(Boolean).join(": ")],
       ["scale", score.scale], ["mean of questions", score.micro_text], ["mean of groups", score.macro_text],
@@ -82,7 +82,7 @@ document.addEventListener("click", (event) => {
 function groupCell(cell) {
   if (!cell) return make("td", { className: "number none" }, "–");
   const near = cell.near ? make("span", { className: "near", title: "cannot be told apart from the best" }, "≈") : null;
-  const value = make("span", { className: "cell" }, cell.text || "–", near);
+  const value = make("span", { className: "value" }, cell.text || "–", near);
   return make("td", { className: `number ${cell.mark}`, "data-v": cell.value ?? "" }, value,
     cell.under ? make("small", {}, cell.under) : null, cell.marks ? make("small", { className: "mark" }, cell.marks) : null);
 }

@@ -134,7 +134,8 @@ def test_hostile_texts_stay_text(tmp_path):
     assert ([tag for tag, _ in page.tags].count("b"), "img" in {tag for tag, _ in page.tags}) == (1, False)
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
     assert "{{ 7 * 7 }}<b>" in " ".join(page.text)
-    samples = side_file(tmp_path / "out", page.data["scores"][0]["shelf"]["key"])["samples"]
+    shelf = next(score["shelf"] for score in page.data["scores"] if score["shelf"])
+    samples = side_file(tmp_path / "out", shelf["key"])["samples"]
     said = {sample["reply"] for sample in samples}
     assert {HOSTILE[0], HOSTILE[1], HOSTILE[3]} <= said
     assert r"\x1b[31mred\x1b[0m \u202eback\u2028line" in said

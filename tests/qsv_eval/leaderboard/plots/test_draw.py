@@ -27,10 +27,13 @@ def point(frames, value, *, model="m", **more):
     return Point(**fixed | {"high": None, "is_complete": True, "usage": usage, "missing": ""} | interval | more)
 
 
+def legend_of(figure):
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
 def texts(figure):
     return " ".join(
-        [axes.get_xlabel() + axes.get_ylabel() + axes.get_title() for axes in figure.axes]
-        + [text.get_text() for axes in figure.axes if axes.get_legend() for text in axes.get_legend().get_texts()]
+        [axes.get_xlabel() + axes.get_ylabel() + axes.get_title() for axes in figure.axes] + legend_of(figure)
     )
 
 
@@ -47,7 +50,7 @@ def test_scores_and_cost_against_frames_really_used():
     above, below = figure.axes
     assert drawn(above) == [[(8, 40.0), (16, 44.0), (64, 50.0)], [(32, 30.0)]]
     assert [y for _, y in drawn(below)[0]] == pytest.approx([0.4, 0.8, 3.2])
-    assert [text.get_text() for text in above.get_legend().get_texts()] == ["m", "other"]
+    assert legend_of(figure) == ["m", "other"]
 
 
 def test_scores_against_tokens():
