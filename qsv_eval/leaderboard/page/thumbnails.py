@@ -99,9 +99,9 @@ def _read(job: _Job) -> dict[str, Any] | str:
     scale = _LONG_SIDE / max(facts.width, facts.height)
     size = max(1, round(facts.height * scale)), max(1, round(facts.width * scale))
     request = ClipRequest(job.seen, job.clip.start_s, job.clip.end_s)
-    footage, error, *_ = read(ReadJob(job.clip.path, (request,)), ReadSettings(size, "fast"))
+    footage, failure, *_ = read(ReadJob(job.clip.path, (request,)), ReadSettings(size, "fast"))
     if footage is None:
-        return _said(error) if isinstance(error, MediaError) else f"the video cannot be read ({error})"
+        return _said(failure) if isinstance(failure, MediaError) else f"the video cannot be read ({failure})"
     times = [round(time_s, 2) for time_s in footage.timestamps_s]
     return {"times": times, "height": size[0], "width": size[1], "images": [_picture(one) for one in footage.frames]}
 

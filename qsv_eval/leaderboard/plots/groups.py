@@ -51,7 +51,7 @@ def group_bars(task: str, field: str, scores: pd.DataFrame) -> Figure | None:
 
 
 def _bars(
-    axes: Axes, own: Sequence[dict[Any, Any]], groups: Sequence[str], offset: float, height: float, **look: str
+    axes: Axes, own: Sequence[dict[Any, Any]], groups: Sequence[str], offset: float, height: float, **look: Any
 ) -> None:
     place = {group: number + offset for number, group in enumerate(groups)}
     shown = [row for row in own if row["group"] in place]

@@ -42,7 +42,7 @@ def points_of(
     points: dict[str, list[Point]] = {}
     for row in shown.to_dict("records"):
         place = row["file"], row["task"]
-        values = {name: _number(row[name]) for name in ("value", "low", "high")}
+        values: dict[str, Any] = {name: _number(row[name]) for name in ("value", "low", "high")}
         point = Point(
             **{name: row[name] for name in ("model", "setting", "scale")},
             **values,

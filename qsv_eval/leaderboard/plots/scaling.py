@@ -1,6 +1,7 @@
 """The power law of scores over frames: each model's points and line, and what the line leaves over."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -59,7 +60,7 @@ def _draw(above: Axes, below: Axes, number: int, model: str, points: Sequence[Po
     line = np.geomspace(min(frames), max(frames), 50)
     exponent = f"b = {law.exponent:.3f} [{law.low:.3f}, {law.high:.3f}], R² = {law.r_squared:.2f}"
     above.plot(line, law.at(line), color=colour, linewidth=1.2, label=f"{shortened(model, 30)}: {exponent}")
-    look = {"color": colour, "marker": marker, "markersize": 5, "linestyle": "none", "elinewidth": 1.2}
+    look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 5, "linestyle": "none", "elinewidth": 1.2}
     halves = [_half(point) or 0.0 for point in points]
     above.errorbar(frames, [point.value or 0.0 for point in points], yerr=halves, **look)
     below.errorbar(frames, law.residuals, yerr=halves, **look)

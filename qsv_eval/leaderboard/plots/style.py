@@ -15,7 +15,7 @@ COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F0
 """Okabe and Ito's, which people with any kind of colour vision can tell apart, and two more."""
 MARKERS: Final = ("o", "s", "D", "^", "v", "P", "X", "*")
 
-_RC: Final[dict[str, Any]] = {
+_RC: Final[dict[Any, Any]] = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#555555",
     "axes.grid": True,
