@@ -19,9 +19,8 @@ BEHIND: Final = (
     ("tokens a frame", "number"),
     ("s a question", "number"),
     ("protocol", "word"),
-    ("all of it", "word"),
 )
-"""The columns and what is in them."""
+"""The columns and what is in them; the last one opens the score."""
 
 _NOTHING: Final = ("number", "", "")
 
@@ -29,7 +28,13 @@ _NOTHING: Final = ("number", "", "")
 def behind_rows(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return a row for each measured score: its number, and cells as (kind, value to sort by or None, text)."""
     return [
-        {"model": score["model"], "setting": score["setting"], "score": number, "cells": _cells(score)}
+        {
+            "model": score["model"],
+            "setting": score["setting"],
+            "score": number,
+            "protocol": score["protocol"][:8] or "open",
+            "cells": _cells(score),
+        }
         for number, score in enumerate(scores)
         if score["kind"] != PUBLISHED
     ]
@@ -47,12 +52,11 @@ def _cells(score: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
         ("number", score["low_text"], interval),
         _counted(score["n"]),
         *(_counted(outcomes.get(outcome.value)) for outcome in Outcome),
-        _NOTHING if frames is None else ("number", frames, f"{frames}{spread}"),
-        _counted(usage.get("tokens_per_frame")),
-        _counted(usage.get("seconds")),
-        ("word", None, score["protocol"][:8]),
+        _NOTHING if frames is None else ("number", frames, f"{frames:.1f}{spread}"),
+        _counted(usage.get("tokens_per_frame"), ".2f"),
+        _counted(usage.get("seconds"), ".3f"),
     ]
 
 
-def _counted(number: float | None) -> tuple[str, Any, str]:
-    return _NOTHING if number is None else ("number", number, f"{number}")
+def _counted(number: float | None, digits: str = "") -> tuple[str, Any, str]:
+    return _NOTHING if number is None else ("number", number, format(number, digits))
