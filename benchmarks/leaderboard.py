@@ -4,13 +4,12 @@
 
 The files are made by the real code from replies that are drawn: each benchmark is scored and summed up once, and the
 runs have it with values, settings and hashes of their own. All runs' samples are the same files by hard links, 1.5
-million lines in all: tables must not read them. Each figure is of a process of its own, imports included.
+million lines in all: tables must not read them. Each figure is of a process of its own, from its start to its end.
 """
 
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from qsv_eval.scoring.row import new_row
 from qsv_eval.scoring.scorers import score_row
 from qsv_eval.tasks.registry import task_named
 
+ROOT = Path(__file__).resolve().parent.parent
 RUNS = 50
 SAMPLES = 3_000
 GROUPS = 12
@@ -44,29 +44,25 @@ STAMP = "20261101_000000"
 
 
 def main() -> None:
-    if len(sys.argv) > 1:
-        measured(sys.argv[1:])
-        return
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         make(root)
         lines = RUNS * len(TASKS) * SAMPLES
         print(f"{RUNS} runs of {len(TASKS)} benchmarks, {lines:,} samples")
-        for words in (
-            ["leaderboard", str(root / "runs"), "--output", str(root / "tables")],
-            ["compare", str(root / "runs" / "00"), str(root / "runs" / "01"), "--output", str(root / "difference")],
-        ):
-            done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True, check=True)
-            print(done.stdout.splitlines()[-1])
+        measure("leaderboard", root / "runs", "--output", root / "tables")
+        measure("compare", root / "runs" / "00", root / "runs" / "01", "--output", root / "difference")
 
 
-def measured(words: list[str]) -> None:
+def measure(verb: str, *words: object) -> None:
+    """Run a verb of the command line and print how long it took and its peak memory."""
     start = time.perf_counter()
-    from qsv_eval.cli import app
-
-    app(words, standalone_mode=False)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"{words[0]}: {time.perf_counter() - start:.1f} s, peak {peak:.2f} GB")
+    command = [sys.executable, "-m", "qsv_eval.cli", verb, *map(str, words)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{verb} ended with {process.returncode}")
+    print(f"{verb}: {time.perf_counter() - start:.1f} s, peak {used.ru_maxrss / 1e6:.2f} GB")
 
 
 def make(root: Path) -> None:

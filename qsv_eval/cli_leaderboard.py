@@ -40,15 +40,15 @@ def leaderboard(
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A", help="The --output folder of a run.")],
+    first: Annotated[Path, typer.Argument(metavar="A", help="Folder of a run, or one of its results files.")],
     second: Annotated[Path, typer.Argument(metavar="B", help="That of another one.")],
     output: Annotated[Path | None, typer.Option(help="Folder for the same as files, with all questions.")] = None,
     flips: Annotated[int, typer.Option(min=0, help="Questions to print on which only one run is right.")] = 10,
 ) -> None:
     """Compare two runs on the questions that both were asked: protocols first, then scores, then replies."""
-    from qsv_eval.leaderboard.compare import compare_runs
-    from qsv_eval.leaderboard.comparefiles import write_comparison
-    from qsv_eval.leaderboard.compareview import print_comparison
+    from qsv_eval.leaderboard.compare.files import write_comparison
+    from qsv_eval.leaderboard.compare.tasks import compare_runs
+    from qsv_eval.leaderboard.compare.view import print_comparison
 
     found = compare_runs(first, second)
     print_comparison(found, flips=flips)

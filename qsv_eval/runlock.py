@@ -20,7 +20,7 @@ from qsv_eval.model_adapters.errors import SetupError
 __all__ = ["LOCK_FILES", "hold"]
 
 _LOCK, _HOLDER = ".lock", ".lock.json"
-LOCK_FILES = frozenset({_LOCK, _HOLDER})
+LOCK_FILES = frozenset({_LOCK, _HOLDER, f"{_HOLDER}.unfinished"})
 """What a run leaves in its folder before anything else; a folder with nothing more is still new."""
 
 
@@ -68,7 +68,9 @@ def _write_holder(folder: Path) -> None:
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     with suppress(OSError):  # a full disk is met, and told of, where the first answer is written
-        (folder / _HOLDER).write_text(json.dumps(holder) + "\n", "utf-8")
+        draft = folder / f"{_HOLDER}.unfinished"  # a second run may look at any moment
+        draft.write_text(json.dumps(holder) + "\n", "utf-8")
+        draft.replace(folder / _HOLDER)
 
 
 def _holder(folder: Path) -> str:

@@ -59,7 +59,7 @@ def process_results(doc: Doc, results: Any) -> dict[str, dict[str, Any]]:
     reason = reason_for(doc["task"], sample.id) if reply == ERROR_REPLY else ""
     row = score_row(new_row(doc["task"], sample, reply, reason), task.scorer)
     # Only so much of the row as averages need: lmms-eval logs every metric's value.
-    light = {name: row[name] for name in _FOR_AVERAGES}  # type: ignore[literal-required]
+    light = {name: row[name] for name in _FOR_AVERAGES}
     return {
         "accuracy": _scored(light, row["score"]),
         "accuracy_reference_extractor": _scored(light, row["reference_score"]),

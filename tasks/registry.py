@@ -1,6 +1,7 @@
 """The tasks by name: `task.py` in the folder of a task file says what the task means."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 
@@ -17,7 +18,7 @@ def task_named(name: str) -> Task:
     """Return a task; KeyError where there is none of the name. A variant, `NAME@…`, is asked and scored as NAME is."""
     plain = name.partition("@")[0]
     tasks: Mapping[str, Task] = import_module(f"qsv_eval.tasks.{task_files()[plain].parent.name}.task").TASKS
-    return tasks[plain]
+    return replace(tasks[plain], name=name)
 
 
 def all_tasks() -> dict[str, Task]:

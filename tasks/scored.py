@@ -1,12 +1,13 @@
 """From the rows of a task to its summary, with a judge where one was named: what a run and a later scoring share."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from qsv_eval.judge.exact import normalised, token_f1
 from qsv_eval.scoring.row import Row, is_failure
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Scored", "judged_by", "score_rows", "write_submission"]
 
 _judge: "JudgeSettings | None" = None
+_MODEL: Final = "QSV_JUDGE_MODEL"
 
 
 @contextmanager
@@ -33,6 +35,16 @@ def judged_by(settings: "JudgeSettings | None") -> "Iterator[None]":
         yield
     finally:
         _judge = before
+
+
+def _named_judge() -> "JudgeSettings | None":
+    """Return the judge that was named, by the environment where lmms-eval runs by itself."""
+    if _judge is not None or not os.environ.get(_MODEL):
+        return _judge
+    from qsv_eval.judge.settings import JudgeSettings
+
+    budget = os.environ.get("QSV_JUDGE_BUDGET")
+    return JudgeSettings.from_environment(model=os.environ[_MODEL], budget_tokens=budget)
 
 
 class Scored(NamedTuple):
@@ -47,13 +59,13 @@ def score_rows(task: Task, rows: Iterable[Row]) -> Scored:
     found = list(rows)
     if not isinstance(task.scorer, Judged):
         return Scored(found, task.summarise(found))
-    spent: dict[str, Any] | None = None
-    if _judge is not None:
+    judge, spent = _named_judge(), None
+    if judge is not None:
         from qsv_eval.scoring.judging import judge_rows
 
-        found, accounting = judge_rows(found, _judge)
-        spent = {"model": _judge.model, "url": _judge.url, **asdict(accounting)}
-    summary = task.summarise(found, None if _judge is None else _judge.model)
+        found, accounting = judge_rows(found, judge)
+        spent = {"model": judge.model, "url": judge.url, **asdict(accounting)}
+    summary = task.summarise(found, None if judge is None else judge.model)
     if spent:
         summary["judge"] = Brief(spent, f"{spent['model']}: {spent['calls']} calls, {spent['failed']} failed")
     summary["exact"] = _exact(found)

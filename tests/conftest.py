@@ -1,12 +1,18 @@
 """What all tests share. No test needs a network or a GPU."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 # Before transformers or datasets is imported anywhere: a test that reaches for the network must fail, not wait.
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", TQDM_DISABLE="1")
+
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Its workers ignore Ctrl-C, and so would every program that a test starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,7 @@ def test_a_module_imports_only_floors_below(module):
         ("qsv_eval.leaderboard.publish", {"torch", "transformers", "lmms_eval", "openai", "datasets"}),
         ("qsv_eval.leaderboard.write", {"matplotlib", "jinja2"}),
         ("qsv_eval.cli", {"matplotlib", "jinja2"}),
-        ("qsv_eval.leaderboard.comparefiles", {"torch", "transformers", "lmms_eval", "openai", "datasets"}),
+        ("qsv_eval.leaderboard.compare.files", {"torch", "transformers", "lmms_eval", "openai", "datasets"}),
         ("qsv_eval.doctor.examine", {"torch", "transformers", "lmms_eval", "openai", "datasets"}),
         ("qsv_eval.cli", {"torch", "transformers", "lmms_eval", "numpy", "openai", "pandas"}),
         ("qsv_eval.launching.stopping", {"torch", "transformers", "lmms_eval", "numpy"}),

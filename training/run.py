@@ -182,7 +182,7 @@ def _keep_recipe(recipe: Recipe, output: Path) -> None:
 
 def _merged(defaults: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was said, and where nothing was the default."""
-    merged = defaults | said
+    merged = defaults | dict(said)
     nested = {key for key in said if isinstance(defaults.get(key), dict) and isinstance(said[key], dict)}
     return merged | {key: _merged(defaults[key], said[key]) for key in nested}
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from qsv_eval.model_adapters.quicksviewer.precision import full_precision
 
 __all__ = [
+    "FirstLinear",
     "Gate",
     "choose_starts",
     "cut_count",
@@ -26,13 +27,17 @@ __all__ = [
 ]
 
 
+class FirstLinear(nn.Linear):
+    """The gate's first layer, known by its type because `gate_init` decides how it begins."""
+
+
 class Gate(nn.Module):
     """Scores every gap between two frames: logits (stay, cut)."""
 
     def __init__(self, width: int, momentum: float, norm_eps: float) -> None:
         super().__init__()
         self.momentum = momentum
-        self.aggregate = nn.Linear(width, width)
+        self.aggregate = FirstLinear(width, width)
         self.norm = nn.LayerNorm(width, eps=norm_eps)
         self.hidden = nn.Linear(width, width)
         self.logits = nn.Linear(width, 2)

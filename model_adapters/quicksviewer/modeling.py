@@ -13,7 +13,7 @@ from transformers.cache_utils import Cache
 from transformers.utils import ModelOutput
 
 from qsv_eval.model_adapters.quicksviewer.configuration import PLACE, QuicksviewerConfig, vision_config_beside
-from qsv_eval.model_adapters.quicksviewer.gate import Gate
+from qsv_eval.model_adapters.quicksviewer.gate import FirstLinear
 from qsv_eval.model_adapters.quicksviewer.merging import IGNORED, PADDING, MergePlan, VisualKind, plan_merge
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise, Perception, VisualTokens
 from qsv_eval.model_adapters.quicksviewer.resampler import Resampler
@@ -124,16 +124,18 @@ class QuicksviewerPreTrainedModel(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
+        # Whatever is initialised first stays, here as in transformers, so what is particular comes before the usual.
+        if isinstance(module, FirstLinear) and self.config.gate_init == "sensitive":
+            # A fifth of torch's own deviation, beside a bias that the difference has to stand out from.
+            init.normal_(module.weight, std=0.2 / (3 * module.in_features) ** 0.5)
+            init.normal_(module.bias)
+            return
         super()._init_weights(module)
         if isinstance(module, Resampler):
             init.trunc_normal_(module.query, std=0.02)
             init.xavier_uniform_(module.attn.in_proj_weight)
             init.zeros_(module.attn.in_proj_bias)
             init.normal_(module.proj, std=module.proj.shape[0] ** -0.5)
-        if isinstance(module, Gate) and self.config.gate_init == "sensitive":
-            # A fifth of torch's own deviation, beside a bias that the difference has to stand out from.
-            init.normal_(module.aggregate.weight, std=0.2 / (3 * module.aggregate.in_features) ** 0.5)
-            init.normal_(module.aggregate.bias)
 
 
 class QuicksviewerModel(QuicksviewerPreTrainedModel):

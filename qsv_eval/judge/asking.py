@@ -1,7 +1,7 @@
 """Putting many questions to a judge at once, until each has a verdict or a reason why it has none."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from qsv_eval.judge.accounting import Budget, BudgetSpentError, most_tokens
@@ -21,7 +21,7 @@ BUDGET: Final = "budget"
 
 
 async def ask_all(
-    questions: Iterable[Question],
+    questions: Sequence[Question],
     settings: JudgeSettings,
     keep: Callable[[Question, Verdict], None],
     tick: Callable[[], object],
@@ -37,7 +37,7 @@ async def ask_all(
     Raises:
         SetupError: the judge cannot be asked at all, or not any more.
     """
-    asking = _Asking(settings)
+    asking = _Asking(settings, patience=min(2 * settings.concurrency, len(questions)))
     waiting = iter(questions)
 
     async def work() -> None:
@@ -61,12 +61,12 @@ async def ask_all(
 class _Asking:
     """The state that all workers share."""
 
-    def __init__(self, settings: JudgeSettings) -> None:
+    def __init__(self, settings: JudgeSettings, patience: int) -> None:
         self.ledger = Ledger()
         self._settings = settings
         self._client = JudgeClient(settings)
         self._budget = Budget(settings.budget_tokens)
-        self._has_answered = False
+        self._patience = patience
         self._silent_in_a_row = 0
 
     async def close(self) -> None:
@@ -131,13 +131,13 @@ class _Asking:
                 charge.tokens = reply.input_tokens + reply.output_tokens
                 ledger.input_tokens += reply.input_tokens
                 ledger.output_tokens += reply.output_tokens
-        self._has_answered, self._silent_in_a_row = True, 0
+        self._silent_in_a_row = 0
         return reply
 
     def _note_silence(self, error: UnansweredError) -> None:
         """Stop if the server seems to be down: every further case would wait through all its attempts for nothing."""
         self._silent_in_a_row = self._silent_in_a_row + 1 if error.is_silent else 0
-        if self._silent_in_a_row >= (self._settings.concurrency if self._has_answered else 1):
+        if self._silent_in_a_row >= self._patience:  # more than chance can bring together in calls at the same time
             raise SetupError(
                 f"judge {self._settings.model} at {self._settings.url}: {error}. Verdicts so far are kept; see that "
                 "the server runs, and score again"

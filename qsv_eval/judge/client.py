@@ -113,6 +113,8 @@ class JudgeClient:
                     raise self._meaning(error) from error
             except openai.APIConnectionError as error:
                 cause = error.__cause__ or error
+                if isinstance(cause, LateError):  # older versions of openai wrap whatever the transport raises
+                    raise cause from None
                 reason = f"no connection ({type(cause).__name__}: {cause})"
                 raise UnansweredError(self._without_key(reason), is_silent=True) from error
             else:

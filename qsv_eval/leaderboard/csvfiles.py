@@ -1,14 +1,20 @@
-"""Frames as CSV that no spreadsheet takes for formulas (OWASP, "CSV injection")."""
+"""Frames and tables as CSV that no spreadsheet takes for formulas (OWASP, "CSV injection")."""
 
 from typing import Any, Final
 
 import pandas as pd
 
+from qsv_eval.leaderboard.peers import PUBLISHED
+from qsv_eval.leaderboard.tables import Cell, Table
 from qsv_eval.leaderboard.text import plain
+from qsv_eval.scoring.outcome import Outcome
 
-__all__ = ["as_csv", "harmless"]
+__all__ = ["as_csv", "harmless", "wide_frame"]
 
 _STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+_COUNTS: Final = ("n", *(outcome.value for outcome in Outcome))
+_PARTS: Final = ("", "low", "high", *_COUNTS, "lowest", "highest", "mark")
+"""What a cell has columns for, each after its benchmark's name; the value's is the name alone."""
 
 
 def harmless(value: Any) -> Any:
@@ -29,3 +35,38 @@ def as_csv(frame: pd.DataFrame) -> str:
         elif not pd.api.types.is_numeric_dtype(column):
             safe.isetitem(place, column.map(harmless, na_action="ignore"))
     return str(safe.to_csv(index=False, lineterminator="\n"))
+
+
+def wide_frame(table: Table) -> pd.DataFrame:
+    """Return a table with its parts in columns of their own: `qsv_mlvu`, `qsv_mlvu low` and so on."""
+    named = [(column, part, f"{column} {part}".strip()) for column in table.columns for part in _PARTS]
+    rows = []
+    for place, cells in table.rows:
+        kind = PUBLISHED if place.is_published else "measured"
+        parts = dict(zip(table.columns, map(_parts, cells), strict=True))
+        found = {name: parts[column].get(part) for column, part, name in named}
+        rows.append({"model": place.model, "setting": place.setting, "kind": kind, **found})
+    frame = pd.DataFrame(rows, columns=["model", "setting", "kind", *(name for *_, name in named)])
+    return frame.astype({name: "Int64" for _, part, name in named if part in _COUNTS})
+
+
+def _parts(cell: Cell | None) -> dict[str, Any]:
+    if cell is None:
+        return {}
+    incomplete = cell.is_complete is False
+    marks = {
+        cell.mark.value: True,
+        "near the best": cell.is_near_best,
+        "incomplete": incomplete,
+        "degraded": cell.is_degraded,
+    }
+    return {
+        "": cell.value,
+        "low": cell.low,
+        "high": cell.high,
+        "n": cell.n,
+        **cell.counts,
+        "lowest": cell.lowest if incomplete else None,
+        "highest": cell.highest if incomplete else None,
+        "mark": ", ".join(mark for mark, holds in marks.items() if mark and holds),
+    }

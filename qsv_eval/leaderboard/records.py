@@ -18,7 +18,7 @@ from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.protocol import Protocol, Scoring
 from qsv_eval.scoring.outcome import Outcome
 
-__all__ = ["OFFICIAL", "OWN", "degraded_of", "protocols_of", "scores_of"]
+__all__ = ["OFFICIAL", "OWN", "degraded_of", "protocol_of", "protocols_of", "scores_of"]
 
 OFFICIAL: Final = "official"
 OWN: Final = "lmms-eval's own"
@@ -70,28 +70,36 @@ def degraded_of(run: ResultsFile) -> dict[str, int]:
     return {task: int(counts.get(task, 0)) for task in run.content["results"]}
 
 
-def protocols_of(file: ResultsFile) -> dict[str, Protocol]:
-    """Return the protocol of each task of a file that is no part of another one.
+def protocols_of(file: ResultsFile, run: ResultsFile | None = None) -> dict[str, Protocol]:
+    """Return the protocol of each task of a file; the parts of a task that is lmms-eval's own go by that of the whole.
 
-    Of another model than Quicksviewer, the model's arguments stand in the place of what moves the answers.
+    `run` is the one that the file is about, where that is a later scoring.
     """
     parents = _parents(file.content)
-    found: dict[str, Protocol] = {}
-    for task, metrics in file.content["results"].items():
-        if (summary := _summary(file, task, metrics)) is not None:
-            stored: Mapping[str, Any] = summary.protocol
-        elif task in parents:
-            continue
-        else:
-            stored = mapping(mapping(file.content.get("protocols")).get(task))
-        try:
-            found[task] = _completed(Protocol.from_dict(stored) if stored else _own_protocol(file.content, task), file)
-        except (KeyError, TypeError) as error:
-            raise SetupError(f"{file.path}: the protocol of {task} is of an unknown format ({error})") from error
-    return found
+    tasks = (task for task in file.content["results"] if task not in parents or _is_ours(file, task))
+    return {task: protocol_of(file, task, run) for task in tasks}
+
+
+def protocol_of(file: ResultsFile, task: str, run: ResultsFile | None = None) -> Protocol:
+    """Return the protocol of one task of a file.
+
+    Of another model than Quicksviewer, the model's arguments stand in the place of what moves the answers; where the
+    file is a later scoring, `run` is the one that it is about, which has them.
+    """
+    summary = _summary(file, task, file.content["results"][task])
+    stored = mapping(mapping(file.content.get("protocols")).get(task)) if summary is None else summary.protocol
+    try:
+        protocol = Protocol.from_dict(stored) if stored else _own_protocol(file.content, task)
+    except (KeyError, TypeError) as error:
+        raise SetupError(f"{file.path}: the protocol of {task} is of an unknown format ({error})") from error
+    return _completed(protocol, run or file)
 
 
 # ---- scores
+
+
+def _is_ours(file: ResultsFile, task: str) -> bool:
+    return _summary(file, task, file.content["results"][task]) is not None
 
 
 def _summary(file: ResultsFile, task: str, metrics: Mapping[str, Any]) -> _Summary | None:
@@ -172,14 +180,14 @@ def _own_protocol(content: Mapping[str, Any], task: str) -> Protocol:
     )
 
 
-def _completed(protocol: Protocol, file: ResultsFile) -> Protocol:
+def _completed(protocol: Protocol, run: ResultsFile) -> Protocol:
     """Return the protocol with the model's arguments, where it says nothing of what moves the answers."""
     if protocol.answers is not None:
         return protocol
-    stated = mapping(mapping(mapping(file.content.get("configs")).get(protocol.task)).get("generation_kwargs"))
-    model = mapping(file.content.get("config")).get("model")
+    stated = mapping(mapping(mapping(run.content.get("configs")).get(protocol.task)).get("generation_kwargs"))
+    model = mapping(run.content.get("config")).get("model")
     return replace(
         protocol,
         generation=protocol.generation or dict(stated),
-        answers={"model": model, **model_arguments(file.content)},
+        answers={"model": model, **model_arguments(run.content)},
     )

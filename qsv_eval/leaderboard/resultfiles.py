@@ -11,6 +11,8 @@ from qsv_eval.model_adapters.errors import SetupError
 __all__ = ["ResultsFile", "find_results", "mapping", "model_arguments", "model_named", "read_results", "runs_behind"]
 
 _PATTERN = "*results.json"
+_SUBMISSIONS = "submissions"
+"""Folder in which lmms-eval puts what a benchmark's server wants, under names like those of results."""
 
 
 class ResultsFile(NamedTuple):
@@ -42,7 +44,7 @@ def find_results(folders: Sequence[Path]) -> list[ResultsFile]:
     for folder in folders:
         if not folder.exists():
             raise SetupError(f"{folder}: there is no such folder; name the --output folder of a run")
-        files = [folder] if folder.is_file() else list(folder.rglob(_PATTERN))
+        files = [folder] if folder.is_file() else _below(folder)
         if not files:
             raise SetupError(f"{folder}: holds no results file ({_PATTERN}); name the --output folder of a run")
         found |= {file.resolve() for file in files}
@@ -50,6 +52,10 @@ def find_results(folders: Sequence[Path]) -> list[ResultsFile]:
     above = Path(os.path.commonpath([folder.resolve().parent for folder in folders]))
     names = {Path(os.path.relpath(path, above)).as_posix(): path for path in found}
     return [read_results(names[name], name) for name in sorted(names)]
+
+
+def _below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob(_PATTERN) if path.parent.name != _SUBMISSIONS]
 
 
 def read_results(path: Path, name: str = "") -> ResultsFile:

@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
-from qsv_eval.leaderboard.records import protocols_of
-from qsv_eval.leaderboard.resultfiles import mapping, read_results
+from qsv_eval.leaderboard.records import protocol_of
+from qsv_eval.leaderboard.resultfiles import find_results, mapping, read_results, runs_behind
 from qsv_eval.leaderboard.text import encodable
 from qsv_eval.model_adapters.errors import SetupError
 
@@ -45,19 +45,20 @@ class SamplesFile(NamedTuple):
     score_key: str
 
 
-def find_samples(folder: Path) -> dict[str, SamplesFile]:
-    """Return the newest samples file of each task below a folder, by the task's name.
+def find_samples(place: Path) -> dict[str, SamplesFile]:
+    """Return samples files by their tasks' names: those beside a results file, or the newest of each below a folder.
 
     Raises:
         SetupError: there are none, or a results file beside them is damaged.
     """
+    is_results = place.is_file()
+    pattern = f"{place.name.partition('_results')[0]}_samples_*.jsonl" if is_results else "*_samples_*.jsonl"
+    found = place.parent.glob(pattern) if is_results else place.rglob(pattern)
     newest: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*_samples_*.jsonl"), key=lambda path: (path.name, str(path))):
+    for path in sorted(found, key=lambda path: (path.name, str(path))):
         newest[path.name.partition("_samples_")[2].removesuffix(".jsonl")] = path
     if not newest:
-        raise SetupError(
-            f"{folder}: holds no samples file (*_samples_*.jsonl); name a run that was made with --log_samples"
-        )
+        raise SetupError(f"{place}: there is no samples file ({pattern}); name a run that was made with --log_samples")
     return {task: _described(task, path) for task, path in sorted(newest.items())}
 
 
@@ -66,10 +67,11 @@ def _described(task: str, path: Path) -> SamplesFile:
     if not beside.is_file():
         return SamplesFile(path, task, None, "", "score")
     file = read_results(beside)
-    protocol = protocols_of(file).get(task)
-    config = mapping(mapping(file.content.get("configs")).get(task))
+    run = runs_behind(file, find_results([beside.parent]))[0] if file.is_rescored else file
+    protocol = protocol_of(file, task, run).as_dict() if task in file.content["results"] else None
+    config = mapping(mapping(run.content.get("configs")).get(task))
     keys = str(config.get("cluster_key") or ""), str(config.get("score_key") or "score")
-    return SamplesFile(path, task, protocol.as_dict() if protocol else None, *keys)
+    return SamplesFile(path, task, protocol, *keys)
 
 
 def read_samples(file: SamplesFile) -> pd.DataFrame:

@@ -12,6 +12,8 @@ __all__ = ["setting_names"]
 
 _LONGEST: Final = 40
 """A value with more characters, such as a prompt, is named by a digest."""
+_OF_RUN: Final = ("environment.", "generation.")
+"""Parts of a protocol that a run has, and not a task."""
 
 Record = Mapping[str, Any]
 
@@ -19,8 +21,9 @@ Record = Mapping[str, Any]
 def setting_names(protocols: Mapping[str, Record]) -> dict[str, str]:
     """Name the setting of each of one model's protocols, as in "dtype=float32, max_frames=64".
 
-    What the model answers with (frames, fps, dtype …) is told apart between all of them; prompts, generation settings,
-    scoring and versions, which each task has of its own, only between those of the same task.
+    What the model answers with (frames, fps, dtype …) is told apart between all of them; prompts, scoring, generation
+    settings and versions, which each task has of its own, only between those of the same task. Where such a difference
+    is in how the model ran, the other tasks say what they ran with too, so that one run stays one row.
 
     Args:
         protocols: records by their hashes.
@@ -33,19 +36,19 @@ def setting_names(protocols: Mapping[str, Record]) -> dict[str, str]:
     for record in protocols.values():
         by_task.setdefault(record["task"], []).append(record)
     within = {task: _differing(records) for task, records in by_task.items()}
-    fields = across.union(*within.values())
-    short = _short_names(fields)
-    names = {
-        digest: ", ".join(
-            f"{short[field]}={_shown(_at(record, field))}" for field in sorted(across | within[record["task"]])
-        )
-        for digest, record in protocols.items()
-    }
-    taken = Counter((protocols[digest]["task"], name) for digest, name in names.items())
+    short = _short_names(across.union(*within.values()))
+    ran_with = {field for field in short if field.startswith(_OF_RUN)}
+
+    def name(record: Record) -> str:
+        own = across | within[record["task"]] | {field for field in ran_with if _at(record, field) is not None}
+        return ", ".join(f"{short[field]}={_shown(_at(record, field))}" for field in sorted(own))
+
+    names = {digest: name(record) for digest, record in protocols.items()}
+    taken = Counter((protocols[digest]["task"], said) for digest, said in names.items())
     return {
         # Two that read the same (an option that is missing in one and null in the other) are still two.
-        digest: name if taken[protocols[digest]["task"], name] == 1 else f"{name} [{digest}]".strip()
-        for digest, name in names.items()
+        digest: said if taken[protocols[digest]["task"], said] == 1 else f"{said} [{digest}]".strip()
+        for digest, said in names.items()
     }
 
 

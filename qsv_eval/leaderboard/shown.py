@@ -3,11 +3,13 @@
 from typing import Final, NamedTuple
 
 from qsv_eval.leaderboard.tables import Cell
+from qsv_eval.scoring.outcome import Outcome, named
 
 __all__ = ["LEGEND", "Reading", "formatted", "reading"]
 
 LEGEND: Final = (
-    ("number [a, b]", "the official average and its 95 % interval, clustered by video; n questions were asked"),
+    ("number [a, b]", "the official average and its 95 % interval, clustered by video"),
+    ("n", "questions asked; after it, how many replies were unparsed or empty, and how many questions have no score"),
     ("incomplete", "some questions have no score: the range is what the average could be if all of them had one"),
     ("≈", "cannot be told apart from the best by the two intervals; `qsv-eval compare` pairs questions and sees more"),
     ("degraded", "some answers rest on fewer frames, for want of memory"),
@@ -23,6 +25,7 @@ class Reading(NamedTuple):
     value: str
     interval: str
     n: str
+    """How many questions were asked, and how many of them came out neither right nor wrong."""
     possible: str
     """The range of an incomplete score."""
     marks: tuple[str, ...]
@@ -35,6 +38,7 @@ def reading(cell: Cell) -> Reading:
         return "" if value is None else formatted(value, cell.scale)
 
     incomplete = cell.is_complete is False
+    unclear = {name: count for name, count in cell.counts.items() if name not in (Outcome.CORRECT, Outcome.WRONG)}
     marks = [
         *(["incomplete"] if incomplete else []),
         *(["degraded"] if cell.is_degraded else []),
@@ -43,7 +47,7 @@ def reading(cell: Cell) -> Reading:
     return Reading(
         value=number(cell.value),
         interval="" if cell.low is None else f"[{number(cell.low)}, {number(cell.high)}]",
-        n="" if cell.n is None else f"n={cell.n}",
+        n="" if cell.n is None else ", ".join(filter(None, [f"n={cell.n}", named(unclear)])),
         possible=f"{number(cell.lowest)} to {number(cell.highest)}" if incomplete and cell.lowest is not None else "",
         marks=tuple(marks),
     )

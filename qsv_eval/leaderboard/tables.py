@@ -7,7 +7,7 @@ widths). That takes the runs for independent; on the same questions `compare` se
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -16,8 +16,9 @@ import pandas as pd
 from qsv_eval.leaderboard.peers import PUBLISHED
 from qsv_eval.leaderboard.records import OFFICIAL, OWN
 from qsv_eval.leaderboard.text import natural
+from qsv_eval.scoring.outcome import Outcome
 
-__all__ = ["Cell", "Mark", "Place", "Table", "breakdowns", "headline_table"]
+__all__ = ["Cell", "Mark", "Place", "Table", "breakdowns", "compared", "headline_table"]
 
 
 class Mark(StrEnum):
@@ -58,6 +59,8 @@ class Cell:
     higher_is_better: bool
     scale: str
     source: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How many questions of each outcome, in their order; empty where that is not known."""
     mark: Mark = Mark.NONE
     is_near_best: bool = False
     """Whether it cannot be told apart from the best."""
@@ -79,7 +82,7 @@ class Table:
 
 def headline_table(scores: pd.DataFrame, title: str) -> Table:
     """Return the official averages: measured rows first, published ones below, of the measured benchmarks only."""
-    shown = _measured_tasks(scores[scores["shown"] & (scores["field"] == "")])
+    shown = compared(scores[scores["shown"] & (scores["field"] == "")])
     foreign = set(shown[shown["kind"] == OWN]["task"])
     table = _wide(shown, "task", title, sorted(shown["task"].unique(), key=lambda task: (task in foreign, task)))
     return replace(table, columns=tuple(f"{task} ({OWN})" if task in foreign else task for task in table.columns))
@@ -87,14 +90,15 @@ def headline_table(scores: pd.DataFrame, title: str) -> Table:
 
 def breakdowns(scores: pd.DataFrame) -> list[Table]:
     """Return a table for each task and field."""
-    shown = _measured_tasks(scores[scores["shown"] & (scores["field"] != "")])
+    shown = compared(scores[scores["shown"] & (scores["field"] != "")])
     return [
         _wide(part, "group", f"{task}: {field}", list(dict.fromkeys(part["group"])))
         for (task, field), part in shown.groupby(["task", "field"], sort=True)
     ]
 
 
-def _measured_tasks(scores: pd.DataFrame) -> pd.DataFrame:
+def compared(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the measured scores, and of the published ones those of tasks and fields that were measured."""
     measured = scores[scores["kind"] != PUBLISHED][["task", "field"]]
     known = set(measured.itertuples(index=False, name=None))
     pairs = zip(scores["task"], scores["field"], strict=True)
@@ -125,6 +129,7 @@ def _cell(row: Mapping[Any, Any]) -> Cell:
         higher_is_better=number("higher_is_better") is not False,
         scale=row["scale"],
         source=row["source"],
+        counts={outcome.value: row[outcome.value] for outcome in Outcome if pd.notna(row[outcome.value])},
     )
 
 

@@ -52,7 +52,7 @@ def new_row(task: str, sample: Sample, reply: str, reason: str = "") -> Row:
     """Return a row that nobody has scored; `reason` says why the model gave no reply, if it did not."""
     said: dict[str, Any] = sample.model_dump(mode="json", exclude={"video", "images"})
     cluster = said.pop("cluster") or sample.id
-    own = {
+    own: dict[str, Any] = {
         "task": task,
         "cluster": cluster,
         "reply": reply,

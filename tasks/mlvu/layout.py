@@ -72,7 +72,7 @@ def _parquet(sources: Sources, *patterns: str) -> list[Sample] | None:
                 options=posed.options,
                 answer=str(row.get("answer") or ""),
                 cluster=f"{row['task_type']}/{row['video_name']}",
-                groups={"task": _ALIASES.get(row["task_type"], row["task_type"])},
+                groups={"task": _ALIASES.get(str(row["task_type"]), str(row["task_type"]))},
             )
         )
     return samples

@@ -97,7 +97,7 @@ def test_what_a_user_can_put_right_is_one_line(words, message, tmp_path, tiny, m
     [
         (
             ["run", "--tasks", "qsv_nothing", "--pretrained", "x"],
-            "there is no task 'qsv_nothing'; did you mean qsv_demo?",
+            "there is no task 'qsv_nothing'; did you mean qsv_mantis or qsv_nextqa or qsv_gqa?",
         ),
         (["demo", "--output", "{tmp}"], "{tmp}: is not empty and holds no qsv-eval run; choose another --output"),
     ],

@@ -76,7 +76,7 @@ def test_a_comparison(runs, tmp_path):
     done = CliRunner().invoke(app, ["compare", "runs/64", "runs/420", "--flips", "2", "--output", "difference"])
     assert done.exit_code == 0, done.output
     assert "answers.frame_rule.max_frames" in done.output
-    assert "B is better, by more than chance." in done.output
+    assert "The average of B is higher, by more than chance." in done.output
     assert "questions on which only one is right" in done.output
     assert {path.name for path in (tmp_path / "difference").iterdir()} == {
         "comparison.md",
@@ -105,7 +105,7 @@ def test_unknown_clusters_are_said(runs, tmp_path):
     [
         (["leaderboard", "nowhere"], "nowhere: there is no such folder"),
         (["leaderboard", "runs", "--peers", "none.csv"], "none.csv: cannot be read"),
-        (["compare", "runs/64", "nowhere"], "nowhere: holds no samples file"),
+        (["compare", "runs/64", "nowhere"], "nowhere: there is no samples file"),
     ],
 )
 def test_what_is_wrong_is_said(runs, words, says):

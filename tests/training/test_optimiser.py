@@ -81,7 +81,7 @@ def test_which_parameters_are_matrices(recipe, tmp_path):
     optimizer = trainer.create_optimizer()
     kinds = {of[id(p)]: group["matrices"] for group in optimizer.param_groups for p in group["params"]}
     assert kinds["model.language_model.layers.0.self_attn.q_proj.weight"]
-    assert kinds["model.perception.gate.hidden.weight"]
+    assert not kinds["model.perception.gate.hidden.weight"]
     assert kinds["model.perception.vision_tower.encoder.layers.0.mlp.fc1.weight"]
     assert not kinds["model.language_model.embed_tokens.weight"]
     assert not kinds["model.perception.vision_tower.embeddings.position_embedding.weight"]

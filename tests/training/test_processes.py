@@ -61,7 +61,9 @@ def test_sharded_over_two_processes_they_learn_the_same(start, shards, tmp_path,
     shares = [float((tmp_path / process).read_text()) for process in "01"]
     assert sum(shares) == pytest.approx(1)
     assert max(shares) < 0.55
-    assert losses(tmp_path / "whole") == pytest.approx(losses(tmp_path / "sharded"), rel=1e-4)
+    # A bfloat16 has eight bits; sums in another order move the last of them.
+    near = {"float32": 1e-4, "bfloat16": 5e-4}[dtype]
+    assert losses(tmp_path / "whole") == pytest.approx(losses(tmp_path / "sharded"), rel=near)
     weights = [load_pretrained(tmp_path / name / "final", device="cpu").model for name in ("whole", "sharded")]
     for (name, left), right in zip(weights[0].named_parameters(), weights[1].parameters(), strict=True):
         assert torch.allclose(left, right, atol=2e-3), name

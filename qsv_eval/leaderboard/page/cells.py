@@ -24,12 +24,13 @@ def rows_of(table: Table) -> list[dict[str, Any]]:
 
 
 def cell_of(cell: Cell) -> dict[str, Any]:
-    """Return what is shown of a cell: the number, under it its interval or range, and its marks."""
+    """Return what is shown of a cell: the number, under it its interval or range, n, and its marks."""
     read = reading(cell)
     return {
         "value": cell.value,
         "text": read.value,
-        "under": read.possible or read.interval or read.n,
+        "under": read.possible or read.interval,
+        "n": read.n,
         "mark": {Mark.BEST: "best", Mark.SECOND: "second"}.get(cell.mark, ""),
         "near": cell.is_near_best,
         "marks": ", ".join(mark for mark in read.marks if mark != "published"),

@@ -151,6 +151,7 @@ def test_awkward_file_names(plain_video, tmp_path):
         assert len(read_video(path, RULE, SIZE).frames) == 4
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_clips_and_errors_come_back_from_workers(plain_video, tmp_path, method):
     read_video(plain_video, RULE, SIZE)  # a parent that has read before must not hang its forks

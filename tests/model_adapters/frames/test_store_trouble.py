@@ -108,6 +108,7 @@ def read_many(store: FrameStore, paths: list[Path], seed: int) -> int:
     return seed
 
 
+@pytest.mark.alone
 def test_many_processes_write_read_and_evict_at_once(tmp_path, entries, of_seconds):
     paths = [of_seconds(seconds) for seconds in (2, 3, 4)]
     whole = FrameStore(tmp_path / "sizes", 1 << 30)
@@ -129,6 +130,7 @@ def write_until_killed(store: FrameStore, path: Path, entries: Callable[..., lis
             entry.unlink(missing_ok=True)
 
 
+@pytest.mark.alone
 def test_a_kill_at_any_moment_leaves_nothing_wrong(store, plain_video, assert_read, entries):
     context = multiprocessing.get_context("fork")
     for delay_s in np.random.default_rng(0).uniform(0.02, 0.3, 12):
@@ -140,6 +142,7 @@ def test_a_kill_at_any_moment_leaves_nothing_wrong(store, plain_video, assert_re
         assert_read(store, plain_video, [A, B, C])
 
 
+@pytest.mark.alone
 def test_a_writer_killed_between_two_frames_leaves_a_miss(store, plain_video, assert_read, entries):
     def write_and_die() -> None:
         whole = store_module.write_entry
@@ -184,6 +187,7 @@ def read_twice_and_count_warnings(assert_read: Callable[..., None], store: Frame
     assert str(store.folder) in messages[0].getMessage()
 
 
+@pytest.mark.alone
 def test_a_full_disk_costs_one_warning(store, plain_video, assert_read, entries):
     def read_with_little_room() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))
@@ -193,6 +197,7 @@ def test_a_full_disk_costs_one_warning(store, plain_video, assert_read, entries)
     assert entries(store) == entries(store, ".unfinished") == []
 
 
+@pytest.mark.alone
 def test_a_folder_that_cannot_be_made_costs_one_warning(plain_video, tmp_path, assert_read):
     (tmp_path / "file").touch()
     in_a_child(
@@ -200,6 +205,7 @@ def test_a_folder_that_cannot_be_made_costs_one_warning(plain_video, tmp_path, a
     )
 
 
+@pytest.mark.alone
 def test_a_folder_for_reading_only_serves_what_it_has(plain_video, assert_read):
     def read_as_nobody(store: FrameStore, path: Path) -> None:
         if os.getuid() == 0:

@@ -88,3 +88,11 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SetupError, match=r"file.*: a verdict cannot be kept there"):
         write(tmp_path / "file", "a")
+
+
+def test_of_two_processes_that_asked_the_same_the_first_is_believed(tmp_path):
+    other = VERDICT.model_copy(update={"scores": {"score": 1.0}})
+    with VerdictCache(tmp_path, "j") as first, VerdictCache(tmp_path, "j") as second:
+        first.add("a", CASE, VERDICT)
+        second.add("a", CASE, other)
+    assert VerdictCache(tmp_path, "j").get("a") == VERDICT

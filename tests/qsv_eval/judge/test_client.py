@@ -1,10 +1,14 @@
 """What the client asks for, and what it makes of a server's refusals."""
 
-import openai._base_client
+import asyncio
+from types import SimpleNamespace
+
+import openai
 import pytest
 from judge_server import Answer, JudgeServer, make_cases, misbehave, number_of, settings_for, verdict
 
 from qsv_eval.judge import JudgeSettings, judge_cases
+from qsv_eval.judge.client import JudgeClient, LateError
 from qsv_eval.model_adapters.errors import SetupError
 
 
@@ -110,13 +114,22 @@ def test_nobody_at_the_address_stops_at_once(tmp_path):
         quietly(make_cases(500), settings)
 
 
-def test_a_server_that_goes_down_stops_the_judging_and_keeps_its_verdicts(tmp_path):
-    with JudgeServer().running() as server:
-        settings = settings_for(server, tmp_path, attempts=2, concurrency=3)
-        quietly(make_cases(5), settings)
-    with pytest.raises(SetupError, match="Verdicts so far are kept"):
+def test_a_server_that_goes_down_stops_the_judging_and_keeps_its_verdicts(server, tmp_path):
+    server.answer = lambda seen: verdict(seen) if number_of(seen) < 5 else Answer(hangs_up=True)
+    settings = settings_for(server, tmp_path, attempts=2, concurrency=3)
+    with pytest.raises(SetupError, match=r"no connection .* Verdicts so far are kept"):
         quietly(make_cases(50), settings)
-    assert quietly(make_cases(5), settings).complete
+    assert len(server.cases) < 15
+    server.answer = verdict
+    account = quietly(make_cases(50), settings).accounting
+    assert 1 <= account.cached <= 5  # what was under way is given up
+    assert account.cached + account.calls == 50
+
+
+def test_a_connection_lost_now_and_then_stops_nothing(server, tmp_path):
+    server.answer = lambda seen: Answer(hangs_up=True) if number_of(seen) % 4 == 1 else verdict(seen)
+    judged = quietly(make_cases(20), settings_for(server, tmp_path, attempts=2, concurrency=2))
+    assert set(judged.failures) == {f"id{number}" for number in range(1, 20, 4)}
 
 
 def test_retry_after_is_waited_for(server, tmp_path, monkeypatch):
@@ -138,3 +151,21 @@ def test_refusals_in_their_own_field_and_lone_surrogates_do_no_harm(server, tmp_
     judged = quietly(make_cases(1), settings_for(server, tmp_path))
     assert judged.verdicts["id0"].raw == '{"pred": "yes", "score": 2} ?'
     assert quietly(make_cases(1), settings_for(server, tmp_path)).verdicts == judged.verdicts
+
+
+def test_a_client_that_takes_lateness_for_a_lost_connection_is_corrected(tmp_path, monkeypatch):
+    """Older versions of openai wrap whatever the transport raises."""
+
+    async def create(*_, **__):
+        raise openai.APIConnectionError(request=None) from LateError(3)
+
+    async def ask():
+        client = JudgeClient(JudgeSettings(model="m", url="http://localhost/v1", cache=tmp_path))
+        completions = SimpleNamespace(with_raw_response=SimpleNamespace(create=create))
+        wrapping = SimpleNamespace(chat=SimpleNamespace(completions=completions))
+        monkeypatch.setattr(client._client, "with_options", lambda **_: wrapping)
+        await client.ask([], 1, 4)
+
+    with pytest.raises(LateError) as caught:
+        asyncio.run(ask())
+    assert caught.value.requests == 3

@@ -114,6 +114,13 @@ def test_a_judge_that_wrote_no_verdict_is_reminded(server, tmp_path):
     assert "no such object" in second
 
 
+def test_refused_and_useless_requests_count_as_attempts_alike(server, tmp_path):
+    server.answer = lambda seen: misbehave(("500", "prose")[seen.nth % 2], seen)
+    judged = quietly(make_cases(1), settings_for(server, tmp_path, attempts=4))
+    assert len(server.requests) == judged.accounting.calls == 4
+    assert judged.failures == {"id0": "a reply without pred and score, after 4 attempts"}
+
+
 def test_cases_of_the_same_content_are_asked_once(server, tmp_path):
     cases = [Case(f"copy{n}", "open_qa", make_cases(2)[1].fields) for n in range(30)]
     judged = quietly(cases, settings_for(server, tmp_path))
@@ -185,7 +192,7 @@ def test_an_interrupt_loses_no_verdict(server, tmp_path, where):
         return verdict(seen) if number_of(seen) < 20 else Answer(hangs=True)
 
     server.answer = answer
-    command = [sys.executable, "-c", INTERRUPTED, server.url, str(tmp_path), where, str(ROOT / "tests")]
+    command = [sys.executable, "-c", INTERRUPTED, server.url, str(tmp_path), where, str(ROOT / "tests/helpers")]
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE)
     while len(server.requests) < 24 and process.poll() is None:
         time.sleep(0.02)

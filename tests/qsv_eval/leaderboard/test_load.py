@@ -149,6 +149,23 @@ def test_a_scoring_by_other_rules_is_another_row(tmp_path):
     assert scores["value"].nunique() == 2
 
 
+def test_a_later_scoring_of_another_model_is_the_same_row(tmp_path):
+    for frames in (8, 32):
+        config = {"model": "llava", "model_args": f"pretrained=org/llava,max_frames_num={frames}"}
+        rows = {"qsv_mvbench": rows_of("qsv_mvbench", ["C", "A"])}
+        write_run(tmp_path / str(frames) / "llava", rows, model="org/llava", answers=None, config=config)
+        score_run(tmp_path / str(frames))
+    shown = headlines(load([tmp_path])).query("shown", engine="python")
+    assert sorted(shown["setting"]) == ["max_frames_num=32", "max_frames_num=8"]
+
+
+def test_what_goes_to_a_benchmarks_server_is_no_results_file(tmp_path):
+    write_foreign(tmp_path)
+    (tmp_path / "submissions").mkdir()
+    (tmp_path / "submissions" / "mmbench_results.json").write_text("[]")
+    assert len(load([tmp_path]).runs) == 1
+
+
 def test_a_later_scoring_without_its_run_is_refused(tmp_path):
     rows = rows_of("qsv_mvbench", replies(3, 0.5))
     write_run(tmp_path, {"qsv_mvbench": rows}, model=None, rescored={"extractor": "strict"})

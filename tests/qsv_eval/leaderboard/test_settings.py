@@ -3,8 +3,9 @@
 from qsv_eval.leaderboard.settings import setting_names
 
 
-def record(task="t", prompt="p", judge=None, **answers):
-    return {"task": task, "prompt": prompt, "answers": answers or None, "scoring": {"judge": judge}}
+def record(task="t", prompt="p", judge=None, torch="2.6", **answers):
+    scoring, environment = {"judge": judge}, {"torch": torch}
+    return {"task": task, "prompt": prompt, "answers": answers or None, "scoring": scoring, "environment": environment}
 
 
 def test_one_protocol_needs_no_name():
@@ -23,6 +24,12 @@ def test_what_each_task_has_of_its_own_is_not():
     }
     names = setting_names({"1": record("a"), "2": record("a", judge="gpt"), "3": record("b")})
     assert names == {"1": "judge=none", "2": "judge=gpt", "3": ""}
+
+
+def test_a_run_with_other_versions_stays_one_row():
+    names = setting_names({"1": record("a"), "2": record("b"), "3": record("a", torch="2.7")})
+    assert names == {"1": "torch=2.6", "2": "torch=2.6", "3": "torch=2.7"}
+    assert set(setting_names({"1": record("a"), "2": record("b", torch="2.7")}).values()) == {""}
 
 
 def test_names_that_would_be_the_same_are_written_out():

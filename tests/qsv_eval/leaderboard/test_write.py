@@ -17,6 +17,7 @@ from qsv_eval.leaderboard.text import natural, plain
 from qsv_eval.leaderboard.write import make_leaderboard, write_files
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.scoring.outcome import Outcome
 
 HOSTILE = "<script>alert(1)</script>|=cmd()|\x1b[31m**b**_i_`c`[l](http://x.y)$m$\\input{x}%&#~^\u202e\ud800\n@you"
 
@@ -46,7 +47,7 @@ def test_what_is_on_the_page(tmp_path, runs):
     best, second = (next(line for line in table.splitlines() if f"={frames}" in line) for frames in (128, 64))
     assert re.search(r"\*\*\d\d\.\d\*\* \[\d\d\.\d, \d\d\.\d\] n=90", best)
     assert re.search(r"[^*]\*\d\d\.\d\* \[", second)
-    assert re.search(r"n=30 \(incomplete: \d+\.\d to \d+\.\d\)", best)
+    assert re.search(r"n=30, 1 error \(incomplete: \d+\.\d to \d+\.\d\)", best)
     assert re.search(r"\| LongVU-7B \| published \| 66\.9 \| 60\.6 \|  \|", table)
     assert "90 asked: " in page
     assert "## qsv\\_videomme: duration" in page
@@ -75,6 +76,8 @@ def test_the_csv_files_are_whole(tmp_path, runs):
     assert (row["qsv_videomme n"], row["qsv_videomme mark"], row["qsv_mvbench mark"]) == ("90", "best", "incomplete")
     assert float(row["qsv_mvbench lowest"]) < float(row["qsv_mvbench"]) < float(row["qsv_mvbench highest"])
     assert row["videomme (lmms-eval's own)"] == ""
+    assert (row["qsv_mvbench n"], row["qsv_mvbench error"], row["qsv_mvbench unparsed"]) == ("30", "1", "0")
+    assert sum(int(row[f"qsv_mvbench {outcome.value}"]) for outcome in Outcome) == 30
 
 
 def test_latex_is_balanced_and_has_as_many_cells_as_columns(tmp_path, runs):
@@ -150,3 +153,19 @@ def test_a_folder_that_cannot_be_written_to(tmp_path, runs):
     (tmp_path / "file").write_text("")
     with pytest.raises(SetupError, match="name another --output"):
         write_files(make_leaderboard([runs]), tmp_path / "file")
+
+
+def test_second_best_may_be_near_the_best_and_both_are_said(tmp_path):
+    for frames, right in ((64, 0.5), (128, 0.55)):
+        answers = {**ANSWERS, "frame_rule": {"max_frames": frames}}
+        rows = {"qsv_videomme": rows_of("qsv_videomme", replies(90, right))}
+        write_run(tmp_path / "runs" / str(frames), rows, answers=answers)
+    files = written(tmp_path / "out", tmp_path / "runs")
+    marks = {row["setting"]: row["qsv_videomme mark"] for row in csv.DictReader(io.StringIO(files["leaderboard.csv"]))}
+    assert marks["max_frames=64"] == "second, near the best"
+    assert re.search(r"\*\d\d\.\d\*≈ \[", files["leaderboard.md"])
+
+
+def test_a_published_number_of_a_group_has_its_source_on_the_page(tmp_path, runs):
+    sources = written(tmp_path / "out", runs)["leaderboard.md"].partition("## Published numbers")[2]
+    assert re.search(r"\| NVILA-8B \|  \| qsv\\_videomme \| long \| 54\.8 \| TPO paper", sources)

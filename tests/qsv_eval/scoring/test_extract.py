@@ -1,11 +1,15 @@
 """Replies as models write them, and what a careful reader takes from each."""
 
+import re
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 from qsv_eval.scoring.extract import Extracted, extract_letter
+from qsv_eval.scoring.visible import visible_text, words
 
 OPTIONS = ["A. red", "B. green", "C. blue", "D. None of the above"]
 
@@ -237,3 +241,37 @@ def test_a_long_reply_takes_seconds_at_most(unit):
     started = time.perf_counter()
     extract_letter(unit * (300_000 // len(unit)))
     assert time.perf_counter() - started < 10
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        *"ABCDEabcd'\n",
+        *("(B)", "A.", "C:", "**D**", "\\boxed{B}", "U.S.", "<think>", "</think>", "答案是", "選"),
+        *("The answer is", "Answer:", "not", "or", "and", "is wrong", "I choose"),
+        *("red", "blue", "Because", "It is", "a man"),
+    ]
+)
+
+
+def is_supported(reply: str, letter: str, rule: str, options) -> bool:
+    """Whether the letter stands by itself in what a reader sees, or its option's text does."""
+    seen = visible_text(reply)
+    if rule == "option text":
+        return any(word.casefold() in seen.casefold() for word in words(options["ABCDE".index(letter)]))
+    return re.search(rf"(?<![A-Za-z0-9])[{letter}{letter.lower()}](?![A-Za-z0-9])", seen) is not None
+
+
+@settings(max_examples=7000, deadline=None)
+@given(st.lists(FRAGMENTS, max_size=12).map(" ".join), st.booleans())
+def test_no_letter_without_support(reply, with_options):
+    options = OPTIONS if with_options else ()
+    answer, rule = extract_letter(reply, "ABCD", options)
+    assert answer in {*"ABCD", None}
+    assert answer is None or is_supported(reply, answer, rule, options), (reply, answer, rule)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(st.text(max_size=300))
+def test_no_text_whatever_gives_a_letter_without_support(reply):
+    answer, rule = extract_letter(reply, "ABCDEFGHIJ")
+    assert answer is None or is_supported(reply, answer, rule, ())

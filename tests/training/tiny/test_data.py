@@ -115,3 +115,13 @@ def test_the_beginning_is_small(start):
     assert sum(parameter.numel() for parameter in model.parameters()) <= 6e6
     assert model.config.gate_centred
     assert model.config.gate_init == "sensitive"
+
+
+def test_the_gate_begins_sensitive(start):
+    """The size of a difference must survive the layer norm, or the gate learns nothing (docs/training.md)."""
+    from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
+
+    gate = load_checkpoint(start, dtype="float32").model.model.perception.gate
+    width = gate.aggregate.in_features
+    assert gate.aggregate.bias.std().item() == pytest.approx(1, abs=0.2)
+    assert gate.aggregate.weight.std().item() == pytest.approx(0.2 / (3 * width) ** 0.5, rel=0.05)

@@ -84,7 +84,7 @@ function groupCell(cell) {
   const near = cell.near ? make("span", { className: "near", title: "cannot be told apart from the best" }, "≈") : null;
   const value = make("span", { className: "value" }, cell.text || "–", near);
   return make("td", { className: `number ${cell.mark}`, "data-v": cell.value ?? "" }, value,
-    cell.under ? make("small", {}, cell.under) : null, cell.marks ? make("small", { className: "mark" }, cell.marks) : null);
+    cell.under ? make("small", {}, cell.under) : null, cell.n ? make("small", {}, cell.n) : null, cell.marks ? make("small", { className: "mark" }, cell.marks) : null);
 }
 
 function groupTable(found) {

@@ -1,11 +1,11 @@
 """What a comparison of two runs says: its lines, and the rows of its tables. They are escaped where they are shown."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import pandas as pd
-
-from qsv_eval.leaderboard.compare import Compared, TaskComparison
+from qsv_eval.leaderboard.compare.averages import Compared
+from qsv_eval.leaderboard.compare.tasks import RunComparison, TaskComparison
 from qsv_eval.leaderboard.shown import formatted
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "PROTOCOL",
     "average_row",
     "conclusion",
+    "lone_tasks",
     "protocol_line",
     "protocol_rows",
     "warnings_of",
@@ -31,10 +32,17 @@ _NAMED: Final = 5
 """Ids that a warning names."""
 
 
+def lone_tasks(comparison: RunComparison) -> Iterator[str]:
+    """Say which tasks only one of the two runs has."""
+    for tasks, run in ((comparison.only_first, "A"), (comparison.only_second, "B")):
+        if tasks:
+            yield f"only {run} has {', '.join(tasks)}"
+
+
 def protocol_line(comparison: TaskComparison) -> str:
     """Say whether the protocols differ."""
     if comparison.protocol is None:
-        return "protocols: not known, because no results file stands beside the samples"
+        return "protocols: not known, because no results file beside the samples has them"
     return "protocols differ:" if comparison.protocol else "protocols are equal"
 
 
@@ -46,15 +54,16 @@ def protocol_rows(comparison: TaskComparison) -> Iterator[Sequence[str]]:
 
 def warnings_of(comparison: TaskComparison) -> Iterator[str]:
     """Yield what makes the two less comparable."""
+    pairing = comparison.pairing
     for ids, what in [
-        (comparison.only_first, "questions are only in A"),
-        (comparison.only_second, "questions are only in B"),
-        (comparison.changed, "questions have another text or answer in B, and are left out"),
+        (pairing.only_first, "questions are only in A"),
+        (pairing.only_second, "questions are only in B"),
+        (pairing.changed, "questions have another text or answer in B, and are left out"),
     ]:
         if ids:
             yield f"{len(ids)} {what}: {', '.join(ids[:_NAMED])}{' …' if len(ids) > _NAMED else ''}"
-    if comparison.unscored:
-        yield f"{comparison.unscored} shared questions have no score in at least one run, and are left out"
+    if pairing.unscored:
+        yield f"{pairing.unscored} shared questions have no score in at least one run, and are left out"
     if not comparison.clusters_known:
         yield "the task does not say which questions share a video: each counts as its own, so intervals are too narrow"
 
@@ -63,19 +72,22 @@ def average_row(one: Compared) -> Sequence[str]:
     """Return one comparison under the header `AVERAGES`."""
 
     def number(value: float | None) -> str:
-        return "" if value is None or pd.isna(value) else formatted(value, one.scale)
+        return "" if value is None or math.isnan(value) else formatted(value, one.scale)
+
+    def chance(p: float) -> str:
+        return f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
 
     difference, test = one.difference, one.mcnemar
     return (
-        f"{one.field}: {one.group}" if one.field else "official average",
+        f"{one.field}: {one.group}" if one.field else one.group,
         str(one.n),
         number(one.first),
         number(one.second),
         number(difference.mean) if difference else "",
         f"[{number(difference.low)}, {number(difference.high)}]" if difference else "",
-        f"{difference.p:.4f}" if difference else "",
+        chance(difference.p) if difference else "",
         f"{test.first_only} / {test.second_only}" if test else "",
-        f"{test.p:.4f}" if test else "",
+        chance(test.p) if test else "",
         number(one.detectable),
     )
 
@@ -95,7 +107,7 @@ def conclusion(comparison: TaskComparison) -> Iterator[str]:
         needed = f"; a true difference of {detectable} would be found four times in five" if detectable else ""
         yield f"A and B cannot be told apart on these questions{needed}."
     else:
-        yield f"{'A' if difference.mean > 0 else 'B'} is better, by more than chance."
+        yield f"The average of {'A' if difference.mean > 0 else 'B'} is higher, by more than chance."
     yield _METHOD
     if groups:
         yield "The p of groups is not corrected for their number: of twenty equal groups, one will seem to differ."

@@ -1,18 +1,19 @@
 """A comparison of two runs in the terminal. Questions and replies are text, never markup."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qsv_eval.leaderboard.compare import TaskComparison
-from qsv_eval.leaderboard.comparewords import (
+from qsv_eval.leaderboard.compare.tasks import RunComparison
+from qsv_eval.leaderboard.compare.words import (
     AVERAGES,
     FLIPS,
     PROTOCOL,
     average_row,
     conclusion,
+    lone_tasks,
     protocol_line,
     protocol_rows,
     warnings_of,
@@ -25,10 +26,12 @@ _SHOWN = 200
 """Characters of a question, a reply or a setting."""
 
 
-def print_comparison(found: Mapping[str, TaskComparison], *, flips: int = 10) -> None:
+def print_comparison(found: RunComparison, *, flips: int = 10) -> None:
     """Print protocols first, then differences, then the first of the questions on which only one run is right."""
     console = Console()
-    for task, comparison in found.items():
+    for line in lone_tasks(found):
+        _say(console, f"WARNING: {line}")
+    for task, comparison in found.tasks.items():
         console.rule(Text(plain(task)))
         _say(console, f"A: {comparison.first.path}")
         _say(console, f"B: {comparison.second.path}")

@@ -26,6 +26,8 @@ class Answer(NamedTuple):
     """Sends nothing more until the server is closed; with `blanks`, a blank every moment."""
     blanks: bool = False
     breaks_off: bool = False
+    hangs_up: bool = False
+    """Closes the connection without a word."""
     usage: bool = True
     finish_reason: str = "stop"
 
@@ -102,6 +104,7 @@ class _Server(ThreadingHTTPServer):
 def _handler(judge: JudgeServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def log_message(self, *_: object) -> None:
             """Keep quiet."""
@@ -117,6 +120,9 @@ def _handler(judge: JudgeServer) -> type[BaseHTTPRequestHandler]:
                 judge.left()
 
         def reply(self, answer: Answer, body: dict[str, Any]) -> None:
+            if answer.hangs_up:
+                self.close_connection = True
+                return
             if answer.hangs:
                 self.hang(blanks=answer.blanks)
                 return

@@ -1,18 +1,20 @@
 """A comparison of two runs as Markdown and CSV. Questions and replies are text wherever they appear."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from qsv_eval.leaderboard.compare import Flip, TaskComparison
-from qsv_eval.leaderboard.comparewords import (
+from qsv_eval.leaderboard.compare.pairs import Flip
+from qsv_eval.leaderboard.compare.tasks import RunComparison
+from qsv_eval.leaderboard.compare.words import (
     AVERAGES,
     FLIPS,
     PROTOCOL,
     average_row,
     conclusion,
+    lone_tasks,
     protocol_line,
     protocol_rows,
     warnings_of,
@@ -25,7 +27,7 @@ from qsv_eval.leaderboard.write import write_texts
 __all__ = ["write_comparison"]
 
 
-def write_comparison(found: Mapping[str, TaskComparison], output: Path) -> list[Path]:
+def write_comparison(found: RunComparison, output: Path) -> list[Path]:
     """Write everything, all questions on which only one run is right included; return the files.
 
     Raises:
@@ -39,9 +41,10 @@ def write_comparison(found: Mapping[str, TaskComparison], output: Path) -> list[
     return write_texts(contents, output)
 
 
-def _markdown(found: Mapping[str, TaskComparison]) -> str:
+def _markdown(found: RunComparison) -> str:
     parts = ["# Comparison", ""]
-    for task, one in found.items():
+    parts += [f"WARNING: {escaped(line)}\n" for line in lone_tasks(found)]
+    for task, one in found.tasks.items():
         parts += [f"## {escaped(task)}", ""]
         parts += [f"- A: {escaped(one.first.path)}", f"- B: {escaped(one.second.path)}"]
         parts += [f"- WARNING: {escaped(warning, LONGEST)}" for warning in warnings_of(one)]
@@ -60,9 +63,9 @@ def _lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return lines_of(header, ([escaped(cell, LONGEST) for cell in row] for row in rows))
 
 
-def _differences(found: Mapping[str, TaskComparison]) -> pd.DataFrame:
+def _differences(found: RunComparison) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
-    for task, comparison in found.items():
+    for task, comparison in found.tasks.items():
         for one in comparison.averages:
             row = {"task": task, **one._asdict()}
             difference, test = row.pop("difference"), row.pop("mcnemar")
@@ -72,10 +75,10 @@ def _differences(found: Mapping[str, TaskComparison]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _flips(found: Mapping[str, TaskComparison]) -> pd.DataFrame:
+def _flips(found: RunComparison) -> pd.DataFrame:
     rows = [
         {"task": task} | {name: plain(value, LONGEST) for name, value in flip._asdict().items()}
-        for task, comparison in found.items()
+        for task, comparison in found.tasks.items()
         for flip in comparison.flips
     ]
     return pd.DataFrame(rows, columns=["task", *Flip._fields])

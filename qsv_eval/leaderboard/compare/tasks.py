@@ -1,0 +1,79 @@
+"""Two runs, task by task: where their protocols differ, what their scores differ by, and where they disagree.
+
+    qsv-eval compare A B
+
+Only questions count that both runs have a score for; the others are counted and named.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from qsv_eval.leaderboard.compare.averages import Compared, compare_averages, is_ours, rule_of
+from qsv_eval.leaderboard.compare.pairs import Flip, Pairing, flips, pair_up
+from qsv_eval.leaderboard.samples import SamplesFile, find_samples, read_samples
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.protocol import differences
+
+__all__ = ["RunComparison", "TaskComparison", "compare_runs", "compare_task"]
+
+
+@dataclass(frozen=True)
+class TaskComparison:
+    """One task of both runs."""
+
+    first: SamplesFile
+    second: SamplesFile
+    protocol: Mapping[str, tuple[Any, Any]] | None
+    """Where the protocols differ; None where one of the files has none."""
+    pairing: Pairing
+    clusters_known: bool
+    """Whether it is known which questions share a video; else each stands for itself."""
+    averages: Sequence[Compared]
+    """The headline first, if there is anything to compare."""
+    flips: Sequence[Flip]
+
+
+class RunComparison(NamedTuple):
+    """All of two runs."""
+
+    tasks: dict[str, TaskComparison]
+    """Of each task that both have."""
+    only_first: Sequence[str]
+    """Tasks that only the first has."""
+    only_second: Sequence[str]
+
+
+def compare_runs(first: Path, second: Path) -> RunComparison:
+    """Compare each task that both have, by its newest samples below a folder, or those of a results file.
+
+    Raises:
+        SetupError: one has no samples, a file is damaged, or the two have no task in common.
+    """
+    one, other = find_samples(first), find_samples(second)
+    shared = sorted(one.keys() & other.keys())
+    if not shared:
+        raise SetupError(f"{first} has {', '.join(one)}; {second} has {', '.join(other)}: no task in common to compare")
+    return RunComparison(
+        tasks={task: compare_task(one[task], other[task]) for task in shared},
+        only_first=sorted(one.keys() - other.keys()),
+        only_second=sorted(other.keys() - one.keys()),
+    )
+
+
+def compare_task(first: SamplesFile, second: SamplesFile) -> TaskComparison:
+    """Compare one task of two runs; SetupError where a file is damaged."""
+    # What one file does not say of the task, the other may.
+    cluster_key = first.cluster_key or second.cluster_key
+    pairing = pair_up(*(read_samples(file._replace(cluster_key=cluster_key)) for file in (first, second)))
+    known = first.protocol is not None and second.protocol is not None
+    return TaskComparison(
+        first=first,
+        second=second,
+        protocol=differences(first.protocol or {}, second.protocol or {}) if known else None,
+        pairing=pairing,
+        clusters_known=is_ours(first.task) or bool(cluster_key),
+        averages=list(compare_averages(pairing, rule_of(first.task, pairing))),
+        flips=list(flips(pairing)),
+    )

@@ -1,0 +1,82 @@
+"""Samples files of any origin become one frame, and what is no sample is refused by its line."""
+
+import pytest
+from run_files import ANSWERS, rows_of, write_foreign, write_run
+
+from qsv_eval.leaderboard.samples import SAMPLES, find_samples, read_samples
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.score import score_run
+
+
+def test_the_newest_samples_count_and_say_what_they_are(tmp_path):
+    write_run(tmp_path, {"qsv_mvbench": rows_of("qsv_mvbench", ["A"] * 3)})
+    write_run(tmp_path, {"qsv_mvbench": rows_of("qsv_mvbench", ["C"] * 4)}, stamp="20261105_000000")
+    file = find_samples(tmp_path)["qsv_mvbench"]
+    frame = read_samples(file)
+    assert list(frame.columns) == list(SAMPLES)
+    assert list(frame["outcome"]) == ["correct"] * 4
+    assert file.protocol["answers"] == ANSWERS
+
+
+def damage(path, text):
+    path.write_text(path.read_text() + text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"doc_id": 3, "outc', r"jsonl:4: is no sample"),
+        ("[1]\n", r"jsonl:4: is no sample"),
+        ('{"x": 1}\n', r"jsonl:4: is no sample \(KeyError"),
+    ],
+)
+def test_a_torn_samples_file_is_refused_by_line(tmp_path, text, says):
+    write_run(tmp_path, {"qsv_mvbench": rows_of("qsv_mvbench", ["C"] * 3)})
+    file = find_samples(tmp_path)["qsv_mvbench"]
+    damage(file.path, text)
+    with pytest.raises(SetupError, match=says):
+        read_samples(file)
+
+
+def test_an_id_that_occurs_twice_is_refused(tmp_path):
+    write_run(tmp_path, {"qsv_mvbench": rows_of("qsv_mvbench", ["C"] * 3)})
+    file = find_samples(tmp_path)["qsv_mvbench"]
+    damage(file.path, file.path.read_text())
+    with pytest.raises(SetupError, match="3 ids occur twice"):
+        read_samples(file)
+
+
+def test_the_samples_of_one_results_file(tmp_path):
+    task = "qsv_mvbench"
+    first = write_run(tmp_path, {task: rows_of(task, ["A"] * 3)})
+    write_run(tmp_path, {task: rows_of(task, ["C"] * 4)}, stamp="20261105_000000")
+    assert list(read_samples(find_samples(first)[task])["reply"]) == ["A"] * 3
+    (tmp_path / "20261101_000000_samples_qsv_mvbench.jsonl").unlink()
+    with pytest.raises(SetupError, match="no samples file"):
+        find_samples(first)
+
+
+def test_a_later_scoring_has_the_protocol_of_its_run(tmp_path):
+    config = {"model": "llava", "model_args": "pretrained=org/llava,max_frames_num=8"}
+    rows = {"qsv_mvbench": rows_of("qsv_mvbench", ["A"] * 3)}
+    write_run(tmp_path / "llava", rows, model="org/llava", answers=None, config=config)
+    before = find_samples(tmp_path)["qsv_mvbench"]
+    score_run(tmp_path)
+    after = find_samples(tmp_path)["qsv_mvbench"]
+    assert after.path != before.path
+    assert after.protocol["answers"] == before.protocol["answers"]
+    assert after.protocol["answers"]["max_frames_num"] == "8"
+
+
+def test_a_sample_of_lmms_evals_own(tmp_path):
+    write_foreign(tmp_path)
+    frame = read_samples(find_samples(tmp_path)["videomme"])
+    assert frame.iloc[1].drop("row").to_dict() == {
+        "id": "q1",
+        "cluster": "v0",
+        "score": 0.0,
+        "outcome": "",
+        "question": "Which?",
+        "answer": "C",
+        "reply": "A",
+    }
