@@ -20,13 +20,18 @@ def leaderboard(
     folders: Annotated[list[Path], typer.Argument(help="Folders with results files of lmms-eval, whoever's they are.")],
     output: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("results"),
     peers: Annotated[Path | None, typer.Option(help="Published numbers, instead of the built-in ones.")] = None,
+    page: Annotated[bool, typer.Option(help="Also index.html, with a browser for samples.")] = True,
+    plots: Annotated[bool, typer.Option(help="Also plots as SVG and PNG.")] = True,
+    samples_per_task: Annotated[int, typer.Option(min=0, help="Samples of each task of a run on the page.")] = 100,
 ) -> None:
-    """Make tables of runs: Markdown, CSV and LaTeX. Exit with 3 if a score is incomplete."""
+    """Make tables of runs: Markdown, CSV and LaTeX, plots and a page. Exit with 3 if a score is incomplete."""
+    from qsv_eval.leaderboard.publish import publish
     from qsv_eval.leaderboard.view import print_table
     from qsv_eval.leaderboard.write import make_leaderboard, write_files
 
     made = make_leaderboard(folders, peers)
     files = write_files(made, output)
+    files += publish(made, folders, output, page=page, plots=plots, samples_per_task=samples_per_task)
     print_table(made.headline)
     for file in files:
         typer.echo(file)

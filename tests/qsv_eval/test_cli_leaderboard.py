@@ -37,10 +37,23 @@ def test_a_leaderboard(runs, tmp_path):
     done = CliRunner().invoke(app, ["leaderboard", "runs"])
     assert done.exit_code == 0, done.output
     assert "max_frames=420" in done.output
-    assert {path.name for path in (tmp_path / "results").iterdir()} == FILES
+    assert {path.name for path in (tmp_path / "results").iterdir() if path.is_file()} == FILES | {"index.html"}
     first = {name: (tmp_path / "results" / name).read_bytes() for name in FILES}
     CliRunner().invoke(app, ["leaderboard", "runs"])
     assert {name: (tmp_path / "results" / name).read_bytes() for name in FILES} == first
+
+
+def test_page_and_plots_may_be_left_out(runs, tmp_path):
+    for options, wanted in (
+        (["--no-page"], {"plots"}),
+        (["--no-plots", "--samples-per-task", "5"], {"page", "index.html"}),
+        (["--no-page", "--no-plots"], set()),
+    ):
+        done = CliRunner().invoke(app, ["leaderboard", "runs", "--output", "-".join(options), *options])
+        assert done.exit_code == 0, done.output
+        found = {path.name for path in (tmp_path / "-".join(options)).iterdir()}
+        assert found - FILES == wanted
+    assert (tmp_path / "--no-plots---samples-per-task-5" / "page" / "samples").is_dir()
 
 
 def test_an_incomplete_leaderboard_says_so(runs, tmp_path):

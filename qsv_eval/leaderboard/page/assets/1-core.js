@@ -1,0 +1,77 @@
+"use strict";
+// What all parts of the page use: elements whose text is text, and side files that are loaded when they are wanted.
+
+const page = JSON.parse(document.getElementById("data").textContent);
+window.qsvData = {};
+const byId = (id) => document.getElementById(id);
+
+/** Make an element. Whatever is said in it is text: nothing in this page is ever parsed as HTML. */
+function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in element && name !== "role") element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
+  return element;
+}
+
+const loading = new Map();
+
+/** Load a side file once; a promise of what is in it. */
+function load(key) {
+  if (key in window.qsvData) return Promise.resolve(window.qsvData[key]);
+  if (!loading.has(key)) {
+    loading.set(key, new Promise((resolve, reject) => {
+      const script = make("script", { src: `page/${key}.js`, async: true });
+      script.onload = () => resolve(window.qsvData[key]);
+      script.onerror = () => {
+        loading.delete(key);
+        reject(new Error(`page/${key}.js cannot be loaded: the folder "page" belongs beside this file`));
+      };
+      document.head.append(script);
+    }));
+  }
+  return loading.get(key);
+}
+
+/** Put what a side file gives into an element, or why it cannot be had; an answer that comes too late is dropped. */
+async function fill(element, key, build) {
+  element.dataset.wanted = key;
+  let content;
+  try {
+    content = build(await load(key));
+  } catch (error) {
+    content = make("p", { className: "missing" }, error.message);
+  }
+  if (element.dataset.wanted === key) element.replaceChildren(...[content].flat());
+}
+
+/** A list of terms and what they are; what is empty is left out. */
+function facts(pairs) {
+  const known = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return make("dl", { className: "facts" },
+    known.map(([name, value]) => [make("dt", {}, name), make("dd", {}, typeof value === "number" ? String(value) : value)]));
+}
+
+/** Open a dialog with a title and content; it closes by Esc, its button, or a click beside it. */
+function show(dialog, title, content) {
+  dialog.querySelector("h2").textContent = title;
+  dialog.querySelector(".body").replaceChildren(...content.filter((part) => part !== null));
+  if (!dialog.open) dialog.showModal();
+  dialog.scrollTop = 0;
+}
+
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+}
+
+/** Fill a select with values, kept at what was chosen if that is still there. */
+function fillSelect(select, values, first) {
+  const before = select.value;
+  const named = values.map((value) => Array.isArray(value) ? value : [value, value]);
+  select.replaceChildren(...(first ? [make("option", { value: "" }, first)] : []),
+    ...named.map(([value, name]) => make("option", { value }, name)));
+  if (named.some(([value]) => value === before)) select.value = before;
+}

@@ -1,0 +1,102 @@
+"use strict";
+// One sample: what was asked, what was seen, what was said, and what came of it.
+
+/** A text, or its beginning with a button that loads and shows the rest. */
+function textOf(value, className = "text") {
+  if (typeof value !== "object") return make("pre", { className }, value === undefined || value === "" ? "–" : value);
+  const text = make("pre", { className }, `${value.start}…`);
+  const button = make("button", { type: "button", className: "link" }, `Show all ${value.characters.toLocaleString("en")} characters`);
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      text.textContent = await load(value.all);
+      button.remove();
+    } catch (error) {
+      button.disabled = false;
+      button.textContent = error.message;
+    }
+  });
+  return make("div", {}, text, button);
+}
+
+const plainText = (value) => (value === undefined ? "" : typeof value === "object" ? value.start : value);
+
+function optionList(sample) {
+  const answer = plainText(sample.answer);
+  const items = sample.options.map((option, place) => {
+    const letter = String.fromCharCode(65 + place);
+    const isRight = answer === letter, isTaken = sample.extracted === letter;
+    const said = [isRight ? "right" : "", isTaken ? "read from the reply" : ""].filter(Boolean);
+    return make("li", { className: [isRight ? "right" : "", isTaken ? "taken" : ""].join(" ").trim() },
+      plainText(option), said.length ? make("small", {}, said.join(", ")) : null);
+  });
+  return make("ul", { className: "options" }, items);
+}
+
+const clock = (seconds) => {
+  const whole = Math.floor(seconds / 60);
+  return whole ? `${whole}:${(seconds % 60).toFixed(0).padStart(2, "0")}` : `${Number(seconds.toFixed(1))} s`;
+};
+
+function film(found) {
+  return make("div", { className: "film" }, found.images.map((image, place) =>
+    make("figure", {}, make("img", { src: image, alt: `frame at ${clock(found.times[place])}`, width: found.width, height: found.height }),
+      make("figcaption", {}, clock(found.times[place])))));
+}
+
+/** Cubes as a strip over time, each as wide as it is long; without times, as wide as it has frames. */
+function timeline(video) {
+  const timed = video.cubes.every((cube) => cube[2] !== null && cube[3] !== null);
+  const strip = make("div", { className: "timeline", role: "img", "aria-label": `${video.cubes.length} cubes over ${video.frames} frames` });
+  video.cubes.forEach(([first, frames, start, end], place) => {
+    const when = timed ? `${clock(start)} to ${clock(end)}` : `from frame ${first}`;
+    const part = make("i", { title: `cube ${place + 1}: ${when}, ${frames} frames` });
+    part.style.flexGrow = timed ? Math.max(end - start, 0.01) : frames;
+    strip.append(part);
+  });
+  const [firstCube, lastCube] = [video.cubes[0], video.cubes.at(-1)];
+  const lost = video.lost ? `, ${video.lost} frames could not be decoded` : "";
+  return make("div", {}, strip, make("div", { className: "ends" },
+    make("span", {}, timed ? clock(firstCube[2]) : "first frame"),
+    make("span", {}, `${video.cubes.length} cubes, ${video.frames} frames${lost}`),
+    make("span", {}, timed ? clock(lastCube[3]) : "last frame")));
+}
+
+function seen(sample) {
+  const parts = [make("h3", {}, "Frames")];
+  if (sample.frames) {
+    const place = make("div");
+    fill(place, sample.frames, film);
+    parts.push(place);
+  } else {
+    parts.push(make("p", { className: "missing" }, `No thumbnails: ${sample.why || "no reason is known"}.`));
+  }
+  const videos = (sample.use?.videos ?? []).filter((video) => video.cubes.length);
+  if (videos.length) parts.push(make("h3", {}, "Cubes"), ...videos.map(timeline));
+  else parts.push(make("p", { className: "count" }, "Its cubes are not known: they are in a run's journal, and there is none of this answer."));
+  return parts;
+}
+
+function sampleView(sample) {
+  const use = sample.use;
+  return [
+    make("h3", {}, "Question"), textOf(sample.question),
+    sample.options ? optionList(sample) : null,
+    make("h3", {}, "Reply"), textOf(sample.reply, "text reply"),
+    facts([
+      ["outcome", sample.outcome ? make("span", { className: `outcome ${sample.outcome}` }, sample.outcome) : ""],
+      ["read from the reply", sample.extracted], ["by the rule", sample.rule],
+      ["right answer", sample.answer === undefined ? "" : textOf(sample.answer)],
+      ["score", sample.score], ["why no score", sample.reason],
+      ["verdicts", sample.verdicts ? Object.entries(sample.verdicts).map(([name, value]) => `${name} ${value}`).join(", ") : ""],
+    ]),
+    ...seen(sample),
+    make("h3", {}, "Also"),
+    facts([
+      ["video or image", sample.video],
+      ...Object.entries(sample.groups ?? {}).map(([name, values]) => [name, values.join(", ")]),
+      ["tokens", use ? `${use.prompt} read, ${use.tokens} of them visual` : ""], ["seconds", use?.seconds],
+      ["degraded", use?.degraded ? "rests on fewer frames, for want of memory" : ""],
+    ]),
+  ];
+}

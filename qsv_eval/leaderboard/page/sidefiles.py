@@ -1,0 +1,69 @@
+"""Side files of the page: data as scripts, because a page that is opened from disk may load scripts and nothing else.
+
+qsvData["samples/qsv_mvbench-1a2b3c"] = {…};
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from qsv_eval.model_adapters.errors import SetupError
+
+__all__ = ["FOLDER", "SideFiles", "as_json"]
+
+FOLDER: Final = "page"
+"""Name of the folder of side files beside the page."""
+
+# JSON is JavaScript but for these; and with the first three escaped no text can end the element that it stands in.
+_ESCAPED: Final = str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})
+
+
+def as_json(value: Any) -> str:
+    """Return a value as JSON that is safe within a script element too."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).translate(_ESCAPED)
+
+
+class SideFiles:
+    """The folder of side files: remembers what belongs to this page, so that the rest of an earlier one can go."""
+
+    def __init__(self, output: Path) -> None:
+        self._folder = output / FOLDER
+        self._kept: set[Path] = set()
+
+    def has(self, key: str) -> bool:
+        """Tell whether a file whose key is a digest of its content is there already, and keep it."""
+        path = self._path(key)
+        if there := path.is_file():
+            self._kept.add(path)
+        return there
+
+    def write(self, key: str, value: Any) -> str:
+        """Write a value under a key, such as `samples/abc`, and return the key.
+
+        Raises:
+            SetupError: the folder cannot be written to.
+        """
+        path = self._path(key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            text = f"qsvData[{as_json(key)}] = {as_json(value)};\n"
+            # Through a draft: a file that is there is whole, so one that is named by its content can be trusted.
+            draft = path.with_suffix(".unfinished")
+            draft.write_text(text, "utf-8", newline="\n")
+            draft.replace(path)
+        except OSError as error:
+            raise SetupError(f"{path}: cannot be written ({error}); name another --output") from error
+        self._kept.add(path)
+        return key
+
+    def clear_others(self) -> None:
+        """Delete the side files of an earlier page that this one has no use for."""
+        for path in self._others():
+            path.unlink()
+
+    def _others(self) -> Iterable[Path]:
+        return [path for path in self._folder.glob("*/*.js") if path not in self._kept]
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}.js"

@@ -1,0 +1,106 @@
+"""Scores against what they rest on: the frames really used, with what a question costs below, and the visual tokens."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
+
+from qsv_eval.leaderboard.plots.points import Point, by_model, split
+from qsv_eval.leaderboard.plots.style import COLOURS, MARKERS, legend, new_figure, note, shortened
+from qsv_eval.leaderboard.usage import Usage
+
+__all__ = ["against_frames", "against_tokens", "lacking", "logarithmic", "score_label"]
+
+
+def against_frames(task: str, points: Sequence[Point]) -> Figure | None:
+    """Draw scores against the mean of frames really used, and seconds for a question; None if nothing can be drawn."""
+    drawn, left = split(points, lacking)
+    if not drawn:
+        return None
+    figure, (above, below) = new_figure(6.4, 5.4, rows=2, ratios=(2, 1))
+    _curves(above, drawn, lambda usage: usage.frames, ranges=True)
+    for number, own in enumerate(by_model(drawn).values()):
+        used = [(point.usage.frames, point.usage.total_s) for point in own if point.usage]
+        frames, seconds = zip(*sorted(used), strict=True)
+        below.plot(frames, seconds, **_look(number))
+    above.set_title(shortened(f"{task}: score against frames", 70))
+    above.set_ylabel(score_label(drawn))
+    below.set_ylabel("s for a question")
+    below.set_ylim(0, 1.15 * max(point.usage.total_s for point in drawn if point.usage) or None)
+    logarithmic(below, [point.usage.frames for point in drawn if point.usage])
+    below.set_xlabel("frames really used of a question: mean, and 5th to 95th percentile")
+    note(below, left)
+    legend(figure, above)
+    return figure
+
+
+def against_tokens(task: str, points: Sequence[Point]) -> Figure | None:
+    """Draw scores against the mean of visual tokens of a question; None if nothing can be drawn."""
+    drawn, left = split(points, lambda point: lacking(point) or ("" if _tokens(point) else "no visual tokens"))
+    if not drawn:
+        return None
+    figure, (axes,) = new_figure(6.4, 3.9)
+    _curves(axes, drawn, lambda usage: usage.visual_tokens)
+    axes.set_title(shortened(f"{task}: score against visual tokens", 70))
+    axes.set_ylabel(score_label(drawn))
+    logarithmic(axes, [_tokens(point) for point in drawn])
+    axes.set_xlabel("visual tokens of a question, mean")
+    note(axes, left)
+    legend(figure, axes)
+    return figure
+
+
+def lacking(point: Point) -> str:
+    """Say what a point lacks to be drawn; empty if nothing."""
+    if point.value is None:
+        return "no score"
+    if point.usage is None:
+        return point.missing or "frames really used are not known"
+    return "" if point.usage.frames > 0 else "no frames used"
+
+
+def score_label(points: Sequence[Point]) -> str:
+    """Name the scale of scores."""
+    scales = {point.scale for point in points}
+    return "score, %" if scales == {"percent"} else f"score, {' or '.join(sorted(scales))}"
+
+
+def logarithmic(axes: Axes, values: Sequence[float]) -> None:
+    """Give an axis powers of two, and plain numbers where the points are few."""
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    if max(values) < 2 * min(values):
+        axes.set_xlim(min(values) / 2, max(values) * 2)
+
+
+def _curves(axes: Axes, points: Sequence[Point], place: Callable[[Usage], float], *, ranges: bool = False) -> None:
+    """Draw a line for each model, with intervals and, if wanted, the range of frames across them."""
+    for number, (model, own) in enumerate(by_model(points).items()):
+        look = _look(number)
+        placed = sorted((place(one.usage), one.value, one) for one in own if one.usage and one.value is not None)
+        axes.plot([x for x, _, _ in placed], [y for _, y, _ in placed], label=shortened(model), **look)
+        for x, y, point in placed:
+            if point.low is not None and point.high is not None:
+                axes.vlines(x, point.low, point.high, color=look["color"], linewidth=1.2, alpha=0.8)
+            low, high = _range(point) if ranges else (None, None)
+            if low is not None and high is not None:
+                axes.hlines(y, max(low, 0.5), high, color=look["color"], alpha=0.35)
+
+
+def _range(point: Point) -> tuple[float | None, float | None]:
+    return (point.usage.frames_p5, point.usage.frames_p95) if point.usage else (None, None)
+
+
+def _look(number: int) -> dict[str, Any]:
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "marker": MARKERS[number % len(MARKERS)],
+        "markersize": 5,
+        "linewidth": 1.4,
+    }
+
+
+def _tokens(point: Point) -> float:
+    return point.usage.visual_tokens if point.usage else 0.0

@@ -1,0 +1,82 @@
+"""What is plotted: a headline score with its interval, and what its answers rest on and cost."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from qsv_eval.leaderboard.records import OFFICIAL
+from qsv_eval.leaderboard.text import natural
+from qsv_eval.leaderboard.usage import Usage
+
+__all__ = ["Point", "by_model", "points_of", "split"]
+
+
+class Point(NamedTuple):
+    """One score."""
+
+    model: str
+    setting: str
+    scale: str
+    value: float | None
+    low: float | None
+    high: float | None
+    is_complete: bool
+    usage: Usage | None
+    missing: str
+    """Why the usage is not known."""
+
+    @property
+    def name(self) -> str:
+        """Its model and setting."""
+        return " · ".join(filter(None, [self.model, self.setting]))
+
+
+def points_of(
+    scores: pd.DataFrame,
+    usage: Mapping[tuple[str, str], Usage],
+    missing: Mapping[tuple[str, str], str],
+) -> dict[str, list[Point]]:
+    """Return the measured official averages of each task; `usage` and `missing` go by results file and task."""
+    shown = scores[scores["shown"] & (scores["field"] == "") & (scores["kind"] == OFFICIAL)]
+    points: dict[str, list[Point]] = {}
+    for row in shown.to_dict("records"):
+        place = row["file"], row["task"]
+        values: dict[str, Any] = {name: _number(row[name]) for name in ("value", "low", "high")}
+        point = Point(
+            **{name: row[name] for name in ("model", "setting", "scale")},
+            **values,
+            is_complete=row["complete"] is not False,
+            usage=usage.get(place),
+            missing=missing.get(place, ""),
+        )
+        points.setdefault(row["task"], []).append(point)
+    return {
+        task: sorted(of, key=lambda point: (natural(point.model), natural(point.setting)))
+        for task, of in sorted(points.items())
+    }
+
+
+def split(points: Iterable[Point], lacks: Callable[[Point], str]) -> tuple[list[Point], list[str]]:
+    """Return the points that lack nothing, and for each reason which the others are, in words."""
+    drawn: list[Point] = []
+    left: dict[str, list[str]] = {}
+    for point in points:
+        if why := lacks(point):
+            left.setdefault(why, []).append(point.name)
+        else:
+            drawn.append(point)
+    return drawn, [f"left out, {why}: {_listed(names)}" for why, names in left.items()]
+
+
+def by_model(points: Sequence[Point]) -> dict[str, list[Point]]:
+    """Return points by their models, in the order in which they come."""
+    return {model: [one for one in points if one.model == model] for model in dict.fromkeys(p.model for p in points)}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more"
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)

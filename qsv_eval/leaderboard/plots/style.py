@@ -1,0 +1,83 @@
+"""How plots look, and how they are written so that the same data give the same bytes."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "MARKERS", "legend", "new_figure", "note", "save", "shortened", "style"]
+
+COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#6B6B6B", "#8C5A2B")
+"""Okabe and Ito's, which people with any kind of colour vision can tell apart, and two more."""
+MARKERS: Final = ("o", "s", "D", "^", "v", "P", "X", "*")
+
+_RC: Final[dict[Any, Any]] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#555555",
+    "axes.grid": True,
+    "axes.labelcolor": "#222222",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "figure.constrained_layout.use": True,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    # Ids in an SVG file are hashes of what they name, and of this.
+    "svg.hashsalt": "qsv-eval",
+    "text.parse_math": False,
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+}
+_LONGEST: Final = 44
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw and write in the house style meanwhile, whatever the user's own settings are."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_RC)
+        yield
+
+
+def new_figure(width: float, height: float, rows: int = 1, ratios: Sequence[float] | None = None) -> tuple[Figure, Any]:
+    """Return a figure of a size in inches, and its axes one above the other, sharing x."""
+    figure = Figure(figsize=(width, height))
+    grid = {"height_ratios": list(ratios)} if ratios else {}
+    axes = figure.subplots(rows, 1, sharex=rows > 1, squeeze=False, gridspec_kw=grid)
+    return figure, list(axes[:, 0])
+
+
+def note(axes: Axes, lines: Sequence[str]) -> None:
+    """Write below the axes what is not in the plot."""
+    if lines:
+        label = axes.get_xlabel()
+        text = "\n".join(shortened(line, 110) for line in lines)
+        axes.set_xlabel(f"{label}\n\n{text}" if label else text)
+
+
+def legend(figure: Figure, axes: Axes, columns: int = 3) -> None:
+    """Put the legend of the axes below the figure, where it covers nothing."""
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
+
+
+def shortened(text: str, longest: int = _LONGEST) -> str:
+    """Return a name that fits."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write a figure as SVG, on nothing, and as PNG, on white."""
+    svg, png = stem.with_suffix(".svg"), stem.with_suffix(".png")
+    figure.savefig(svg, transparent=True, metadata={"Date": None, "Creator": None})
+    figure.savefig(png, dpi=160, facecolor="white", metadata={"Software": None})
+    return [svg, png]

@@ -1,0 +1,141 @@
+"""Which samples a page has, and what it says of each."""
+
+import json
+
+import pytest
+from run_files import write_foreign
+from seen_runs import TASK, demo_rows, record_of, write_seen_run
+
+from qsv_eval.leaderboard.origins import origins_of
+from qsv_eval.leaderboard.page.shelf import chosen_samples, write_shelf
+from qsv_eval.leaderboard.page.sidefiles import SideFiles
+from qsv_eval.leaderboard.page.thumbnails import MOST, seen_by
+from qsv_eval.leaderboard.page.videos import Clip, Videos
+from qsv_eval.leaderboard.samples import read_samples
+from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
+
+RULE = {"answers": {"frame_rule": {"fps": 1.0, "max_frames": 4, "name": "reference"}}}
+SAID = ["right", "other", "hm", "right", "", ERROR_REPLY, "other"]
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("QSV_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def samples_of(folder, task=TASK):
+    [origin] = origins_of([folder]).values()
+    return read_samples(origin.samples(task))
+
+
+def written(tmp_path, samples, records=(), protocol=RULE, total=10):
+    files = SideFiles(tmp_path / "out")
+    known = {(TASK, record.sample_id): record for record in records}
+    shelf = write_shelf(("a/results.json", TASK), samples, total, known, protocol, Videos(), files)
+    return shelf, content(tmp_path, shelf.key)["samples"]
+
+
+def content(tmp_path, key):
+    text = (tmp_path / "out" / "page" / f"{key}.js").read_text("utf-8")
+    return json.loads(text.partition(" = ")[2].rstrip().removesuffix(";"))
+
+
+def test_wrong_ones_come_first_and_the_rest_is_counted(tmp_path):
+    samples = samples_of(write_seen_run(tmp_path / "run", SAID))
+    chosen = chosen_samples(samples, 5)
+    assert list(chosen["outcome"]) == ["wrong", "wrong", "unparsed", "empty", "error"]
+    assert list(chosen["id"][:2]) == [samples["id"][1], samples["id"][6]]
+    shelf, entries = written(tmp_path, chosen, total=len(samples))
+    assert (shelf.samples, shelf.left_out) == (5, 2)
+    assert [entry["outcome"] for entry in entries] == list(chosen["outcome"])
+
+
+def test_samples_of_lmms_evals_own_go_by_their_scores(tmp_path):
+    samples = samples_of(write_foreign(tmp_path / "run", scores=(1.0, 0.0, 1.0, 0.0)).parent, "videomme")
+    assert list(chosen_samples(samples, 9)["id"]) == ["q1", "q3", "q0", "q2"]
+
+
+def test_a_sample_says_what_was_asked_seen_and_said(tmp_path):
+    samples = samples_of(write_seen_run(tmp_path / "run", ["other"]))
+    [row] = demo_rows(["other"])
+    _, [entry] = written(tmp_path, samples, [record_of(row, 12)])
+    said = {name: entry[name] for name in ("id", "question", "options", "answer", "reply", "extracted", "outcome")}
+    assert said == {name: row[name] for name in said}
+    assert entry["groups"] == {name: [value] for name, value in row["groups"].items()}
+    assert entry["use"]["videos"] == [{"frames": 12, "cubes": [[0, 4, 0, 4], [4, 4, 4, 8], [8, 4, 8, 12]], "lost": 0}]
+    assert entry["use"]["tokens"] == 192
+
+
+def test_thumbnails_are_of_the_frames_that_were_looked_at(tmp_path):
+    samples = samples_of(write_seen_run(tmp_path / "run", ["other"]))
+    [row] = demo_rows(["other"])
+    _, [entry] = written(tmp_path, samples, [record_of(row, 3)])
+    film = content(tmp_path, entry["frames"])
+    assert film["times"] == [0.5, 1.5, 2.5]
+    assert max(film["width"], film["height"]) == 160
+    assert all(image.startswith("data:image/jpeg;base64,/9j/") for image in film["images"])
+
+
+def test_without_a_journal_the_frame_rule_says_which(tmp_path):
+    samples = samples_of(write_seen_run(tmp_path / "run", ["other"]))
+    _, [entry] = written(tmp_path, samples)
+    assert "use" not in entry
+    assert len(content(tmp_path, entry["frames"])["times"]) == 4
+    long = {"answers": {"frame_rule": {"fps": 1.0, "max_frames": None, "name": "reference"}}}
+    _, [entry] = written(tmp_path, samples, protocol=long)
+    assert len(content(tmp_path, entry["frames"])["times"]) <= MOST
+
+
+def test_questions_on_one_video_share_its_thumbnails(tmp_path):
+    samples = samples_of(write_seen_run(tmp_path / "run", ["other"] * 4))
+    assert samples["cluster"].nunique() == 1
+    _, entries = written(tmp_path, samples)
+    assert len({entry["frames"] for entry in entries}) == 1
+
+
+@pytest.mark.parametrize(
+    ("clip", "protocol", "why"),
+    [
+        (Clip("gone.mp4"), RULE, "the video gone.mp4 is missing"),
+        ("the benchmark's files are not at hand", RULE, "the benchmark's files are not at hand"),
+        (Clip("gone.mp4"), {"answers": {"max_num_frames": 8}}, "another model"),
+        (Clip("gone.mp4"), {"answers": {"frame_rule": {"fps": 1.0, "colour": "red"}}}, "cannot be read"),
+    ],
+)
+def test_where_there_is_no_thumbnail_it_says_why(tmp_path, monkeypatch, clip, protocol, why):
+    samples = samples_of(write_seen_run(tmp_path / "run", ["other"]))
+    monkeypatch.setattr(Videos, "find", lambda *_: clip)
+    _, [entry] = written(tmp_path, samples, protocol=protocol)
+    assert "frames" not in entry
+    assert why in entry["why"]
+
+
+def test_a_damaged_video_costs_only_its_thumbnails(tmp_path, data):
+    samples = samples_of(write_seen_run(tmp_path / "run", ["other"]))
+    found = Videos().find(TASK, samples["id"][0])
+    with open(found.path, "wb") as file:
+        file.write(b"no video")
+    _, [entry] = written(tmp_path, samples)
+    assert "frames" not in entry
+    assert "is undecodable" in entry["why"]
+
+
+def test_videos_are_looked_for_without_a_network(monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    videos = Videos()
+    assert "not at hand" in videos.find("qsv_mvbench", "x")
+    assert constants.HF_HUB_OFFLINE is False
+    assert "do not have this question" in videos.find(TASK, "x")
+    assert "lmms-eval's own" in videos.find("videomme", "x")
+
+
+def test_frames_of_several_videos_are_not_told_apart_so_the_rule_decides():
+    [row] = demo_rows(["other"])
+    record = record_of(row, 8)
+    two = record.model_copy(update={"videos": record.videos * 2})
+    assert seen_by(RULE, record).times == tuple(0.5 + second for second in range(8))
+    assert seen_by(RULE, two).times == ()

@@ -1,0 +1,125 @@
+"""Plots are drawn of what is known, say what they leave out, and are the same bytes each time."""
+
+import matplotlib
+import pytest
+from run_files import replies, rows_of, write_foreign, write_run
+from seen_runs import TASK, write_seen_run
+
+from qsv_eval.leaderboard.plots.cost import cost_breakdown
+from qsv_eval.leaderboard.plots.curves import against_frames, against_tokens
+from qsv_eval.leaderboard.plots.draw import write_plots
+from qsv_eval.leaderboard.plots.groups import group_bars
+from qsv_eval.leaderboard.plots.points import Point
+from qsv_eval.leaderboard.plots.scaling import power_law
+from qsv_eval.leaderboard.publish import publish
+from qsv_eval.leaderboard.usage import PARTS, Usage
+from qsv_eval.leaderboard.write import make_leaderboard
+from qsv_eval.model_adapters.errors import SetupError
+
+
+def point(frames, value, *, model="m", **more):
+    usage = None
+    if frames is not None:
+        seconds = dict.fromkeys(PARTS, frames / 100)
+        usage = Usage(9, frames, frames / 2, 2 * frames, 3, 16 * frames, 16, 0.2, seconds, 1)
+    interval = {} if value is None else {"low": value - 2, "high": value + 2}
+    fixed = {"model": model, "setting": f"max_frames={frames}", "scale": "percent", "value": value, "low": None}
+    return Point(**fixed | {"high": None, "is_complete": True, "usage": usage, "missing": ""} | interval | more)
+
+
+def legend_of(figure):
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def texts(figure):
+    return " ".join(
+        [axes.get_xlabel() + axes.get_ylabel() + axes.get_title() for axes in figure.axes] + legend_of(figure)
+    )
+
+
+def drawn(axes):
+    """Return the points of the lines of an axes."""
+    return [list(zip(*line.get_data(), strict=True)) for line in axes.lines]
+
+
+CURVE = [point(8, 40.0), point(64, 50.0), point(16, 44.0)]
+
+
+def test_scores_and_cost_against_frames_really_used():
+    figure = against_frames("t", [*CURVE, point(32, 30.0, model="other")])
+    above, below = figure.axes
+    assert drawn(above) == [[(8, 40.0), (16, 44.0), (64, 50.0)], [(32, 30.0)]]
+    assert [y for _, y in drawn(below)[0]] == pytest.approx([0.4, 0.8, 3.2])
+    assert legend_of(figure) == ["m", "other"]
+
+
+def test_scores_against_tokens():
+    [axes] = against_tokens("t", CURVE).axes
+    assert drawn(axes) == [[(128, 40.0), (256, 44.0), (1024, 50.0)]]
+
+
+@pytest.mark.parametrize("plot", [against_frames, against_tokens, power_law])
+def test_what_is_not_known_is_left_out_and_named(plot):
+    unknown = point(None, 70.0, model="unknown", missing="no journal beside its results")
+    figure = plot("t", [*CURVE, unknown, point(128, None, model="unscored")])
+    said = texts(figure)
+    assert "left out, no journal beside its results: unknown" in said
+    assert "left out, no score: unscored" in said
+    assert all(y < 60 for line in drawn(figure.axes[0]) for _, y in line)
+    assert plot("t", [unknown]) is None
+
+
+def test_the_power_law_says_its_exponent_and_which_models_are_too_short():
+    figure = power_law("t", [*CURVE, point(8, 10.0, model="short")])
+    assert "b = 0.10" in texts(figure)
+    assert "not fitted, fewer than 3 numbers of frames: short" in texts(figure)
+    assert power_law("t", CURVE[:2]) is None
+
+
+def test_parts_of_the_cost_add_up():
+    [axes] = cost_breakdown("t", CURVE).axes
+    stacked = [bar for bar in axes.patches if bar.get_height() == 0.5]
+    assert max(bar.get_x() + bar.get_width() for bar in stacked) == pytest.approx(3.2)
+    assert len(axes.get_yticklabels()) == 3
+
+
+def test_groups_as_bars(tmp_path):
+    write_run(tmp_path, {"qsv_mvbench": rows_of("qsv_mvbench", replies(30, 0.5))})
+    scores = make_leaderboard([tmp_path]).board.scores
+    part = scores[scores["field"] == "subtask"]
+    [axes] = group_bars("qsv_mvbench", "subtask", part).axes
+    assert sorted(bar.get_width() for bar in axes.patches) == sorted(part["value"])
+    assert {label.get_text() for label in axes.get_yticklabels()} == set(part["group"])
+    assert group_bars("t", "x", part[part["value"].isna()]) is None
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    for frames in (4, 8, 16):
+        write_seen_run(folder / str(frames), ["right"] * frames + ["other"] * 14, frames)
+    write_seen_run(folder / "unknown", ["right", "other"] * 5, model="org/$other_$\\x", journal=False)
+    write_foreign(folder / "foreign")
+    return folder
+
+
+def test_the_same_runs_give_the_same_bytes(tmp_path, runs):
+    made = make_leaderboard([runs])
+    options = {"page": False, "plots": True, "samples_per_task": 0}
+    files = publish(made, [runs], tmp_path / "one", **options)
+    names = {file.name for file in files}
+    assert {f"{TASK}-{kind}.svg" for kind in ("frames", "tokens", "power-law", "cost", "by-duration")} <= names
+    with matplotlib.rc_context({"svg.hashsalt": None, "font.size": 20, "text.usetex": False}):
+        publish(made, [runs], tmp_path / "two", **options)
+    written = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*"))
+    assert {path.suffix for path in written} == {".svg", ".png"}
+    for path in written:
+        assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes(), path
+    assert b"dc:date" not in (tmp_path / "one" / "plots" / f"{TASK}-frames.svg").read_bytes()
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").write_text("")
+    scores = make_leaderboard([write_foreign(tmp_path / "run")]).board.scores
+    with pytest.raises(SetupError, match="name another --output"):
+        write_plots({}, scores, tmp_path / "file")
