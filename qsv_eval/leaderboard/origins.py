@@ -4,23 +4,13 @@ from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
+from qsv_eval.leaderboard.journals import journal_beside, read_records
 from qsv_eval.leaderboard.resultfiles import ResultsFile, find_results, mapping, runs_behind
 from qsv_eval.leaderboard.samples import SamplesFile
-from qsv_eval.leaderboard.usage import Usage, journal_beside, read_usage, usage_stated
+from qsv_eval.leaderboard.usage import Usage, usage_of
 from qsv_eval.model_adapters.engine.journal import Record
 
-__all__ = ["Origin", "Rest", "origins_of"]
-
-
-class Rest(NamedTuple):
-    """What a run's answers rest on, as far as it is known."""
-
-    usage: Mapping[str, Usage]
-    """By task."""
-    missing: Mapping[str, str]
-    """Of the other tasks, why it is not known."""
-    records: Mapping[tuple[str, str], Record]
-    """The journal's lines on the questions that were asked for, by task and id."""
+__all__ = ["Origin", "origins_of"]
 
 
 class Origin(NamedTuple):
@@ -40,21 +30,14 @@ class Origin(NamedTuple):
         keys = str(config.get("cluster_key") or ""), str(config.get("score_key") or "score")
         return SamplesFile(path, task, None, *keys)
 
-    def rest(self, asked: Mapping[str, int | None], wanted: Mapping[str, Set[str]]) -> Rest:
-        """Return what its answers rest on.
+    def usage(self, task: str) -> Usage | None:
+        """Return what the answers to a task took, None where the run does not say it."""
+        return usage_of(mapping(mapping(self.run.content.get("usage")).get(task)))
 
-        Args:
-            asked: how many questions of each task were asked.
-            wanted: ids of the questions whose frames and cubes are to be known, by task.
-        """
+    def records(self, wanted: Mapping[str, Set[str]]) -> dict[tuple[str, str], Record]:
+        """Return frames and cubes of questions by task and id; of none where there is no journal beside the run."""
         journal = journal_beside(self.run.path)
-        usage, records = ({}, {}) if journal is None else read_usage(journal, wanted)
-        if journal is None and len(asked) == 1:
-            [(task, count)] = asked.items()
-            stated = usage_stated(mapping(self.run.content.get("efficiency")), count)
-            usage = {} if stated is None else {task: stated}
-        why = "no journal beside its results" if journal is None else "no answer to it in the journal"
-        return Rest(usage, {task: why for task in asked if task not in usage}, records)
+        return {} if journal is None else read_records(journal, wanted)
 
 
 def origins_of(folders: Sequence[Path]) -> dict[str, Origin]:

@@ -26,15 +26,14 @@ PLOTS = "plots"
 """Name of the folder of plots."""
 
 Place = tuple[str, str]
-"""Results file and task."""
+"""Results file and the task's name in it: a cell of a sweep has its settings in it."""
 
 
 @dataclass
 class _Gathered:
-    """What the runs' own files say, by results file and task."""
+    """What the runs' own files say."""
 
     usage: dict[Place, Usage] = field(default_factory=dict)
-    missing: dict[Place, str] = field(default_factory=dict)
     shelves: dict[Place, Shelf] = field(default_factory=dict)
 
 
@@ -60,11 +59,11 @@ def publish(
     gathered = _gather(made, origins_of(folders), files, samples_per_task if page else 0)
     drawn: list[Plot] = []
     if plots:
-        points = points_of(made.board.scores, gathered.usage, gathered.missing)
+        points = points_of(made.board.scores, gathered.usage)
         drawn = write_plots(points, made.board.scores, output / PLOTS)
     written = [plot.svg for plot in drawn]
     if page:
-        entries = score_entries(made.scores, gathered.usage, gathered.missing, gathered.shelves)
+        entries = score_entries(made.scores, gathered.usage, gathered.shelves)
         has_samples = any(shelf.key for shelf in gathered.shelves.values())
         why = "" if has_samples else "There are no samples files beside the results, or none were wanted."
         written.append(write_index(Content(made, entries, drawn, why), output, files))
@@ -79,21 +78,19 @@ def _gather(made: Leaderboard, origins: Mapping[str, Origin], files: SideFiles, 
     for name, rows in shown.groupby("file", sort=True):
         origin, file = origins[str(name)], str(name)
         chosen: dict[str, tuple[pd.DataFrame, int]] = {}
-        for task in rows["task"]:
+        for task in rows["cell"]:
+            gathered.usage |= {(file, task): used} if (used := origin.usage(task)) else {}
             found = _samples(origin, task, most)
             if isinstance(found, str):
                 gathered.shelves[file, task] = Shelf("", 0, 0, found)
             else:
                 chosen[task] = found
-        asked = {row["task"]: None if pd.isna(row["n"]) else int(row["n"]) for row in rows.to_dict("records")}
-        rest = origin.rest(asked, {task: set(samples["id"]) for task, (samples, _) in chosen.items()})
-        gathered.usage |= {(file, task): usage for task, usage in rest.usage.items() if task in asked}
-        gathered.missing |= {(file, task): why for task, why in rest.missing.items()}
-        hashes = dict(zip(rows["task"], rows["protocol"], strict=True))
+        records = origin.records({task: set(samples["id"]) for task, (samples, _) in chosen.items()})
+        hashes = dict(zip(rows["cell"], rows["protocol"], strict=True))
         for task, (samples, total) in chosen.items():
             protocol = made.board.protocols[hashes[task]]
             place = (file, task)
-            gathered.shelves[place] = write_shelf(place, samples, total, rest.records, protocol, videos, files)
+            gathered.shelves[place] = write_shelf(place, samples, total, records, protocol, videos, files)
     return gathered
 
 

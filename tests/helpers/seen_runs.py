@@ -6,6 +6,7 @@ from run_files import ANSWERS, write_run
 
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 from qsv_eval.model_adapters.engine.journal import Fate, How, Journal, Record, Share, VideoUse
+from qsv_eval.model_adapters.engine.usage import Use, summarise_use
 from qsv_eval.scoring.row import new_row
 from qsv_eval.scoring.scorers import score_row
 from qsv_eval.tasks.registry import task_named
@@ -60,11 +61,12 @@ def write_journal(folder: Path, records) -> Path:
     return folder / "journal"
 
 
-def write_seen_run(folder: Path, said, frames: int = 8, *, model: str = "org/tiny", journal: bool = True) -> Path:
+def write_seen_run(folder: Path, said, frames: int = 8, *, model: str = "org/tiny", usage: bool = True) -> Path:
     """Write a run of the built-in benchmark; return its output folder."""
     rows = demo_rows(said)
     rule = {"fps": 1.0, "max_frames": frames, "name": "reference"}
-    write_run(folder / "model", {TASK: rows}, model=model, answers={**ANSWERS, "frame_rule": rule})
-    if journal:
-        write_journal(folder, [record_of(row, frames) for row in rows if row["reply"] != ERROR_REPLY])
+    records = [record_of(row, frames) for row in rows if row["reply"] != ERROR_REPLY]
+    stated = {"usage": {TASK: summarise_use([Use.of(record) for record in records])}} if usage else {}
+    write_run(folder / "model", {TASK: rows}, model=model, answers={**ANSWERS, "frame_rule": rule}, **stated)
+    write_journal(folder, records)
     return folder

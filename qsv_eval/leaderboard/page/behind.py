@@ -44,7 +44,7 @@ def _cells(score: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
     interval = f"{score['low_text']} to {score['high_text']}" if score["low_text"] else ""
     usage = score["usage"] or {}
     frames = usage.get("frames")
-    spread = "" if usage.get("p5") is None else f" ({usage['p5']} to {usage['p95']})"
+    spread = f" ({usage['p5']} to {usage['p95']})" if usage else ""
     outcomes = score["outcomes"]
     return [
         ("word", None, score["task"]),

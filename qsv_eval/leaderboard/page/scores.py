@@ -18,15 +18,13 @@ __all__ = ["score_entries"]
 def score_entries(
     scores: pd.DataFrame,
     usage: Mapping[tuple[str, str], Usage],
-    missing: Mapping[tuple[str, str], str],
     shelves: Mapping[tuple[str, str], Shelf],
 ) -> list[dict[str, Any]]:
     """Return the headline scores of the measured tasks, in the order of tasks, models and settings.
 
     Args:
         scores: all scores.
-        usage: what the answers rest on, by results file and task.
-        missing: why that is not known, by the same.
+        usage: what the answers rest on, by results file and cell.
         shelves: the samples, by the same.
     """
     shown = scores[scores["shown"] & (scores["field"] == "")]
@@ -37,8 +35,8 @@ def score_entries(
     )
     entries = []
     for row in rows:
-        place = row["file"], row["task"]
-        entry = _entry(row) | {"usage": _usage(usage.get(place)), "missing": missing.get(place, "")}
+        place = row["file"], row["cell"]
+        entry = _entry(row) | {"usage": _usage(usage.get(place))}
         shelf = shelves.get(place)
         entries.append(entry | {"shelf": None if shelf is None else shelf._asdict()})
     return entries
@@ -71,8 +69,8 @@ def _usage(usage: Usage | None) -> dict[str, Any] | None:
         return None
     return {
         "frames": round(usage.frames, 1),
-        "p5": None if usage.frames_p5 is None else round(usage.frames_p5),
-        "p95": None if usage.frames_p95 is None else round(usage.frames_p95),
+        "p5": round(usage.frames_p5),
+        "p95": round(usage.frames_p95),
         "cubes": round(usage.cubes, 1),
         "tokens": round(usage.visual_tokens),
         "tokens_per_frame": None if usage.tokens_per_frame is None else round(usage.tokens_per_frame, 2),

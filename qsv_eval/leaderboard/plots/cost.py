@@ -17,7 +17,7 @@ _MOST: Final = 24
 
 def cost_breakdown(task: str, points: Sequence[Point]) -> Figure | None:
     """Draw seconds for a question by part; None if they are known of no run."""
-    drawn, left = split(points, lambda point: "" if point.usage else point.missing or "its seconds are not known")
+    drawn, left = split(points, lambda point: "" if point.usage else "its seconds are not known")
     if len(drawn) > _MOST:
         left.append(f"left out, for want of room: {len(drawn) - _MOST} runs")
         drawn = drawn[:_MOST]

@@ -57,7 +57,7 @@ def lacking(point: Point) -> str:
     if point.value is None:
         return "no score"
     if point.usage is None:
-        return point.missing or "frames really used are not known"
+        return "frames really used are not known"
     return "" if point.usage.frames > 0 else "no frames used"
 
 
@@ -84,13 +84,9 @@ def _curves(axes: Axes, points: Sequence[Point], place: Callable[[Usage], float]
         for x, y, point in placed:
             if point.low is not None and point.high is not None:
                 axes.vlines(x, point.low, point.high, color=look["color"], linewidth=1.2, alpha=0.8)
-            low, high = _range(point) if ranges else (None, None)
-            if low is not None and high is not None:
+            if ranges and point.usage:
+                low, high = point.usage.frames_p5, point.usage.frames_p95
                 axes.hlines(y, max(low, 0.5), high, color=look["color"], alpha=0.35)
-
-
-def _range(point: Point) -> tuple[float | None, float | None]:
-    return (point.usage.frames_p5, point.usage.frames_p95) if point.usage else (None, None)
 
 
 def _look(number: int) -> dict[str, Any]:

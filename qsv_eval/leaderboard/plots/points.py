@@ -23,8 +23,7 @@ class Point(NamedTuple):
     high: float | None
     is_complete: bool
     usage: Usage | None
-    missing: str
-    """Why the usage is not known."""
+    """None where the run does not say it."""
 
     @property
     def name(self) -> str:
@@ -32,23 +31,17 @@ class Point(NamedTuple):
         return " · ".join(filter(None, [self.model, self.setting]))
 
 
-def points_of(
-    scores: pd.DataFrame,
-    usage: Mapping[tuple[str, str], Usage],
-    missing: Mapping[tuple[str, str], str],
-) -> dict[str, list[Point]]:
-    """Return the measured official averages of each task; `usage` and `missing` go by results file and task."""
+def points_of(scores: pd.DataFrame, usage: Mapping[tuple[str, str], Usage]) -> dict[str, list[Point]]:
+    """Return the measured official averages of each task; `usage` goes by results file and cell."""
     shown = scores[scores["shown"] & (scores["field"] == "") & (scores["kind"] == OFFICIAL)]
     points: dict[str, list[Point]] = {}
     for row in shown.to_dict("records"):
-        place = row["file"], row["task"]
         values: dict[str, Any] = {name: _number(row[name]) for name in ("value", "low", "high")}
         point = Point(
             **{name: row[name] for name in ("model", "setting", "scale")},
             **values,
             is_complete=row["complete"] is not False,
-            usage=usage.get(place),
-            missing=missing.get(place, ""),
+            usage=usage.get((row["file"], row["cell"])),
         )
         points.setdefault(row["task"], []).append(point)
     return {

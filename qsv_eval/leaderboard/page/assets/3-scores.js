@@ -18,9 +18,9 @@ function outcomeBar(outcomes) {
     make("div", { className: "key" }, there.map((name) => make("span", { className: `outcome ${name}` }, `${outcomes[name]} ${name}`))));
 }
 
-function usageFacts(usage, missing) {
-  if (!usage) return missing ? make("p", { className: "missing" }, `Frames really used and cost are not known: ${missing}.`) : null;
-  const range = usage.p5 === null ? "" : ` (5th to 95th percentile ${usage.p5} to ${usage.p95})`;
+function usageFacts(usage) {
+  if (!usage) return make("p", { className: "missing" }, "Frames really used and cost are not known.");
+  const range = ` (5th to 95th percentile ${usage.p5} to ${usage.p95})`;
   const parts = Object.entries(usage.parts).map(([name, seconds]) => `${name} ${seconds}`).join(", ");
   return facts([
     ["frames really used", `${usage.frames} a question${range}`],
@@ -47,7 +47,7 @@ function openScore(number) {
       ["degraded", score.degraded ? `${score.degraded} answers rest on fewer frames, for want of memory` : ""],
       ["source", score.source], ["note", score.note], ["file", score.file],
     ]),
-    usageFacts(score.usage, score.missing),
+    usageFacts(score.usage),
     shelf?.key ? make("p", {}, make("button", { type: "button", className: "link", onclick: () => {
       byId("score-view").close();
       openShelf(score.task, String(number));

@@ -83,7 +83,6 @@ def test_each_score_has_everything_behind_it(runs, tmp_path):
     assert demo["n"] == 12
     assert (demo["usage"]["frames"], demo["usage"]["p5"], demo["usage"]["tokens_per_frame"]) == (8, 8, 16)
     assert measured[1]["usage"] is None
-    assert measured[1]["missing"] == "no journal beside its results"
     protocols = side_file(tmp_path, "protocols/all")
     assert {score["protocol"] for score in measured} == set(protocols)
     shown = " ".join(page.text)

@@ -21,10 +21,10 @@ def point(frames, value, *, model="m", **more):
     usage = None
     if frames is not None:
         seconds = dict.fromkeys(PARTS, frames / 100)
-        usage = Usage(9, frames, frames / 2, 2 * frames, 3, 16 * frames, 16, 0.2, seconds, 1)
+        usage = Usage(9, frames, frames / 2, 2 * frames, 3, 16 * frames, 16, 0.2, seconds)
     interval = {} if value is None else {"low": value - 2, "high": value + 2}
     fixed = {"model": model, "setting": f"max_frames={frames}", "scale": "percent", "value": value, "low": None}
-    return Point(**fixed | {"high": None, "is_complete": True, "usage": usage, "missing": ""} | interval | more)
+    return Point(**fixed | {"high": None, "is_complete": True, "usage": usage} | interval | more)
 
 
 def legend_of(figure):
@@ -60,10 +60,10 @@ def test_scores_against_tokens():
 
 @pytest.mark.parametrize("plot", [against_frames, against_tokens, power_law])
 def test_what_is_not_known_is_left_out_and_named(plot):
-    unknown = point(None, 70.0, model="unknown", missing="no journal beside its results")
+    unknown = point(None, 70.0, model="unknown")
     figure = plot("t", [*CURVE, unknown, point(128, None, model="unscored")])
     said = texts(figure)
-    assert "left out, no journal beside its results: unknown" in said
+    assert "left out, frames really used are not known: unknown" in said
     assert "left out, no score: unscored" in said
     assert all(y < 60 for line in drawn(figure.axes[0]) for _, y in line)
     assert plot("t", [unknown]) is None
@@ -98,7 +98,7 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for frames in (4, 8, 16):
         write_seen_run(folder / str(frames), ["right"] * frames + ["other"] * 14, frames)
-    write_seen_run(folder / "unknown", ["right", "other"] * 5, model="org/$other_$\\x", journal=False)
+    write_seen_run(folder / "unknown", ["right", "other"] * 5, model="org/$other_$\\x", usage=False)
     write_foreign(folder / "foreign")
     return folder
 
