@@ -26,6 +26,8 @@ class Usage(NamedTuple):
     cubes: float
     visual_tokens: float
     """Visual tokens of a question: the mean."""
+    prompt_tokens: float
+    """All tokens of a question's prompt: the mean."""
     tokens_per_frame: float | None
     """Visual tokens by frames, both summed up over all answers; None where no frames were used."""
     read_s: float
@@ -49,5 +51,8 @@ def usage_of(stored: Mapping[str, Any]) -> Usage | None:
         frames_p5=frames["p5"],
         frames_p95=frames["p95"],
         seconds={name: sum(stages.get(one, 0.0) for one in of) for name, of in PARTS.items()},
-        **{name: stored[name] for name in ("answers", "cubes", "visual_tokens", "tokens_per_frame", "read_s")},
+        **{
+            name: stored[name]
+            for name in ("answers", "cubes", "visual_tokens", "prompt_tokens", "tokens_per_frame", "read_s")
+        },
     )

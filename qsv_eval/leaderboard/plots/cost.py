@@ -41,5 +41,5 @@ def cost_breakdown(task: str, points: Sequence[Point]) -> Figure | None:
     axes.set_title(shortened(f"{task}: seconds for a question", 70))
     axes.set_xlabel("s")
     note(axes, left)
-    legend(figure, axes, columns=3)
+    legend(figure, axes)
     return figure

@@ -1,4 +1,4 @@
-"""Scores against what they rest on: the frames really used, with what a question costs below, and the visual tokens."""
+"""Scores against what they rest on: the frames really used, with their tokens below, and the visual tokens."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-from qsv_eval.leaderboard.plots.points import Point, by_model, split
+from qsv_eval.leaderboard.plots.points import Point, lines_of, split
 from qsv_eval.leaderboard.plots.style import COLOURS, MARKERS, legend, new_figure, note, shortened
 from qsv_eval.leaderboard.usage import Usage
 
@@ -15,20 +15,23 @@ __all__ = ["against_frames", "against_tokens", "lacking", "logarithmic", "score_
 
 
 def against_frames(task: str, points: Sequence[Point]) -> Figure | None:
-    """Draw scores against the mean of frames really used, and seconds for a question; None if nothing can be drawn."""
+    """Draw scores against the mean of frames really used, and what they cost; None if nothing can be drawn.
+
+    The cost is in tokens of the prompt: seconds of a sweep's cells are no cell's own, as all of them share each frame.
+    """
     drawn, left = split(points, lacking)
     if not drawn:
         return None
     figure, (above, below) = new_figure(6.4, 5.4, rows=2, ratios=(2, 1))
     _curves(above, drawn, lambda usage: usage.frames, ranges=True)
-    for number, own in enumerate(by_model(drawn).values()):
-        used = [(point.usage.frames, point.usage.total_s) for point in own if point.usage]
-        frames, seconds = zip(*sorted(used), strict=True)
-        below.plot(frames, seconds, **_look(number))
+    for number, own in enumerate(lines_of(drawn).values()):
+        used = [(point.usage.frames, point.usage.prompt_tokens) for point in own if point.usage]
+        frames, tokens = zip(*sorted(used), strict=True)
+        below.plot(frames, tokens, **_look(number))
     above.set_title(shortened(f"{task}: score against frames", 70))
     above.set_ylabel(score_label(drawn))
-    below.set_ylabel("s for a question")
-    below.set_ylim(0, 1.15 * max(point.usage.total_s for point in drawn if point.usage) or None)
+    below.set_ylabel("tokens of a question")
+    below.set_ylim(0, 1.15 * max(point.usage.prompt_tokens for point in drawn if point.usage) or None)
     logarithmic(below, [point.usage.frames for point in drawn if point.usage])
     below.set_xlabel("frames really used of a question: mean, and 5th to 95th percentile")
     note(below, left)
@@ -76,11 +79,11 @@ def logarithmic(axes: Axes, values: Sequence[float]) -> None:
 
 
 def _curves(axes: Axes, points: Sequence[Point], place: Callable[[Usage], float], *, ranges: bool = False) -> None:
-    """Draw a line for each model, with intervals and, if wanted, the range of frames across them."""
-    for number, (model, own) in enumerate(by_model(points).items()):
+    """Draw the lines, with intervals and, if wanted, the range of frames across them."""
+    for number, (name, own) in enumerate(lines_of(points).items()):
         look = _look(number)
         placed = sorted((place(one.usage), one.value, one) for one in own if one.usage and one.value is not None)
-        axes.plot([x for x, _, _ in placed], [y for _, y, _ in placed], label=shortened(model), **look)
+        axes.plot([x for x, _, _ in placed], [y for _, y, _ in placed], label=shortened(name), **look)
         for x, y, point in placed:
             if point.low is not None and point.high is not None:
                 axes.vlines(x, point.low, point.high, color=look["color"], linewidth=1.2, alpha=0.8)

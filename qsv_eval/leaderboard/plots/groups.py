@@ -46,7 +46,7 @@ def group_bars(task: str, field: str, scores: pd.DataFrame) -> Figure | None:
     scale = known["scale"].iloc[0]
     axes.set_xlabel("score, %" if scale == "percent" else "score")
     note(axes, left)
-    legend(figure, axes, columns=1 if any(setting for _, setting in runs) else 2)
+    legend(figure, axes)
     return figure
 
 

@@ -9,7 +9,7 @@ from qsv_eval.leaderboard.records import OFFICIAL
 from qsv_eval.leaderboard.text import natural
 from qsv_eval.leaderboard.usage import Usage
 
-__all__ = ["Point", "by_model", "points_of", "split"]
+__all__ = ["Point", "lines_of", "listed", "points_of", "split"]
 
 
 class Point(NamedTuple):
@@ -59,15 +59,32 @@ def split(points: Iterable[Point], lacks: Callable[[Point], str]) -> tuple[list[
             left.setdefault(why, []).append(point.name)
         else:
             drawn.append(point)
-    return drawn, [f"left out, {why}: {_listed(names)}" for why, names in left.items()]
+    return drawn, [f"left out, {why}: {listed(names)}" for why, names in left.items()]
 
 
-def by_model(points: Sequence[Point]) -> dict[str, list[Point]]:
-    """Return points by their models, in the order in which they come."""
-    return {model: [one for one in points if one.model == model] for model in dict.fromkeys(p.model for p in points)}
+def lines_of(points: Sequence[Point]) -> dict[str, list[Point]]:
+    """Return the points of each line over frames, by its name, in the order in which they come.
+
+    Points of one model whose settings differ in the limit of frames alone are on one line; where no line has two, those
+    that differ in fps too.
+    """
+    lines: dict[str, list[Point]] = {}
+    for passed_over in (("max_frames",), ("max_frames", "fps")):
+        lines = {}
+        for point in points:
+            parts = [part for part in point.setting.split(", ") if _name_of(part) not in passed_over]
+            lines.setdefault(" · ".join(filter(None, [point.model, ", ".join(parts)])), []).append(point)
+        if any(len(own) > 1 for own in lines.values()):
+            break
+    return lines
 
 
-def _listed(names: Sequence[str]) -> str:
+def _name_of(part: str) -> str:
+    return part.partition("=")[0].rpartition(".")[2]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name a few, and count the rest."""
     return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more"
 
 

@@ -1,4 +1,4 @@
-"""The power law of scores over frames: each model's points and line, and what the line leaves over."""
+"""The power law of scores over frames: the points of each model and setting, a line, and what the line leaves over."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 from qsv_eval.leaderboard.plots.curves import lacking, logarithmic, score_label
-from qsv_eval.leaderboard.plots.points import Point, by_model, split
+from qsv_eval.leaderboard.plots.points import Point, lines_of, listed, split
 from qsv_eval.leaderboard.plots.powerlaw import FEWEST, PowerLaw, fit_power_law
 from qsv_eval.leaderboard.plots.style import COLOURS, MARKERS, legend, new_figure, note, shortened
 
@@ -17,12 +17,11 @@ __all__ = ["power_law"]
 
 
 def power_law(task: str, points: Sequence[Point]) -> Figure | None:
-    """Draw fits of score = a · framesᵇ over frames really used, with residuals; None if no model has enough points."""
+    """Draw fits of score = a · framesᵇ over frames really used, with residuals; None if no line has enough points."""
     drawn, left = split(points, _unfit)
-    fits = {model: (own, _fit(own)) for model, own in by_model(drawn).items()}
-    left += [
-        f"not fitted, fewer than {FEWEST} numbers of frames: {model}" for model, (_, law) in fits.items() if law is None
-    ]
+    fits = {model: (own, _fit(own)) for model, own in lines_of(drawn).items()}
+    few = [name for name, (_, law) in fits.items() if law is None]
+    left += [f"not fitted, fewer than {FEWEST} numbers of frames: {listed(few)}"] if few else []
     if all(law is None for _, law in fits.values()):
         return None
     figure, (above, below) = new_figure(6.4, 5.4, rows=2, ratios=(2, 1))
@@ -40,7 +39,7 @@ def power_law(task: str, points: Sequence[Point]) -> Figure | None:
     logarithmic(below, [_frames(point) for _, own, _ in fitted for point in own])
     below.set_xlabel("frames really used of a question, mean")
     note(below, left)
-    legend(figure, above, columns=1)
+    legend(figure, above)
     return figure
 
 
@@ -59,7 +58,7 @@ def _draw(above: Axes, below: Axes, number: int, model: str, points: Sequence[Po
     frames = [_frames(point) for point in points]
     line = np.geomspace(min(frames), max(frames), 50)
     exponent = f"b = {law.exponent:.3f} [{law.low:.3f}, {law.high:.3f}], R² = {law.r_squared:.2f}"
-    above.plot(line, law.at(line), color=colour, linewidth=1.2, label=f"{shortened(model, 30)}: {exponent}")
+    above.plot(line, law.at(line), color=colour, linewidth=1.2, label=f"{shortened(model, 44)}: {exponent}")
     look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 5, "linestyle": "none", "elinewidth": 1.2}
     halves = [_half(point) or 0.0 for point in points]
     above.errorbar(frames, [point.value or 0.0 for point in points], yerr=halves, **look)

@@ -1,5 +1,6 @@
 """How plots look, and how they are written so that the same data give the same bytes."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,17 +58,23 @@ def new_figure(width: float, height: float, rows: int = 1, ratios: Sequence[floa
     return figure, list(axes[:, 0])
 
 
+_HANDLE, _ACROSS = 6, 80
+"""Of a legend, in characters: a name's line and marker, and the width of a figure."""
+
+
 def note(axes: Axes, lines: Sequence[str]) -> None:
     """Write below the axes what is not in the plot."""
     if lines:
         label = axes.get_xlabel()
-        text = "\n".join(shortened(line, 110) for line in lines)
+        text = "\n".join(textwrap.fill(shortened(line, 2 * _ACROSS), _ACROSS) for line in lines)
         axes.set_xlabel(f"{label}\n\n{text}" if label else text)
 
 
-def legend(figure: Figure, axes: Axes, columns: int = 3) -> None:
-    """Put the legend of the axes below the figure, where it covers nothing."""
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
+def legend(figure: Figure, axes: Axes) -> None:
+    """Put the legend of the axes below the figure, where it covers nothing, in as many columns as fit."""
+    handles, names = axes.get_legend_handles_labels()
+    longest = max(map(len, names), default=1) + _HANDLE
+    figure.legend(handles, names, loc="outside lower center", ncols=max(1, min(3, _ACROSS // longest)))
 
 
 def shortened(text: str, longest: int = _LONGEST) -> str:

@@ -21,7 +21,7 @@ def point(frames, value, *, model="m", **more):
     usage = None
     if frames is not None:
         seconds = dict.fromkeys(PARTS, frames / 100)
-        usage = Usage(9, frames, frames / 2, 2 * frames, 3, 16 * frames, 16, 0.2, seconds)
+        usage = Usage(9, frames, frames / 2, 2 * frames, 3, 16 * frames, 16 * frames + 50, 16, 0.2, seconds)
     interval = {} if value is None else {"low": value - 2, "high": value + 2}
     fixed = {"model": model, "setting": f"max_frames={frames}", "scale": "percent", "value": value, "low": None}
     return Point(**fixed | {"high": None, "is_complete": True, "usage": usage} | interval | more)
@@ -49,8 +49,19 @@ def test_scores_and_cost_against_frames_really_used():
     figure = against_frames("t", [*CURVE, point(32, 30.0, model="other")])
     above, below = figure.axes
     assert drawn(above) == [[(8, 40.0), (16, 44.0), (64, 50.0)], [(32, 30.0)]]
-    assert [y for _, y in drawn(below)[0]] == pytest.approx([0.4, 0.8, 3.2])
+    assert [y for _, y in drawn(below)[0]] == [178, 306, 1074]
     assert legend_of(figure) == ["m", "other"]
+
+
+def test_what_differs_in_more_than_frames_is_another_line():
+    points = [
+        point(frames, value, setting=f"cubing={cubing}, max_frames={frames}")
+        for cubing, value in (("learned", 50.0), ("equal", 40.0))
+        for frames in (8, 16)
+    ]
+    assert legend_of(against_frames("t", points)) == ["m · cubing=learned", "m · cubing=equal"]
+    rates = [point(frames, 50.0, setting=f"answers.frame_rule.fps={frames}") for frames in (1, 2, 4)]
+    assert legend_of(against_frames("t", rates)) == ["m"]
 
 
 def test_scores_against_tokens():
