@@ -224,7 +224,8 @@ def _evaluate(
         samples = results.pop("samples")
         results["results"] = _in_order(results["results"], tasks)
         _settle(samples, output, stamp)
-        results["config"]["model"] = "quicksviewer"
+        # lmms-eval knows of a model that it is given only how Python prints it.
+        results["config"]["model"] = results["model_source"] = "quicksviewer"
         results |= {"efficiency": adapter.efficiency(), "usage": adapter.usage(), "degraded": adapter.degraded()}
         results["protocols"] = {name: _protocol(name, values) for name, values in results["results"].items()}
         tracker.save_results_aggregated(results=results, samples=samples, datetime_str=stamp)

@@ -55,6 +55,9 @@ def test_run_stores_scores_breakdowns_and_protocol(model, tmp_path):
     assert protocol["generation"]["max_new_tokens"] == 8
     assert "{question}" in protocol["prompt"]
     assert results["protocols"] == {"qsv_demo": protocol}
+    assert results["usage"]["qsv_demo"]["answers"] == 10
+    assert results["usage"]["qsv_demo"]["frames"]["p95"] <= 16
+    assert results["model_source"] == "quicksviewer"
     assert len(list(report.results_file.parent.glob("*_samples_qsv_demo.jsonl"))) == 1
 
 
