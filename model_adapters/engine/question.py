@@ -1,7 +1,7 @@
 """One question to the model, as plain data: what lmms-eval hands over, without its live objects."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
@@ -155,7 +155,7 @@ def without_images(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [message | {"content": [plain(part) for part in message["content"]]} for message in messages]
 
 
-def messages_from_lmms(messages: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def messages_from_lmms(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Turn lmms-eval's chat messages into ours: `url` becomes the media, with its bounds in seconds."""
     return [
         {"role": message["role"], "content": [_part(content) for content in _contents(message["content"])]}

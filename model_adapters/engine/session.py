@@ -36,8 +36,8 @@ def answers_of(task: str) -> dict[str, Any] | None:
     """Return what moves a task's replies, or None where no Quicksviewer is answering: another model, or a rescoring."""
     if _settings is None:
         return None
-    _, *rules = _asked_with.get(task, (None, _settings.frame_rule, _settings.cube_rule))
-    return _settings.as_dict() | dict(zip(("frame_rule", "cube_rule"), map(asdict, rules), strict=True))
+    _, rule, cube_rule = _asked_with.get(task, (None, _settings.frame_rule, _settings.cube_rule))
+    return _settings.as_dict() | {"frame_rule": asdict(rule), "cube_rule": asdict(cube_rule)}
 
 
 def environment() -> dict[str, str]:
