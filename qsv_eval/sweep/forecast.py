@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -65,12 +66,12 @@ class Forecast(NamedTuple):
     """lmms-eval's own tasks, of which nothing is known before they run."""
 
     @property
-    def largest(self) -> float:
-        """Seconds of each checkpoint's dearest cell, together: the least that a sweep can take."""
-        dearest: dict[str, float] = {}
+    def dearest(self) -> dict[str, CellForecast]:
+        """The cell of each checkpoint that takes longest; together they are the least that a sweep can take."""
+        found: dict[str, CellForecast] = {}
         for cell in self.cells:
-            dearest[cell.checkpoint] = max(dearest.get(cell.checkpoint, 0.0), cell.seconds)
-        return sum(dearest.values())
+            found[cell.checkpoint] = max(cell, found.get(cell.checkpoint, cell), key=lambda one: one.seconds)
+        return found
 
 
 def forecast(grid: Grid, options: Mapping[str, Any], limit: int | None = None) -> Forecast:
@@ -93,16 +94,24 @@ def forecast(grid: Grid, options: Mapping[str, Any], limit: int | None = None) -
 def print_forecast(found: Forecast) -> None:
     """Print the cells, and what they cost together."""
     console = Console()
-    table = Table("checkpoint", "cell", "questions", "frames", "tokens", "alone", "its longest video")
-    for cell in found.cells:
-        figures = [str(cell.questions), f"{cell.frames:.0f}", f"{cell.tokens:,.0f}", _time(cell.seconds)]
-        table.add_row(Text(cell.checkpoint), Text(cell.cell), *figures, cell.memory)
-    console.print(table)
+    for checkpoint, dearest in found.dearest.items():
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("cell", overflow="fold")
+        for name in ("questions", "frames", "tokens", "time alone"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for cell in [one for one in found.cells if one.checkpoint == checkpoint]:
+            figures = [str(cell.questions), f"{cell.frames:.0f}", f"{cell.tokens:,.0f}", _time(cell.seconds)]
+            table.add_row(Text(cell.cell.replace(",", ", ")), *figures)
+        console.print(Text(checkpoint, style="bold"), soft_wrap=True)
+        console.print(table)
+        if dearest.memory:
+            console.print(f"The longest video of the largest cell: {dearest.memory}", highlight=False)
     alone = sum(cell.seconds for cell in found.cells)
-    if found.largest:
+    if least := sum(cell.seconds for cell in found.dearest.values()):
         console.print(
-            f"{len(found.cells)} cells: {_time(found.seconds)} together, {found.seconds / found.largest:.2f} times the "
-            f"largest alone; one by one {_time(alone)}. The times are those of a nominal machine."
+            f"{len(found.cells)} cells: {_time(found.seconds)} together, {found.seconds / least:.2f} times the "
+            f"largest alone; one by one {_time(alone)}. The times are those of a nominal machine.",
+            highlight=False,
         )
     for name in found.unknown:
         console.print(f"{name}: lmms-eval's own; what it takes is known when it runs", highlight=False)

@@ -23,7 +23,8 @@ def test_cells_cost_by_their_frames_and_together_less_than_one_by_one(tiny):
     assert frames[0] == 4 < frames[1] <= 8 < frames[2] < 60
     seconds = [cell.seconds for cell in found.cells]
     assert seconds == sorted(seconds)
-    assert found.largest == seconds[-1] <= found.seconds < sum(seconds)
+    [dearest] = found.dearest.values()
+    assert dearest.seconds == seconds[-1] <= found.seconds < sum(seconds)
 
 
 def test_a_shorter_cube_costs_tokens(tiny):
@@ -38,3 +39,13 @@ def test_of_foreign_tasks_nothing_is_known(tiny, capsys):
     assert (found.cells, found.unknown) == ([], ["mmlu"])
     print_forecast(found)
     assert "lmms-eval's own" in capsys.readouterr().out
+
+
+def test_cells_cost_and_memory_are_printed(tiny, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    print_forecast(planned(tiny, frames=[4, 420]))
+    said = capsys.readouterr().out
+    assert "qsv_demo@max_frames=4 " in said
+    assert "The longest video of the largest cell: " in said
+    assert "MB of pixels" in said.replace("\n", " ")
+    assert "2 cells: " in said
