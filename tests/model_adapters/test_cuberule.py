@@ -6,8 +6,8 @@ from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.errors import SetupError
 
 
-def test_cuts_are_the_references(reference):
-    table = json.loads((reference / "tables.json").read_text())["num_cuts_by_frames"]
+def test_cuts_are_the_references(data):
+    table = json.loads((data / "reference" / "tables.json").read_text())["num_cuts_by_frames"]
     assert {frames: CubeRule().cuts(int(frames)) for frames in table} == table
 
 
