@@ -42,7 +42,7 @@ def leaderboard(
 def compare(
     first: Annotated[
         Path,
-        typer.Argument(metavar="A", help="Folder of a run, or one of its results files; SWEEP@max_frames=64 for a cell."),
+        typer.Argument(metavar="A", help="Folder of a run, or a results file; SWEEP@max_frames=64 for a cell."),
     ],
     second: Annotated[Path, typer.Argument(metavar="B", help="That of another one.")],
     output: Annotated[Path | None, typer.Option(help="Folder for the same as files, with all questions.")] = None,

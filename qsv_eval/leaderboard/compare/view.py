@@ -1,7 +1,9 @@
 """A comparison of two runs in the terminal. Questions and replies are text, never markup."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +24,11 @@ from qsv_eval.leaderboard.text import plain
 
 __all__ = ["print_comparison"]
 
+_NARROW: Final = {
+    "only A / only B right": "only\nA / B\nright",
+    "McNemar p": "McNe-\nmar p",
+    "detectable": "least\nfound",
+}
 _SHOWN = 200
 """Characters of a question, a reply or a setting."""
 
@@ -41,7 +48,7 @@ def print_comparison(found: RunComparison, *, flips: int = 10) -> None:
         for warning in warnings_of(comparison):
             _say(console, f"WARNING: {warning}")
         if comparison.averages:
-            console.print(_table(AVERAGES, map(average_row, comparison.averages)))
+            console.print(_numbers(AVERAGES, map(average_row, comparison.averages)))
         for line in conclusion(comparison):
             _say(console, line)
         if comparison.flips[:flips]:
@@ -55,6 +62,21 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     for row in rows:
         table.add_row(*(Text(plain(cell, _SHOWN)) for cell in row))
     return table
+
+
+def _numbers(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Return a table whose first column gives way, so that no number is ever cut."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(header[0], overflow="fold", min_width=9)
+    for name in header[1:]:
+        table.add_column(_NARROW.get(name, name), justify="right", no_wrap=True)
+    for first, *numbers in rows:
+        table.add_row(Text(plain(first, _SHOWN)), *(Text(_narrow(number)) for number in numbers))
+    return table
+
+
+def _narrow(number: str) -> str:
+    return number.replace(", ", ",").replace("< 0.", "<.")
 
 
 def _say(console: Console, text: str) -> None:
