@@ -135,6 +135,6 @@ def test_no_number_of_a_comparison_is_cut_in_a_narrow_terminal(runs, monkeypatch
     monkeypatch.setenv("COLUMNS", "80")
     done = CliRunner().invoke(app, ["compare", "runs/64", "runs/420", "--flips", "0"])
     assert done.exit_code == 0, done.output
-    [line] = [line for line in done.output.splitlines() if line.startswith("official")]
+    [line] = [line for line in done.output.splitlines() if line.strip().startswith("official")]
     assert len(line.split()) == 12, "n, A, B, the difference, its interval, p, right alone, McNemar's p, least found"
     assert "…" not in line
