@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
+
 from qsv_eval.model_adapters.engine.journal import Fate, Record
 
 __all__ = ["journal_beside", "read_records"]
 
 _RUN_FILE, _JOURNAL = "run.json", "journal"
-_SAMPLE_ID: Final = re.compile(rb'"sample_id":\s?("(?:[^"\\]|\\.)*")')
+_TEXT: Final = rb'("(?:[^"\\]|\\.)*")'
+_NAMES: Final = re.compile(rb'"task": ?' + _TEXT + rb'.*?"sample_id": ?' + _TEXT)
 
 
 def journal_beside(results: Path) -> Path | None:
@@ -25,26 +28,29 @@ def journal_beside(results: Path) -> Path | None:
 def read_records(journal: Path, wanted: Mapping[str, Set[str]]) -> dict[tuple[str, str], Record]:
     """Return the answers to questions by task and id, the last one of each; `wanted` has the ids by task.
 
-    The journal is read as a stream, and only lines with a wanted id are taken apart.
+    The journal is read as a stream, and only lines that name a wanted question are taken apart.
     """
-    ids = frozenset().union(*wanted.values())
-    return {
-        (record.task, record.sample_id): record
-        for record in _answers(journal, ids)
-        if record.repeat == 0 and record.sample_id in wanted.get(record.task, ())
-    }
+    names = {(_written(task), _written(one)) for task, ids in wanted.items() for one in ids}
+    if not names:
+        return {}
+    return {(record.task, record.sample_id): record for record in _answers(journal, names) if record.repeat == 0}
 
 
-def _answers(journal: Path, ids: Set[str]) -> Iterator[Record]:
+def _answers(journal: Path, names: Set[tuple[bytes, bytes]]) -> Iterator[Record]:
     for path in sorted(journal.glob("*.jsonl")):
         with path.open("rb") as lines:
             for line in lines:
-                found = _SAMPLE_ID.search(line)
+                found = _NAMES.search(line)
+                if found is None or found.groups() not in names:
+                    continue
                 try:
-                    if found is None or json.loads(found[1]) not in ids:
-                        continue
                     record = Record.model_validate_json(line)
-                except ValueError:
+                except ValidationError:
                     continue  # a line that a kill has torn
                 if record.fate is Fate.ANSWERED:
                     yield record
+
+
+def _written(text: str) -> bytes:
+    """Return a text as the journal writes it."""
+    return json.dumps(text).encode("ascii")

@@ -9,13 +9,13 @@ import pandas as pd
 from qsv_eval.leaderboard.origins import Origin, origins_of
 from qsv_eval.leaderboard.page.render import Content, write_index
 from qsv_eval.leaderboard.page.scores import score_entries
-from qsv_eval.leaderboard.page.shelf import Shelf, chosen_samples, write_shelf
+from qsv_eval.leaderboard.page.shelf import Shelf, chosen_lines, chosen_samples, write_shelf
 from qsv_eval.leaderboard.page.sidefiles import SideFiles
 from qsv_eval.leaderboard.page.videos import Videos
 from qsv_eval.leaderboard.peers import PUBLISHED
 from qsv_eval.leaderboard.plots.draw import Plot, write_plots
 from qsv_eval.leaderboard.plots.points import points_of
-from qsv_eval.leaderboard.samples import read_samples
+from qsv_eval.leaderboard.samples import outcomes, read_samples
 from qsv_eval.leaderboard.usage import Usage
 from qsv_eval.leaderboard.write import Leaderboard
 from qsv_eval.model_adapters.errors import SetupError
@@ -101,8 +101,9 @@ def _samples(origin: Origin, task: str, most: int) -> tuple[pd.DataFrame, int] |
     if (file := origin.samples(task)) is None:
         return "there is no samples file beside the results"
     try:
-        samples = read_samples(file)
+        said = outcomes(file)
+        samples = read_samples(file, None if said is None else chosen_lines(said, most))
     except SetupError as error:
         # One damaged file is no reason to have no page; and of its path the page says only the name.
         return str(error).replace(str(file.path), file.path.name)
-    return chosen_samples(samples, most), len(samples)
+    return chosen_samples(samples, most), len(samples if said is None else said)

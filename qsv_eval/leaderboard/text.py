@@ -18,7 +18,8 @@ def plain(value: object, limit: int | None = None) -> str:
     """
     text = str(value)
     rest = "" if limit is None or len(text) <= limit else f"… ({len(text):,} characters)"
-    return "".join(map(_visible, text[:limit])) + rest
+    kept = text[:limit]
+    return (kept if kept.isprintable() else "".join(map(_visible, kept))) + rest
 
 
 def encodable(text: object) -> str:

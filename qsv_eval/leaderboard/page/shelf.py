@@ -13,7 +13,7 @@ from qsv_eval.leaderboard.page.words import shown, visible
 from qsv_eval.model_adapters.engine.journal import Record, VideoUse
 from qsv_eval.scoring.outcome import Outcome
 
-__all__ = ["Shelf", "chosen_samples", "write_shelf"]
+__all__ = ["Shelf", "chosen_lines", "chosen_samples", "write_shelf"]
 
 _FIRST: Final = (
     Outcome.WRONG,
@@ -24,6 +24,7 @@ _FIRST: Final = (
     Outcome.CORRECT,
 )
 """The order in which samples are shown, and kept where there are more than are wanted."""
+_RANKS: Final = {outcome.value: rank for rank, outcome in enumerate(_FIRST)}
 
 
 class Shelf(NamedTuple):
@@ -39,12 +40,17 @@ class Shelf(NamedTuple):
 
 def chosen_samples(samples: pd.DataFrame, most: int) -> pd.DataFrame:
     """Return at most so many samples: wrong ones, then other failures, then right ones, each as in the file."""
-    ranks = {outcome.value: rank for rank, outcome in enumerate(_FIRST)}
     # lmms-eval's own tasks have no outcomes: by score, and what has none first.
     pairs = zip(samples["outcome"], samples["score"], strict=True)
-    own = [ranks.get(outcome, 0 if pd.isna(score) else 1 + score) for outcome, score in pairs]
+    own = [_RANKS.get(outcome, 0 if pd.isna(score) else 1 + score) for outcome, score in pairs]
     order = pd.Series(own, index=samples.index, dtype="float64").sort_values(kind="stable").index
     return samples.loc[order[:most]]
+
+
+def chosen_lines(outcomes: Sequence[str], most: int) -> set[int]:
+    """Return the places of those that `chosen_samples` would choose, by their outcomes alone."""
+    order = sorted(range(len(outcomes)), key=lambda place: _RANKS.get(outcomes[place], 0))
+    return set(order[:most])
 
 
 def write_shelf(

@@ -84,6 +84,9 @@ def shortened(text: str, longest: int = _LONGEST) -> str:
 
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write a figure as SVG, on nothing, and as PNG, on white."""
+    # Worked out once for both files: it takes as long as drawing.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     svg, png = stem.with_suffix(".svg"), stem.with_suffix(".png")
     figure.savefig(svg, transparent=True, metadata={"Date": None, "Creator": None})
     figure.savefig(png, dpi=160, facecolor="white", metadata={"Software": None})

@@ -3,7 +3,7 @@
 import pytest
 from run_files import ANSWERS, rows_of, write_foreign, write_run
 
-from qsv_eval.leaderboard.samples import SAMPLES, find_samples, read_samples
+from qsv_eval.leaderboard.samples import SAMPLES, find_samples, outcomes, read_samples
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.score import score_run
 
@@ -80,3 +80,21 @@ def test_a_sample_of_lmms_evals_own(tmp_path):
         "answer": "C",
         "reply": "A",
     }
+
+
+def test_outcomes_are_found_without_taking_lines_apart(tmp_path):
+    said = ["C", "A", "hm", "", '{"outcome": "correct"}', "\\", "\u00e9\u4e2d"]
+    rows = rows_of("qsv_mvbench", said, question='Is "outcome": "wrong" a key?')
+    write_run(tmp_path, {"qsv_mvbench": rows})
+    file = find_samples(tmp_path)["qsv_mvbench"]
+    assert outcomes(file) == [row["outcome"] for row in rows] == list(read_samples(file)["outcome"])
+    assert list(read_samples(file, {1, 4})["reply"]) == [said[1], said[4]]
+
+
+def test_outcomes_of_other_lines_are_not_guessed(tmp_path):
+    write_foreign(tmp_path / "foreign")
+    assert outcomes(find_samples(tmp_path / "foreign")["videomme"]) is None
+    write_run(tmp_path / "ours", {"qsv_mvbench": rows_of("qsv_mvbench", ["C"] * 3)})
+    file = find_samples(tmp_path / "ours")["qsv_mvbench"]
+    damage(file.path, "{}\n")
+    assert outcomes(file) is None

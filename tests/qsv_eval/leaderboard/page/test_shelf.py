@@ -7,7 +7,7 @@ from run_files import write_foreign
 from seen_runs import TASK, demo_rows, record_of, write_seen_run
 
 from qsv_eval.leaderboard.origins import origins_of
-from qsv_eval.leaderboard.page.shelf import chosen_samples, write_shelf
+from qsv_eval.leaderboard.page.shelf import chosen_lines, chosen_samples, write_shelf
 from qsv_eval.leaderboard.page.sidefiles import SideFiles
 from qsv_eval.leaderboard.page.thumbnails import MOST, seen_by
 from qsv_eval.leaderboard.page.videos import Clip, Videos
@@ -50,6 +50,13 @@ def test_wrong_ones_come_first_and_the_rest_is_counted(tmp_path):
     shelf, entries = written(tmp_path, chosen, total=len(samples))
     assert (shelf.samples, shelf.left_out) == (5, 2)
     assert [entry["outcome"] for entry in entries] == list(chosen["outcome"])
+
+
+@pytest.mark.parametrize("most", [0, 1, 3, 5, 99])
+def test_lines_are_chosen_as_samples_are(tmp_path, most):
+    samples = samples_of(write_seen_run(tmp_path / "run", SAID))
+    lines = chosen_lines(list(samples["outcome"]), most)
+    assert lines == set(chosen_samples(samples, most).index)
 
 
 def test_samples_of_lmms_evals_own_go_by_their_scores(tmp_path):
