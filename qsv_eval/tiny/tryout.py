@@ -22,6 +22,10 @@ CUT_RULES: Final = ("learned", "equal", "difference")
 """The model's own cubes, and as many that are equally long, or begin where neighbouring frames differ most."""
 
 
+REPLY_TOKENS: Final = 24
+"""Two scenes, a word and its letter take 20."""
+
+
 class Answered(NamedTuple):
     """A question and what came of it."""
 
@@ -103,7 +107,7 @@ def _replies(
     ]
     visual = model.visual_tokens(None, [] if summaries is None else [summaries])
     prompts = [model.prompt(one, visual) for one in asked]
-    ids = generate(model.model, prompts, model.generation(6))
+    ids = generate(model.model, prompts, model.generation(REPLY_TOKENS))
     return [model.reply(*parts) for parts in zip(asked, prompts, ids, strict=True)]
 
 

@@ -16,11 +16,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from qsv_eval.demo.draw import frame_at, sampled_frames, sampled_instants_s
-from qsv_eval.demo.scene import make_clip
+from qsv_eval.demo.scene import ClipSpec, make_clip
 from qsv_eval.training.data.shards import ShardWriter, jpeg
-from qsv_eval.training.tiny.texts import binding_sample, clip_turns, picture_turns, story_sample
+from qsv_eval.training.tiny.texts import binding_sample, clip_turns, picture_turns, retold_sample, story_sample
 
-__all__ = ["Packed", "pack_clips", "pack_letters", "pack_pictures", "pack_texts"]
+__all__ = ["Packed", "pack_brief", "pack_clips", "pack_letters", "pack_pictures", "pack_texts"]
 
 _BLOCK = 250
 """Samples of a shard."""
@@ -34,7 +34,7 @@ class Packed(NamedTuple):
 
 
 def text_sample(number: int) -> Packed:
-    """Return one text: a fifth of them bind words to letters, the others tell a clip or its beginning.
+    """Return one text: a fifth bind words to letters, a fifth tell a clip twice, the others ask about one that is told.
 
     Most have a single question: what a word belongs to is learned in short texts, and not in long ones.
     """
@@ -44,6 +44,8 @@ def text_sample(number: int) -> Packed:
         return Packed(binding_sample(rng, turns), [])
     spec = make_clip("train", int(rng.integers(1_000_000, 2_000_000)))
     told = replace(spec, scenes=spec.scenes[: int(rng.integers(2, len(spec.scenes) + 1))])
+    if number % 5 == 1:
+        return Packed(retold_sample(told, rng), [])
     return Packed(story_sample(told, rng, turns), [])
 
 
@@ -63,15 +65,30 @@ def picture_sample(number: int, side: int) -> Packed:
     return Packed({"image": "0", "conversations": turns}, [_small(frame_at(spec, t_s), side)])
 
 
+def brief_sample(number: int, side: int) -> Packed:
+    """Return two scenes of a few frames each, with questions: five times as many scenes a frame as in whole clips."""
+    rng = np.random.default_rng((5, number))
+    spec = make_clip("train", int(rng.integers(2_000_000, 3_000_000)))
+    first = int(rng.integers(len(spec.scenes) - 1))
+    cut, end = np.cumsum(rng.integers(2, 5, 2)).tolist()
+    one, two = spec.scenes[first : first + 2]
+    brief = replace(spec, scenes=(replace(one, start_s=0.0, end_s=float(cut)), replace(two, start_s=cut, end_s=end)))
+    return _shown(brief, clip_turns(brief, rng, 2), side)
+
+
 def clip_sample(number: int, side: int, questions: int) -> Packed:
     """Return a clip with questions."""
     rng = np.random.default_rng((3, number))
     spec = make_clip("train", number)
+    return _shown(spec, clip_turns(spec, rng, questions), side)
+
+
+def _shown(spec: ClipSpec, turns: list[dict[str, str]], side: int) -> Packed:
     sample = {
         "uid": spec.clip_id,
         "video": spec.clip_id,
         "timestamps": sampled_instants_s(spec),
-        "conversations": clip_turns(spec, rng, questions),
+        "conversations": turns,
     }
     return Packed(sample, [_small(frame_HWC, side) for frame_HWC in sampled_frames(spec)])
 
@@ -89,6 +106,11 @@ def pack_texts(folder: Path, samples: int) -> Path:
 def pack_pictures(folder: Path, samples: int, side: int) -> Path:
     """Write single frames."""
     return _pack(folder, samples, partial(picture_sample, side=side))
+
+
+def pack_brief(folder: Path, samples: int, side: int) -> Path:
+    """Write clips of two brief scenes."""
+    return _pack(folder, samples, partial(brief_sample, side=side))
 
 
 def pack_clips(folder: Path, samples: int, side: int, questions: int) -> Path:

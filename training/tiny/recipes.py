@@ -1,4 +1,4 @@
-"""The course of quicksviewer-tiny: language first, then single frames, then the three stages on clips."""
+"""The course of quicksviewer-tiny: language first, then single frames and brief clips, then the three stages on whole clips."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qsv_eval.training.recipe import Batching, Noise, Optimiser, Rates, Recipe, Start
-from qsv_eval.training.tiny.clips import pack_clips, pack_letters, pack_pictures, pack_texts
+from qsv_eval.training.tiny.clips import pack_brief, pack_clips, pack_letters, pack_pictures, pack_texts
 from qsv_eval.training.tiny.start import SIDE, make_start
 
 __all__ = ["Amounts", "chain"]
@@ -15,17 +15,18 @@ __all__ = ["Amounts", "chain"]
 class Amounts(NamedTuple):
     """How much of everything; the defaults are meant for two hours on two cores."""
 
-    letters: int = 24_000
-    texts: int = 100_000
-    pictures: int = 20_000
-    clips: int = 10_000
+    letters: int = 11_000
+    texts: int = 50_000
+    pictures: int = 8_000
+    brief: int = 16_000
+    clips: int = 5_000
     questions: int = 6
-    letters_steps: int = 900
-    language_steps: int = 4_500
-    picture_steps: int = 400
+    letters_steps: int = 400
+    language_steps: int = 2_000
+    picture_steps: int = 500
     stage1_steps: int = 100
     stage2_steps: int = 150
-    stage3_steps: int = 1_800
+    stage3_steps: int = 1_100
     tried_clips: int = 300
 
 
@@ -62,13 +63,15 @@ def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
 
     everything = Rates(cubing=1.5e-3, resampler=1.5e-3, vision_tower=1.5e-3, language_model=1.5e-3)
     pack_pictures(data / "pictures", amounts.pictures, SIDE)
-    mixture = _mixture(data, "pictures", {"pictures": 1.0, "texts": amounts.pictures / 5 / amounts.texts})
-    recipe = tiny("tiny_pictures", everything, amounts.picture_steps, 1024, mixture)
+    pack_brief(data / "brief", amounts.brief, SIDE)
+    shares = {"pictures": 1.0, "brief": 1.0, "texts": amounts.brief / 5 / amounts.texts}
+    mixture = _mixture(data, "pictures", shares)
+    recipe = tiny("tiny_pictures", everything, amounts.picture_steps, 2048, mixture)
     yield replace(recipe, start=_after(folder, "tiny_language"))
 
     pack_clips(data / "clips", amounts.clips, SIDE, amounts.questions)
-    few = {"clips": 1.0, "texts": amounts.clips / 6 / amounts.texts, "pictures": amounts.clips / 6 / amounts.pictures}
-    mixture = _mixture(data, "clips", few)
+    few = {"texts": amounts.texts, "brief": amounts.brief}
+    mixture = _mixture(data, "clips", {"clips": 1.0} | {name: amounts.clips / 3 / n for name, n in few.items()})
     stages = {
         "tiny_stage1": (replace(everything, vision_tower=None, language_model=None), amounts.stage1_steps),
         "tiny_stage2": (replace(everything, language_model=None), amounts.stage2_steps),

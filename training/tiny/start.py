@@ -1,6 +1,7 @@
 """What quicksviewer-tiny is before it has learned anything."""
 
 from pathlib import Path
+from typing import Final
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -19,6 +20,9 @@ __all__ = ["SIDE", "make_start"]
 
 SIDE = 48
 """Of a frame, in pixels."""
+ROPE_THETA: Final = 100.0
+"""Of rotary positions: its texts are short, and neighbours must be told apart."""
+_LOOKING_BACK, _SHARPNESS = 4, 4.0
 
 
 def make_start(folder: Path, seed: int = 0) -> Path:
@@ -71,6 +75,25 @@ def _initialise(language_model: nn.Module) -> None:
             nn.init.normal_(parameter, std=0.9 * parameter.shape[1] ** -0.5)
         elif name.endswith(("o_proj.weight", "down_proj.weight")):
             nn.init.zeros_(parameter)
+    _look_back(language_model.layers[0].self_attn)
+
+
+def _look_back(attention: nn.Module) -> None:
+    """Make the first heads attend to the token before, to that before it, and so on, whatever they are.
+
+    "Find where this stood before, and say what came next" takes a head that looks one back and then one that compares
+    (Olsson et al. 2022, induction heads); the first is what the small model does not find by itself.
+    """
+    size = attention.head_dim
+    angles = ROPE_THETA ** (-torch.arange(size // 2) / (size // 2))
+    for head in range(_LOOKING_BACK):
+        rows, back = slice(head * size, (head + 1) * size), head + 1
+        attention.q_proj.weight[rows] *= 0.1
+        attention.k_proj.weight[rows] *= 0.1
+        # Rotary positions turn a query against a key by their distance times these angles: alike where it is `back`.
+        turned = torch.cat([torch.cos(back * angles), -torch.sin(back * angles)])
+        attention.q_proj.bias[rows] = _SHARPNESS * turned
+        attention.k_proj.bias[rows] = _SHARPNESS * torch.cat([torch.ones(size // 2), torch.zeros(size // 2)])
 
 
 def _config(tokenizer: PreTrainedTokenizerFast) -> QuicksviewerConfig:
@@ -86,6 +109,7 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> QuicksviewerConfig:
             "num_attention_heads": 6,
             "num_key_value_heads": 6,
             "max_position_embeddings": 8192,
+            "rope_parameters": {"rope_type": "default", "rope_theta": ROPE_THETA},
             "tie_word_embeddings": True,
             "initializer_range": 0.02,
         },

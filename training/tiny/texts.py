@@ -1,6 +1,5 @@
 """What quicksviewer-tiny reads: conversations in the words of the sample benchmark, as lines of the sample format."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -10,7 +9,17 @@ from qsv_eval.demo.grammar import KINDS, Draft, drafts, vocabulary
 from qsv_eval.demo.questions import LETTERS, pose
 from qsv_eval.demo.scene import COLOURS, SHAPES, ClipSpec, Scene
 
-__all__ = ["binding_sample", "choice", "chosen", "clip_turns", "scene_line", "scene_list", "story_sample"]
+__all__ = [
+    "binding_sample",
+    "choice",
+    "chosen",
+    "clip_turns",
+    "reasoned",
+    "retold_sample",
+    "scene_line",
+    "scene_list",
+    "story_sample",
+]
 
 Turns = list[dict[str, str]]
 
@@ -19,16 +28,14 @@ KIND_WEIGHTS: Final[Mapping[str, float]] = {"first": 1, "after": 2, "count": 1, 
 
 _WORDS: Final = tuple(np.random.default_rng(0).permutation([word for word in vocabulary() if word.isalpha()]))
 
-FORM_SHARES: Final[Mapping[str, float]] = {"letter": 0.5, "word": 0.2, "scene": 0.3}
-"""How questions on clips are asked: with options, without, or for all of a scene."""
+LETTER_SHARE: Final = 0.7
+"""How many of the questions on clips have options."""
 
 LIST_SHARE: Final = 0.5
-
-SCENE_KINDS: Final = ("first", "after", "attribute")
-
-_SUBJECT: Final = re.compile(r"^Which \w+")
+"""Of how many conversations on clips a list of the scenes is a part."""
 
 LIST_REQUEST: Final = "What scenes are there ?"
+RETELL_REQUEST: Final = "Which scenes are there ?"
 
 
 def choice(text: str, options: Sequence[str]) -> str:
@@ -74,6 +81,17 @@ def story_sample(spec: ClipSpec, rng: np.random.Generator, questions: int = 8) -
     return {"conversations": said}
 
 
+def retold_sample(spec: ClipSpec, rng: np.random.Generator) -> dict[str, Any]:
+    """Return a clip that is told, and told again with its scenes in another order.
+
+    What belongs to a scene can only be found by what else belongs to it: nearly every word of the reply teaches that,
+    where of an answer it is one.
+    """
+    order = rng.permutation(len(spec.scenes))
+    again = " , ".join(scene_line(spec.scenes[position]) for position in order)
+    return {"conversations": _turn(f"{scene_list(spec)}\n{RETELL_REQUEST}", again)}
+
+
 def scene_line(scene: Scene) -> str:
     """Return a scene in words."""
     return f"{scene.colour} {scene.shape} on {scene.background} moves {scene.direction}"
@@ -84,22 +102,30 @@ def scene_list(spec: ClipSpec) -> str:
     return " , ".join(map(scene_line, spec.scenes))
 
 
-def clip_turns(spec: ClipSpec, rng: np.random.Generator, questions: int) -> Turns:
-    """Return questions and answers on a clip, half of them after or before a list of its scenes.
+def reasoned(spec: ClipSpec, draft: Draft, answer: str) -> str:
+    """Return an answer after what it follows from: the scene that the question names, and then the one it asks for.
 
-    Answers in words and in whole scenes are beside those by letter: they say more, and are learned long before.
+    Step by step each word follows from those just said. An answer alone takes finding a scene and reading from it at
+    once, which the small model has not learned in a hundred thousand texts.
     """
+    if draft.kind == "count":
+        return answer
+    named = [position for position in draft.scenes if position != draft.target]
+    told = " , ".join(scene_line(spec.scenes[position]) for position in (*named, draft.target))
+    return f"{told} : {answer}"
+
+
+def clip_turns(spec: ClipSpec, rng: np.random.Generator, questions: int) -> Turns:
+    """Return questions and answers on a clip, half of them after or before a list of its scenes."""
     listed = _turn(LIST_REQUEST, scene_list(spec)) if rng.random() < LIST_SHARE else []
     asked: Turns = []
     for draft in _choose(spec, rng, questions):
-        form = str(rng.choice(list(FORM_SHARES), p=list(FORM_SHARES.values())))
-        if form == "scene" and draft.kind in SCENE_KINDS:
-            asked += _turn(_SUBJECT.sub("What", draft.text), scene_line(spec.scenes[draft.target]))
-        elif form == "letter":
+        if rng.random() < LETTER_SHARE:
             question = pose(spec, draft, "", str(rng.choice(LETTERS)), rng)
-            asked += _turn(choice(question.text, question.options), chosen(question.answer_word, question.answer))
+            answer = chosen(question.answer_word, question.answer)
+            asked += _turn(choice(question.text, question.options), reasoned(spec, draft, answer))
         else:
-            asked += _turn(draft.text, draft.answer)
+            asked += _turn(draft.text, reasoned(spec, draft, draft.answer))
     return [*listed, *asked] if rng.random() < 0.5 else [*asked, *listed]
 
 
@@ -130,11 +156,12 @@ def corpus() -> Iterator[str]:
     """Yield texts that hold every word there is, for the tokenizer."""
     yield from vocabulary()
     yield LIST_REQUEST
+    yield RETELL_REQUEST
     yield "user"
     yield "assistant"
     yield "What is shown ?"
     yield "Which is seen ?"
-    yield choice("Answer: on moves ,", [f"({letter})" for letter in LETTERS])
+    yield choice("Answer: on moves , :", [f"({letter})" for letter in LETTERS])
     yield "on moves"
 
 
