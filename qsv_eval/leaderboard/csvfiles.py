@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from qsv_eval.leaderboard.peers import PUBLISHED
+from qsv_eval.leaderboard.records import PUBLISHED
 from qsv_eval.leaderboard.tables import Cell, Table
 from qsv_eval.leaderboard.text import plain
 from qsv_eval.scoring.outcome import Outcome

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from qsv_eval.leaderboard.markdown import as_markdown, escaped, legend, lines_of
-from qsv_eval.leaderboard.peers import PUBLISHED
+from qsv_eval.leaderboard.records import PUBLISHED
 from qsv_eval.leaderboard.shown import formatted
 from qsv_eval.leaderboard.tables import Table, compared
 from qsv_eval.leaderboard.text import natural

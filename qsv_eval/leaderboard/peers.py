@@ -12,14 +12,14 @@ from typing import Final
 import pandas as pd
 
 from qsv_eval.leaderboard.load import tidy
+from qsv_eval.leaderboard.records import PUBLISHED
 from qsv_eval.leaderboard.text import plain
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.registry import task_named
 
-__all__ = ["PEERS_COLUMNS", "PUBLISHED", "read_peers"]
+__all__ = ["PEERS_COLUMNS", "read_peers"]
 
-PUBLISHED: Final = "published"
 SETTING: Final = ("frames", "subtitles", "split", "average", "judge")
 PEERS_COLUMNS: Final = ("model", "task", "field", "group", "value", *SETTING, "source", "note")
 

@@ -1,7 +1,7 @@
 """A leaderboard to look at: plots, and a page with a browser for samples. Run by run, so that memory stays small."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -12,9 +12,9 @@ from qsv_eval.leaderboard.page.scores import score_entries
 from qsv_eval.leaderboard.page.shelf import Shelf, chosen_lines, chosen_samples, write_shelf
 from qsv_eval.leaderboard.page.sidefiles import SideFiles
 from qsv_eval.leaderboard.page.videos import Videos
-from qsv_eval.leaderboard.peers import PUBLISHED
-from qsv_eval.leaderboard.plots.draw import Plot, write_plots
+from qsv_eval.leaderboard.plots.aside import drawing
 from qsv_eval.leaderboard.plots.points import points_of
+from qsv_eval.leaderboard.records import PUBLISHED
 from qsv_eval.leaderboard.samples import outcomes, read_samples
 from qsv_eval.leaderboard.usage import Usage
 from qsv_eval.leaderboard.write import Leaderboard
@@ -27,14 +27,6 @@ PLOTS = "plots"
 
 Place = tuple[str, str]
 """Results file and the task's name in it: a cell of a sweep has its settings in it."""
-
-
-@dataclass
-class _Gathered:
-    """What the runs' own files say."""
-
-    usage: dict[Place, Usage] = field(default_factory=dict)
-    shelves: dict[Place, Shelf] = field(default_factory=dict)
 
 
 def publish(
@@ -56,42 +48,54 @@ def publish(
     if not page and not plots:
         return []
     files = SideFiles(output)
-    gathered = _gather(made, origins_of(folders), files, samples_per_task if page else 0)
-    drawn: list[Plot] = []
-    if plots:
-        points = points_of(made.board.scores, gathered.usage)
-        drawn = write_plots(points, made.board.scores, output / PLOTS)
-    written = [plot.svg for plot in drawn]
+    origins = origins_of(folders)
+    shown = _shown(made)
+    usage = _usage(shown, origins)
+    scores = made.board.scores
+    with drawing(points_of(scores, usage), scores, output / PLOTS) if plots else nullcontext(list) as drawn:
+        shelves = _shelves(made, shown, origins, files, samples_per_task) if page else {}
+        figures = drawn()
+    written = [plot.svg for plot in figures]
     if page:
-        entries = score_entries(made.scores, gathered.usage, gathered.shelves)
-        has_samples = any(shelf.key for shelf in gathered.shelves.values())
+        entries = score_entries(made.scores, usage, shelves)
+        has_samples = any(shelf.key for shelf in shelves.values())
         why = "" if has_samples else "There are no samples files beside the results, or none were wanted."
-        written.append(write_index(Content(made, entries, drawn, why), output, files))
+        written.append(write_index(Content(made, entries, figures, why), output, files))
         files.clear_others()
     return written
 
 
-def _gather(made: Leaderboard, origins: Mapping[str, Origin], files: SideFiles, most: int) -> _Gathered:
+def _shown(made: Leaderboard) -> pd.DataFrame:
     scores = made.board.scores
-    shown = scores[scores["shown"] & (scores["field"] == "") & (scores["kind"] != PUBLISHED)]
-    gathered, videos = _Gathered(), Videos()
+    return scores[scores["shown"] & (scores["field"] == "") & (scores["kind"] != PUBLISHED)]
+
+
+def _usage(shown: pd.DataFrame, origins: Mapping[str, Origin]) -> dict[Place, Usage]:
+    places = zip(shown["file"], shown["cell"], strict=True)
+    stated = {(file, task): origins[file].usage(task) for file, task in places}
+    return {place: usage for place, usage in stated.items() if usage}
+
+
+def _shelves(
+    made: Leaderboard, shown: pd.DataFrame, origins: Mapping[str, Origin], files: SideFiles, most: int
+) -> dict[Place, Shelf]:
+    """Write the samples of all runs for the page."""
+    shelves, videos = dict[Place, Shelf](), Videos()
     for name, rows in shown.groupby("file", sort=True):
         origin, file = origins[str(name)], str(name)
         chosen: dict[str, tuple[pd.DataFrame, int]] = {}
         for task in rows["cell"]:
-            gathered.usage |= {(file, task): used} if (used := origin.usage(task)) else {}
             found = _samples(origin, task, most)
             if isinstance(found, str):
-                gathered.shelves[file, task] = Shelf("", 0, 0, found)
+                shelves[file, task] = Shelf("", 0, 0, found)
             else:
                 chosen[task] = found
         records = origin.records({task: set(samples["id"]) for task, (samples, _) in chosen.items()})
         hashes = dict(zip(rows["cell"], rows["protocol"], strict=True))
         for task, (samples, total) in chosen.items():
-            protocol = made.board.protocols[hashes[task]]
-            place = (file, task)
-            gathered.shelves[place] = write_shelf(place, samples, total, records, protocol, videos, files)
-    return gathered
+            place, protocol = (file, task), made.board.protocols[hashes[task]]
+            shelves[place] = write_shelf(place, samples, total, records, protocol, videos, files)
+    return shelves
 
 
 def _samples(origin: Origin, task: str, most: int) -> tuple[pd.DataFrame, int] | str:

@@ -18,10 +18,11 @@ from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.protocol import Protocol, Scoring
 from qsv_eval.scoring.outcome import Outcome
 
-__all__ = ["OFFICIAL", "OWN", "degraded_of", "protocol_of", "protocols_of", "scores_of"]
+__all__ = ["OFFICIAL", "OWN", "PUBLISHED", "degraded_of", "protocol_of", "protocols_of", "scores_of"]
 
 OFFICIAL: Final = "official"
 OWN: Final = "lmms-eval's own"
+PUBLISHED: Final = "published"
 
 Record = dict[str, Any]
 

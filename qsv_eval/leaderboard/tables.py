@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from qsv_eval.leaderboard.peers import PUBLISHED
-from qsv_eval.leaderboard.records import OFFICIAL, OWN
+from qsv_eval.leaderboard.records import OFFICIAL, OWN, PUBLISHED
 from qsv_eval.leaderboard.text import natural
 from qsv_eval.scoring.outcome import Outcome
 

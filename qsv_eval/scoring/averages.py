@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from qsv_eval.judge.protocols import protocol_named
 
@@ -78,7 +78,7 @@ class Average:
         if np.isnan(without).any():
             return None
         deviation = np.sqrt((count - 1) / count * np.square(without - without.mean()).sum())
-        half = float(stats.t.ppf(0.975, count - 1) * deviation)
+        half = float(stdtrit(count - 1, 0.975) * deviation)
         if half <= _ROUNDING * (self.ends[1] - self.ends[0]):
             return None
         value = float(self.value(total))

@@ -1,4 +1,4 @@
-"""The course of quicksviewer-tiny: language first, then single frames and brief clips, then the three stages on whole clips."""
+"""The course of quicksviewer-tiny: language, then single frames and brief clips, then the three stages on whole clips."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,16 +17,16 @@ class Amounts(NamedTuple):
 
     letters: int = 11_000
     texts: int = 50_000
-    pictures: int = 8_000
-    brief: int = 16_000
+    pictures: int = 6_000
+    brief: int = 12_000
     clips: int = 5_000
     questions: int = 6
     letters_steps: int = 400
     language_steps: int = 2_000
-    picture_steps: int = 500
-    stage1_steps: int = 100
-    stage2_steps: int = 150
-    stage3_steps: int = 1_100
+    picture_steps: int = 400
+    stage1_steps: int = 60
+    stage2_steps: int = 100
+    stage3_steps: int = 900
     tried_clips: int = 300
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from qsv_eval.leaderboard.peers import PUBLISHED
+from qsv_eval.leaderboard.records import PUBLISHED
 from qsv_eval.scoring.outcome import Outcome
 
 __all__ = ["BEHIND", "behind_rows"]

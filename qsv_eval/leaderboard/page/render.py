@@ -14,9 +14,8 @@ from qsv_eval.leaderboard.naming import file_name
 from qsv_eval.leaderboard.page.behind import BEHIND, behind_rows
 from qsv_eval.leaderboard.page.cells import rows_of, with_scores
 from qsv_eval.leaderboard.page.sidefiles import SideFiles, as_json
-from qsv_eval.leaderboard.peers import PUBLISHED
 from qsv_eval.leaderboard.plots.draw import Plot
-from qsv_eval.leaderboard.records import OWN
+from qsv_eval.leaderboard.records import OWN, PUBLISHED
 from qsv_eval.leaderboard.shown import LEGEND
 from qsv_eval.leaderboard.tables import Place
 from qsv_eval.leaderboard.write import Leaderboard, write_texts

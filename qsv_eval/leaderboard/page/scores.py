@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from qsv_eval.leaderboard.page.shelf import Shelf
-from qsv_eval.leaderboard.peers import PUBLISHED
+from qsv_eval.leaderboard.records import PUBLISHED
 from qsv_eval.leaderboard.shown import formatted
 from qsv_eval.leaderboard.text import natural
 from qsv_eval.leaderboard.usage import Usage

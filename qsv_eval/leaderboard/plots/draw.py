@@ -8,13 +8,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from qsv_eval.leaderboard.naming import file_name
-from qsv_eval.leaderboard.peers import PUBLISHED
 from qsv_eval.leaderboard.plots.cost import cost_breakdown
 from qsv_eval.leaderboard.plots.curves import against_frames, against_tokens
 from qsv_eval.leaderboard.plots.groups import group_bars
 from qsv_eval.leaderboard.plots.points import Point
 from qsv_eval.leaderboard.plots.scaling import power_law
 from qsv_eval.leaderboard.plots.style import save, style
+from qsv_eval.leaderboard.records import PUBLISHED
 from qsv_eval.model_adapters.errors import SetupError
 
 __all__ = ["Plot", "write_plots"]

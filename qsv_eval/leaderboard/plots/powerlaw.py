@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 __all__ = ["FEWEST", "PowerLaw", "fit_power_law"]
 
@@ -58,7 +58,7 @@ def fit_power_law(
     intercept = float(mean_y - exponent * mean_x)
     off = y - intercept - exponent * x
     error = np.sqrt(np.sum(weights * off**2) / (len(x) - 2) / spread)
-    half = float(stats.t.ppf(0.975, len(x) - 2) * error)
+    half = float(stdtrit(len(x) - 2, 0.975) * error)
     total = float(np.sum(weights * (y - mean_y) ** 2))
     factor = float(np.exp(intercept))
     return PowerLaw(
