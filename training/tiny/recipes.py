@@ -1,4 +1,4 @@
-"""The course of quicksviewer-tiny: language, then single frames and brief clips, then the three stages on whole clips."""
+"""The course of quicksviewer-tiny: language, then single frames and brief clips, then the three stages on clips."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,7 +26,7 @@ class Amounts(NamedTuple):
     picture_steps: int = 400
     stage1_steps: int = 60
     stage2_steps: int = 100
-    stage3_steps: int = 900
+    stage3_steps: int = 1_000
     tried_clips: int = 300
 
 

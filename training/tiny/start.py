@@ -7,6 +7,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
 from transformers import PreTrainedTokenizerFast
+from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention
 
 from qsv_eval.demo.questions import LETTERS
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
@@ -75,11 +76,11 @@ def _initialise(language_model: nn.Module) -> None:
             nn.init.normal_(parameter, std=0.9 * parameter.shape[1] ** -0.5)
         elif name.endswith(("o_proj.weight", "down_proj.weight")):
             nn.init.zeros_(parameter)
-    _look_back(language_model.layers[0].self_attn)
+    _look_back(next(module for module in language_model.modules() if isinstance(module, Qwen2Attention)))
 
 
-def _look_back(attention: nn.Module) -> None:
-    """Make the first heads attend to the token before, to that before it, and so on, whatever they are.
+def _look_back(attention: Qwen2Attention) -> None:
+    """Make heads of the first layer attend to the token before, to that before it, and so on, whatever they are.
 
     "Find where this stood before, and say what came next" takes a head that looks one back and then one that compares
     (Olsson et al. 2022, induction heads); the first is what the small model does not find by itself.
