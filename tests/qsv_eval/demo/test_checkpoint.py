@@ -21,13 +21,22 @@ def test_it_is_small(model):
     assert json.loads((CHECKPOINT / "config.json").read_text())["dtype"] == "float16"
 
 
-def test_it_sees_and_does_not_guess_from_the_words(model):
-    shown, blind = try_out(model, clips=24), try_out(model, clips=24, blind=True)
+@pytest.fixture(scope="module")
+def shown(model):
+    return try_out(model, clips=24)
+
+
+def test_it_sees_and_does_not_guess_from_the_words(model, shown):
+    blind = try_out(model, clips=24, blind=True)
     assert {one.kind for one in shown.answers} == set(KINDS)
     assert accuracy(shown.answers) > 0.5
     assert accuracy(blind.answers) < 0.4
-    # What the tower sees tells cuts apart; the gate has not learned to ask it (docs/training.md).
     assert shown.found_cuts["difference"] > 0.9 * shown.true_cuts
+
+
+def test_its_gate_cuts_where_scenes_do(shown):
+    assert shown.found_cuts["learned"] > 0.8 * shown.true_cuts
+    assert shown.found_cuts["equal"] < 0.3 * shown.true_cuts
 
 
 def test_its_card_says_how_it_was_made():
