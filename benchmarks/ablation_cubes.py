@@ -2,10 +2,10 @@
 
     python benchmarks/ablation_cubes.py COURSE --output RUNS [--seeds 0 1 2] [--steps 400] [--clips 150]
 
-COURSE is the folder of a `qsv-eval train tiny`, whose `tiny_pictures` (language and single frames, no clips yet) all
-runs start from. Each seed orders the samples and draws the gate's noise; with it the two kinds of cubes see the same
-clips in the same order. Questions are on clips of the split `val`, paired over the two and clustered by clip. What is
-done is not done again; the tables are printed as Markdown.
+COURSE is the folder of a `qsv-eval train tiny`, whose `tiny_pictures` all runs start from: language, single frames and
+clips of two brief scenes, which the gate cuts. Each seed orders the samples and draws the gate's noise; with it the two
+kinds of cubes see the same clips in the same order. Questions are on clips of the split `val`, paired over the two and
+clustered by clip. What is done is not done again; the tables are printed as Markdown.
 """
 
 import argparse

@@ -78,6 +78,7 @@ class Average:
         if np.isnan(without).any():
             return None
         deviation = np.sqrt((count - 1) / count * np.square(without - without.mean()).sum())
+        # A quantile of Student's t; importing all of scipy.stats for it takes half a second.
         half = float(stdtrit(count - 1, 0.975) * deviation)
         if half <= _ROUNDING * (self.ends[1] - self.ends[0]):
             return None

@@ -66,13 +66,13 @@ def picture_sample(number: int, side: int) -> Packed:
 
 
 def brief_sample(number: int, side: int) -> Packed:
-    """Return two scenes of a few frames each, with questions: five times as many scenes a frame as in whole clips."""
+    """Return two scenes of a few frames each, with questions: three times as many scenes a frame as in whole clips."""
     rng = np.random.default_rng((5, number))
     spec = make_clip("train", int(rng.integers(2_000_000, 3_000_000)))
     first = int(rng.integers(len(spec.scenes) - 1))
-    cut, end = np.cumsum(rng.integers(2, 5, 2)).tolist()
+    cut, end = np.cumsum(rng.integers(2, 5, 2)).astype(float).tolist()
     one, two = spec.scenes[first : first + 2]
-    brief = replace(spec, scenes=(replace(one, start_s=0.0, end_s=float(cut)), replace(two, start_s=cut, end_s=end)))
+    brief = replace(spec, scenes=(replace(one, start_s=0.0, end_s=cut), replace(two, start_s=cut, end_s=end)))
     return _shown(brief, clip_turns(brief, rng, 2), side)
 
 

@@ -13,7 +13,7 @@ __all__ = ["Amounts", "chain"]
 
 
 class Amounts(NamedTuple):
-    """How much of everything; the defaults are meant for two hours on two cores."""
+    """How much of everything; the defaults take about an hour on two cores."""
 
     letters: int = 11_000
     texts: int = 50_000

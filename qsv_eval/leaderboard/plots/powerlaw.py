@@ -58,6 +58,7 @@ def fit_power_law(
     intercept = float(mean_y - exponent * mean_x)
     off = y - intercept - exponent * x
     error = np.sqrt(np.sum(weights * off**2) / (len(x) - 2) / spread)
+    # A quantile of Student's t; importing all of scipy.stats for it takes half a second.
     half = float(stdtrit(len(x) - 2, 0.975) * error)
     total = float(np.sum(weights * (y - mean_y) ** 2))
     factor = float(np.exp(intercept))

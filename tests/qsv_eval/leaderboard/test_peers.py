@@ -2,7 +2,8 @@
 
 import pytest
 
-from qsv_eval.leaderboard.peers import PEERS_COLUMNS, PUBLISHED, read_peers
+from qsv_eval.leaderboard.peers import PEERS_COLUMNS, read_peers
+from qsv_eval.leaderboard.records import PUBLISHED
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.tasks.registry import all_tasks
 

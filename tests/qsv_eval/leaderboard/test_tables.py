@@ -3,8 +3,7 @@
 import pytest
 
 from qsv_eval.leaderboard.load import tidy
-from qsv_eval.leaderboard.peers import PUBLISHED
-from qsv_eval.leaderboard.records import OFFICIAL, OWN
+from qsv_eval.leaderboard.records import OFFICIAL, OWN, PUBLISHED
 from qsv_eval.leaderboard.tables import Mark, breakdowns, headline_table
 
 

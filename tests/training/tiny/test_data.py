@@ -83,7 +83,7 @@ def test_a_clip_is_told_again_in_another_order():
     assert told != again.split(" , ")
 
 
-def test_a_brief_clip_has_two_scenes_that_are_drawn_as_they_are_told():
+def test_a_brief_clip_has_two_scenes_of_a_few_frames():
     for number in range(12):
         packed = brief_sample(number, 48)
         assert 4 <= len(packed.pictures) == len(packed.sample["timestamps"]) <= 8
