@@ -1,14 +1,13 @@
 """Where the numbers of a leaderboard come from: each results file with its run, its samples files and its journal."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from qsv_eval.leaderboard.journals import journal_beside, read_records
+from qsv_eval.leaderboard.journals import journal_beside
 from qsv_eval.leaderboard.resultfiles import ResultsFile, find_results, mapping, runs_behind
-from qsv_eval.leaderboard.samples import SamplesFile
+from qsv_eval.leaderboard.samplelines import SamplesFile
 from qsv_eval.leaderboard.usage import Usage, usage_of
-from qsv_eval.model_adapters.engine.journal import Record
 
 __all__ = ["Origin", "origins_of"]
 
@@ -34,10 +33,10 @@ class Origin(NamedTuple):
         """Return what the answers to a task took, None where the run does not say it."""
         return usage_of(mapping(mapping(self.run.content.get("usage")).get(task)))
 
-    def records(self, wanted: Mapping[str, Set[str]]) -> dict[tuple[str, str], Record]:
-        """Return frames and cubes of questions by task and id; of none where there is no journal beside the run."""
-        journal = journal_beside(self.run.path)
-        return {} if journal is None else read_records(journal, wanted)
+    @property
+    def journal(self) -> Path | None:
+        """The journal beside the run, None where there is none."""
+        return journal_beside(self.run.path)
 
 
 def origins_of(folders: Sequence[Path]) -> dict[str, Origin]:

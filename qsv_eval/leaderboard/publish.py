@@ -1,24 +1,23 @@
 """A leaderboard to look at: plots, and a page with a browser for samples. Run by run, so that memory stays small."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
 
 from qsv_eval.leaderboard.origins import Origin, origins_of
 from qsv_eval.leaderboard.page.render import Content, write_index
+from qsv_eval.leaderboard.page.runs import RunFiles, read_run
 from qsv_eval.leaderboard.page.scores import score_entries
-from qsv_eval.leaderboard.page.shelf import Shelf, chosen_lines, chosen_samples, write_shelf
+from qsv_eval.leaderboard.page.shelf import Shelf, write_shelf
 from qsv_eval.leaderboard.page.sidefiles import SideFiles
 from qsv_eval.leaderboard.page.videos import Videos
-from qsv_eval.leaderboard.plots.aside import drawing
+from qsv_eval.leaderboard.plots.draw import drawings_of, write_plots
 from qsv_eval.leaderboard.plots.points import points_of
 from qsv_eval.leaderboard.records import PUBLISHED
-from qsv_eval.leaderboard.samples import outcomes, read_samples
+from qsv_eval.leaderboard.spread import Spread, spreading
 from qsv_eval.leaderboard.usage import Usage
 from qsv_eval.leaderboard.write import Leaderboard
-from qsv_eval.model_adapters.errors import SetupError
 
 __all__ = ["PLOTS", "publish"]
 
@@ -51,17 +50,19 @@ def publish(
     origins = origins_of(folders)
     shown = _shown(made)
     usage = _usage(shown, origins)
-    scores = made.board.scores
-    with drawing(points_of(scores, usage), scores, output / PLOTS) if plots else nullcontext(list) as drawn:
-        shelves = _shelves(made, shown, origins, files, samples_per_task) if page else {}
-        figures = drawn()
-    written = [plot.svg for plot in figures]
-    if page:
-        entries = score_entries(made.scores, usage, shelves)
-        has_samples = any(shelf.key for shelf in shelves.values())
-        why = "" if has_samples else "There are no samples files beside the results, or none were wanted."
-        written.append(write_index(Content(made, entries, figures, why), output, files))
-        files.clear_others()
+    points = points_of(made.board.scores, usage) if plots else {}
+    drawings = drawings_of(points, made.board.scores, output / PLOTS) if plots else []
+    written: list[Path] = []
+    with spreading(len(drawings) + (shown["file"].nunique() if page and samples_per_task else 0)) as spread:
+        drawn = write_plots(drawings, output / PLOTS, spread) if plots else []
+        written += [plot.svg for plot in drawn]
+        if page:
+            shelves = _fill(made, shown, origins, files, samples_per_task, spread)
+            entries = score_entries(made.scores, usage, shelves)
+            has_samples = any(shelf.key for shelf in shelves.values())
+            why = "" if has_samples else "There are no samples files beside the results, or none were wanted."
+            written.append(write_index(Content(made, entries, drawn, why), output, files))
+            files.clear_others()
     return written
 
 
@@ -76,38 +77,22 @@ def _usage(shown: pd.DataFrame, origins: Mapping[str, Origin]) -> dict[Place, Us
     return {place: usage for place, usage in stated.items() if usage}
 
 
-def _shelves(
-    made: Leaderboard, shown: pd.DataFrame, origins: Mapping[str, Origin], files: SideFiles, most: int
+def _fill(
+    made: Leaderboard, shown: pd.DataFrame, origins: Mapping[str, Origin], files: SideFiles, most: int, spread: Spread
 ) -> dict[Place, Shelf]:
-    """Write the samples of all runs for the page."""
-    shelves, videos = dict[Place, Shelf](), Videos()
-    for name, rows in shown.groupby("file", sort=True):
-        origin, file = origins[str(name)], str(name)
-        chosen: dict[str, tuple[pd.DataFrame, int]] = {}
-        for task in rows["cell"]:
-            found = _samples(origin, task, most)
-            if isinstance(found, str):
-                shelves[file, task] = Shelf("", 0, 0, found)
-            else:
-                chosen[task] = found
-        records = origin.records({task: set(samples["id"]) for task, (samples, _) in chosen.items()})
-        hashes = dict(zip(rows["cell"], rows["protocol"], strict=True))
-        for task, (samples, total) in chosen.items():
-            place, protocol = (file, task), made.board.protocols[hashes[task]]
-            shelves[place] = write_shelf(place, samples, total, records, protocol, videos, files)
+    """Write the shelves of all runs."""
+    runs = {str(name): rows for name, rows in shown.groupby("file", sort=True)}
+    asked = (
+        RunFiles({task: origins[name].samples(task) for task in rows["cell"]}, origins[name].journal, most)
+        for name, rows in runs.items()
+    )
+    shelves, videos = {}, Videos()
+    for (name, rows), found in zip(runs.items(), spread(read_run, asked), strict=True):
+        for task, protocol in zip(rows["cell"], rows["protocol"], strict=True):
+            chosen = found.chosen[task]
+            if isinstance(chosen, str):
+                shelves[name, task] = Shelf("", 0, 0, chosen)
+                continue
+            record = made.board.protocols[protocol]
+            shelves[name, task] = write_shelf((name, task), chosen, found.looked, record, videos, files)
     return shelves
-
-
-def _samples(origin: Origin, task: str, most: int) -> tuple[pd.DataFrame, int] | str:
-    """Return those samples of a task that the page shows, and how many there are; or why there are none."""
-    if not most:
-        return "none were wanted"
-    if (file := origin.samples(task)) is None:
-        return "there is no samples file beside the results"
-    try:
-        said = outcomes(file)
-        samples = read_samples(file, None if said is None else chosen_lines(said, most))
-    except SetupError as error:
-        # One damaged file is no reason to have no page; and of its path the page says only the name.
-        return str(error).replace(str(file.path), file.path.name)
-    return chosen_samples(samples, most), len(samples if said is None else said)

@@ -1,50 +1,21 @@
-"""Samples files, question by question: ours with all detail, lmms-eval's own and other models' as far as they go.
+"""Samples files, question by question.
 
-They are read one task at a time, and only to compare two runs: tables of averages need results files alone.
+They are read one task at a time, to compare two runs and for the page: tables of averages need results files alone.
 """
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Set
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
 from qsv_eval.leaderboard.records import protocol_of
 from qsv_eval.leaderboard.resultfiles import find_results, mapping, read_results, runs_behind
-from qsv_eval.leaderboard.text import encodable
+from qsv_eval.leaderboard.samplelines import SAMPLES, SamplesFile, sample_lines
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.tasks.variants import MARK, plain_name
 
-__all__ = ["SAMPLES", "SamplesFile", "find_samples", "outcomes", "read_samples"]
-
-SAMPLES: Final[Mapping[str, str]] = {
-    "id": "of the question; lmms-eval's number of it where the task names none",
-    "cluster": "what questions share, such as the video; the id where that is not known",
-    "score": "0 to 1, or as the task's metric has it; empty where there is none",
-    "outcome": "of our tasks; empty of others",
-    "question": "as it was asked",
-    "answer": "the annotated one",
-    "reply": "the model's",
-    "row": "what averages need: the whole `scoring.row.Row` of our tasks, as much of it as there is of others",
-}
-"""What the columns of the frame mean."""
-
-_IDS: Final = ("question_id", "id", "qid", "sample_id")
-_ANSWERS: Final = ("answer", "gt_answer", "target")
-
-
-class SamplesFile(NamedTuple):
-    """Where a task's samples are, and what the results file beside them says."""
-
-    path: Path
-    task: str
-    protocol: Mapping[str, Any] | None
-    """None where no results file stands beside it."""
-    cluster_key: str
-    """What names the cluster in lmms-eval's own tasks; empty where they have none."""
-    score_key: str
+__all__ = ["find_samples", "read_samples", "refuse_repeated"]
 
 
 def find_samples(place: Path) -> dict[str, SamplesFile]:
@@ -90,90 +61,23 @@ def _described(task: str, path: Path) -> SamplesFile:
     return SamplesFile(path, task, protocol, *keys)
 
 
-def read_samples(file: SamplesFile, chosen: Set[int] | None = None) -> pd.DataFrame:
-    """Return a task's samples, a question a row, with the columns of `SAMPLES`; of `chosen` lines alone, from 0.
+def read_samples(file: SamplesFile) -> pd.DataFrame:
+    """Return a task's samples, a question a row, with the columns of `SAMPLES`.
 
     Raises:
         SetupError: a line is no sample, or an id occurs twice.
     """
-    frame = pd.DataFrame(list(_rows(file, chosen)), columns=list(SAMPLES))
-    if (twice := frame["id"][frame["id"].duplicated()]).size:
-        raise SetupError(
-            f"{file.path}: {twice.nunique()} ids occur twice (first: {twice.iloc[0]!r}); were two runs appended to it? "
-            "Run it again into a new folder"
-        )
+    frame = pd.DataFrame([line.columns() for line in sample_lines(file)], columns=list(SAMPLES))
+    refuse_repeated(file, frame["id"])
     return frame
 
 
-def outcomes(file: SamplesFile) -> list[str] | None:
-    """Return the outcome of each line, None where a line does not say it as our tasks' do.
-
-    The lines are searched, not taken apart, which is ten times as fast. Within a text the quotes would be escaped, so
-    what is found is a key.
-    """
-    with file.path.open("rb") as lines:
-        found = [_OUTCOME.search(line) for line in lines]
-    said = [match[1].decode() for match in found if match]
-    return said if said and len(said) == len(found) else None
-
-
-_OUTCOME: Final = re.compile(rb'"outcome": ?"(\w+)"')
-
-
-def _rows(file: SamplesFile, chosen: Set[int] | None = None) -> Iterator[dict[str, Any]]:
-    with file.path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, 1):
-            if chosen is not None and number - 1 not in chosen:
-                continue
-            try:
-                sample = json.loads(line)
-                outcome = sample.get("outcome")
-                is_ours = isinstance(outcome, Mapping) and {"id", "cluster", "score", "outcome"} <= outcome.keys()
-                row = _our_row(outcome) if is_ours else _other_row(sample, file)
-            except (ValueError, AttributeError, KeyError, TypeError) as error:
-                raise SetupError(
-                    f"{file.path}:{number}: is no sample ({type(error).__name__}: {error}); the file is damaged or "
-                    "still being written: move it away"
-                ) from error
-            yield row
-
-
-def _our_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("id", "cluster", "outcome", "question", "answer", "reply")
-    return {name: encodable(row[name]) for name in names} | {"score": row["score"], "row": row}
-
-
-def _other_row(sample: Mapping[str, Any], file: SamplesFile) -> dict[str, Any]:
-    """Read a sample of lmms-eval's own: beside its fixed keys there is one for each metric."""
-    metric = next((value for name, value in sample.items() if name not in _FIXED), None)
-    detail = mapping(metric)
-    own = next((detail[name] for name in _IDS if detail.get(name) is not None), sample["doc_id"])
-    score = _score(metric, file.score_key)
-    row: dict[str, Any] = {
-        "id": encodable(own),
-        "cluster": encodable(detail.get(file.cluster_key, own)),
-        "score": score,
-        "groups": {},
-    }
-    reply = sample.get("filtered_resps", "")
-    answer = next((detail[name] for name in _ANSWERS if detail.get(name) is not None), sample.get("target", ""))
-    shown = {"question": sample.get("input", ""), "answer": answer, "reply": _text(reply)}
-    texts = {name: encodable(text) for name, text in shown.items()}
-    return {name: row[name] for name in ("id", "cluster", "score")} | {"outcome": ""} | texts | {"row": row}
-
-
-_FIXED: Final = {
-    *("doc_id", "doc_hash", "target", "resps", "filtered_resps", "token_counts", "input", "input_media"),
-    *("doc", "arguments"),
-}
-
-
-def _score(metric: object, key: str) -> float | None:
-    value = metric.get(key) if isinstance(metric, Mapping) else metric
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _text(value: object) -> str:
-    while isinstance(value, list) and value:
-        value = value[0]
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def refuse_repeated(file: SamplesFile, ids: Sequence[str]) -> None:
+    """Raise SetupError if an id occurs twice."""
+    if len(set(ids)) == len(ids):
+        return
+    twice = [sample_id for sample_id, count in Counter(ids).items() if count > 1]
+    raise SetupError(
+        f"{file.path}: {len(twice)} ids occur twice (first: {twice[0]!r}); were two runs appended to it? "
+        "Run it again into a new folder"
+    )

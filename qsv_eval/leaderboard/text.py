@@ -17,6 +17,8 @@ def plain(value: object, limit: int | None = None) -> str:
     of surrogate pairs appear as escapes, such as `\x1b`. What is longer than `limit` is cut, and says so.
     """
     text = str(value)
+    if text.isprintable() and (limit is None or len(text) <= limit):
+        return text  # as nearly all of them are
     rest = "" if limit is None or len(text) <= limit else f"… ({len(text):,} characters)"
     kept = text[:limit]
     return (kept if kept.isprintable() else "".join(map(_visible, kept))) + rest
@@ -24,7 +26,8 @@ def plain(value: object, limit: int | None = None) -> str:
 
 def encodable(text: object) -> str:
     """Return text with question marks for the halves of surrogate pairs, which JSON can hold and UTF-8 cannot."""
-    return str(text).encode("utf-8", "replace").decode("utf-8")
+    words = str(text)
+    return words if words.isascii() else words.encode("utf-8", "replace").decode("utf-8")
 
 
 def _visible(character: str) -> str:

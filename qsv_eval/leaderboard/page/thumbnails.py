@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 from PIL import Image
 
 from qsv_eval.leaderboard.naming import digest
+from qsv_eval.leaderboard.page.looked import Looked
 from qsv_eval.leaderboard.page.sidefiles import SideFiles
 from qsv_eval.leaderboard.page.videos import Clip
-from qsv_eval.model_adapters.engine.journal import Record
 from qsv_eval.model_adapters.errors import MediaError, SetupError
 from qsv_eval.model_adapters.frames import FrameRule, identity, probe_video, thin
 from qsv_eval.model_adapters.frames.footage import ClipRequest
@@ -49,10 +49,10 @@ class _Job(NamedTuple):
     seen: Seen
 
 
-def seen_by(protocol: Mapping[str, Any], record: Record | None) -> Seen | str:
+def seen_by(protocol: Mapping[str, Any], looked: Looked | None) -> Seen | str:
     """Return which frames a question's answer rests on, or why that is not known."""
-    if record is not None and len(record.videos) == 1 and record.videos[0].timestamps_s:
-        return Seen(times=tuple(record.videos[0].timestamps_s))
+    if looked is not None and looked.times_s:
+        return Seen(times=looked.times_s)
     rule = (protocol.get("answers") or {}).get("frame_rule")
     if not isinstance(rule, Mapping):
         return "which frames another model looked at is not stored"

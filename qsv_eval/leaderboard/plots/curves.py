@@ -84,12 +84,12 @@ def _curves(axes: Axes, points: Sequence[Point], place: Callable[[Usage], float]
         look = _look(number)
         placed = sorted((place(one.usage), one.value, one) for one in own if one.usage and one.value is not None)
         axes.plot([x for x, _, _ in placed], [y for _, y, _ in placed], label=shortened(name), **look)
-        for x, y, point in placed:
-            if point.low is not None and point.high is not None:
-                axes.vlines(x, point.low, point.high, color=look["color"], linewidth=1.2, alpha=0.8)
-            if ranges and point.usage:
-                low, high = point.usage.frames_p5, point.usage.frames_p95
-                axes.hlines(y, max(low, 0.5), high, color=look["color"], alpha=0.35)
+        known = [(x, one.low, one.high) for x, _, one in placed if one.low is not None and one.high is not None]
+        if known:
+            axes.vlines(*zip(*known, strict=True), color=look["color"], linewidth=1.2, alpha=0.8)
+        if ranges and placed:
+            across = [(y, max(one.usage.frames_p5, 0.5), one.usage.frames_p95) for _, y, one in placed if one.usage]
+            axes.hlines(*zip(*across, strict=True), color=look["color"], alpha=0.35)
 
 
 def _look(number: int) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """All plots of a leaderboard."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -15,9 +15,10 @@ from qsv_eval.leaderboard.plots.points import Point
 from qsv_eval.leaderboard.plots.scaling import power_law
 from qsv_eval.leaderboard.plots.style import save, style
 from qsv_eval.leaderboard.records import PUBLISHED
+from qsv_eval.leaderboard.spread import Spread
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["Plot", "write_plots"]
+__all__ = ["Drawing", "Plot", "drawings_of", "write_plots"]
 
 
 class Plot(NamedTuple):
@@ -30,41 +31,66 @@ class Plot(NamedTuple):
     png: Path
 
 
-def write_plots(points: Mapping[str, Sequence[Point]], scores: pd.DataFrame, folder: Path) -> list[Plot]:
-    """Draw everything that can be drawn, and write it.
+class Drawing(NamedTuple):
+    """A plot that is to be drawn, if there is anything on it."""
+
+    task: str
+    title: str
+    stem: Path
+    """Of its files."""
+    draw: Callable[..., Figure | None]
+    of: tuple[Any, ...]
+    """What `draw` draws."""
+
+
+_KINDS: Final = (
+    ("frames", "score and cost against the frames really used", against_frames),
+    ("tokens", "score against visual tokens", against_tokens),
+    ("power-law", "power law of the score over frames, with residuals", power_law),
+    ("cost", "seconds for a question by part", cost_breakdown),
+)
+
+
+def drawings_of(points: Mapping[str, Sequence[Point]], scores: pd.DataFrame, folder: Path) -> list[Drawing]:
+    """Return everything that may be drawn.
 
     Args:
         points: the headline scores of each task.
         scores: all scores, for those of groups.
         folder: where the files go.
+    """
+    shown = scores[scores["shown"] & (scores["kind"] != PUBLISHED) & (scores["field"] != "")]
+    drawings = [
+        Drawing(task, title, folder / file_name(task, kind), draw, (task, own))
+        for task, own in points.items()
+        for kind, title, draw in _KINDS
+    ]
+    for key, part in shown.groupby(["task", "field"], sort=True):
+        task, field = map(str, key)
+        stem = folder / file_name(task, f"by-{field}")
+        drawings.append(Drawing(task, f"score by {field}", stem, group_bars, (task, field, part)))
+    return drawings
+
+
+def write_plots(drawings: Iterable[Drawing], folder: Path, spread: Spread = map) -> list[Plot]:
+    """Draw everything that can be drawn, and write it.
+
+    Args:
+        drawings: what there is.
+        folder: where the files go.
+        spread: does the work.
 
     Raises:
         SetupError: the folder cannot be written to.
     """
-    plots = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with style():
-            for task, kind, title, figure in _figures(points, scores):
-                svg, png = save(figure, folder / file_name(task, kind))
-                plots.append(Plot(task, title, svg, png))
+        return [plot for plot in spread(_write, drawings) if plot is not None]
     except OSError as error:
         raise SetupError(f"{folder}: cannot be written to ({error}); name another --output") from error
-    return plots
 
 
-def _figures(points: Mapping[str, Sequence[Point]], scores: pd.DataFrame) -> Iterator[tuple[str, str, str, Figure]]:
-    """Yield task, kind, title and figure; one that would be empty is passed over."""
-    shown = scores[scores["shown"] & (scores["kind"] != PUBLISHED) & (scores["field"] != "")]
-    fields = shown.groupby(["task", "field"], sort=True)
-    for task, own in points.items():
-        made = [
-            ("frames", "score and cost against the frames really used", against_frames(task, own)),
-            ("tokens", "score against visual tokens", against_tokens(task, own)),
-            ("power-law", "power law of the score over frames, with residuals", power_law(task, own)),
-            ("cost", "seconds for a question by part", cost_breakdown(task, own)),
-        ]
-        yield from ((task, kind, title, figure) for kind, title, figure in made if figure is not None)
-    for (task, field), part in fields:
-        if (figure := group_bars(str(task), str(field), part)) is not None:
-            yield str(task), f"by-{field}", f"score by {field}", figure
+def _write(drawing: Drawing) -> Plot | None:
+    with style():
+        figure = drawing.draw(*drawing.of)
+        return None if figure is None else Plot(drawing.task, drawing.title, *save(figure, drawing.stem))

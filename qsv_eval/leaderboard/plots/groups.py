@@ -57,9 +57,11 @@ def _bars(
     shown = [row for row in own if row["group"] in place]
     at = [place[row["group"]] for row in shown]
     axes.barh(at, [row["value"] for row in shown], height * 0.92, alpha=0.85, **look)
-    for y, row in zip(at, shown, strict=True):
-        if pd.notna(row["low"]) and pd.notna(row["high"]):
-            axes.hlines(y, row["low"], row["high"], color="#333333", linewidth=0.9)
+    known = [
+        (y, row["low"], row["high"]) for y, row in zip(at, shown, strict=True) if pd.notna(row["low"] + row["high"])
+    ]
+    if known:
+        axes.hlines(*zip(*known, strict=True), color="#333333", linewidth=0.9)
 
 
 def _left_out(scores: pd.DataFrame, runs: Sequence[Any], groups: Sequence[str]) -> list[str]:

@@ -3,7 +3,8 @@
 import pytest
 from run_files import ANSWERS, rows_of, write_foreign, write_run
 
-from qsv_eval.leaderboard.samples import SAMPLES, find_samples, outcomes, read_samples
+from qsv_eval.leaderboard.samplelines import SAMPLES, sample_lines
+from qsv_eval.leaderboard.samples import find_samples, read_samples
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.score import score_run
 
@@ -82,19 +83,18 @@ def test_a_sample_of_lmms_evals_own(tmp_path):
     }
 
 
-def test_outcomes_are_found_without_taking_lines_apart(tmp_path):
-    said = ["C", "A", "hm", "", '{"outcome": "correct"}', "\\", "\u00e9\u4e2d"]
-    rows = rows_of("qsv_mvbench", said, question='Is "outcome": "wrong" a key?')
+def test_lines_are_told_apart_without_taking_them_apart(tmp_path):
+    said = ["C", "A", "hm", "", '{"outcome": "correct"}', "\\", "\u00e9\u4e2d", '"id": "x"']
+    rows = rows_of("qsv_mvbench", said, question='Is "outcome": "wrong" a key, or "id": "y"?')
     write_run(tmp_path, {"qsv_mvbench": rows})
     file = find_samples(tmp_path)["qsv_mvbench"]
-    assert outcomes(file) == [row["outcome"] for row in rows] == list(read_samples(file)["outcome"])
-    assert list(read_samples(file, {1, 4})["reply"]) == [said[1], said[4]]
+    lines = list(sample_lines(file))
+    assert [line.outcome for line in lines] == [row["outcome"] for row in rows]
+    assert [line.id for line in lines] == [row["id"] for row in rows]
+    assert [line.columns()["reply"] for line in lines] == said == list(read_samples(file)["reply"])
 
 
-def test_outcomes_of_other_lines_are_not_guessed(tmp_path):
-    write_foreign(tmp_path / "foreign")
-    assert outcomes(find_samples(tmp_path / "foreign")["videomme"]) is None
-    write_run(tmp_path / "ours", {"qsv_mvbench": rows_of("qsv_mvbench", ["C"] * 3)})
-    file = find_samples(tmp_path / "ours")["qsv_mvbench"]
-    damage(file.path, "{}\n")
-    assert outcomes(file) is None
+def test_lines_of_others_have_a_score_and_no_outcome(tmp_path):
+    write_foreign(tmp_path, scores=(1.0, 0.0))
+    lines = list(sample_lines(find_samples(tmp_path)["videomme"]))
+    assert [(line.id, line.outcome, line.score) for line in lines] == [("q0", "", 1.0), ("q1", "", 0.0)]

@@ -3,19 +3,18 @@
 import json
 
 import pytest
-from run_files import write_foreign
 from seen_runs import TASK, demo_rows, record_of, write_seen_run
 
 from qsv_eval.leaderboard.origins import origins_of
-from qsv_eval.leaderboard.page.shelf import chosen_lines, chosen_samples, write_shelf
+from qsv_eval.leaderboard.page.chosen import Chosen
+from qsv_eval.leaderboard.page.looked import looked_at
+from qsv_eval.leaderboard.page.shelf import write_shelf
 from qsv_eval.leaderboard.page.sidefiles import SideFiles
 from qsv_eval.leaderboard.page.thumbnails import MOST, seen_by
 from qsv_eval.leaderboard.page.videos import Clip, Videos
 from qsv_eval.leaderboard.samples import read_samples
-from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 
 RULE = {"answers": {"frame_rule": {"fps": 1.0, "max_frames": 4, "name": "reference"}}}
-SAID = ["right", "other", "hm", "right", "", ERROR_REPLY, "other"]
 
 
 @pytest.fixture(autouse=True)
@@ -27,13 +26,13 @@ def data(tmp_path, monkeypatch):
 
 def samples_of(folder, task=TASK):
     [origin] = origins_of([folder]).values()
-    return read_samples(origin.samples(task))
+    return read_samples(origin.samples(task)).to_dict("records")
 
 
 def written(tmp_path, samples, records=(), protocol=RULE, total=10):
     files = SideFiles(tmp_path / "out")
-    known = {(TASK, record.sample_id): record for record in records}
-    shelf = write_shelf(("a/results.json", TASK), samples, total, known, protocol, Videos(), files)
+    known = {(TASK, record.sample_id): looked_at(record) for record in records}
+    shelf = write_shelf(("a/results.json", TASK), Chosen(samples, total), known, protocol, Videos(), files)
     return shelf, content(tmp_path, shelf.key)["samples"]
 
 
@@ -42,26 +41,11 @@ def content(tmp_path, key):
     return json.loads(text.partition(" = ")[2].rstrip().removesuffix(";"))
 
 
-def test_wrong_ones_come_first_and_the_rest_is_counted(tmp_path):
-    samples = samples_of(write_seen_run(tmp_path / "run", SAID))
-    chosen = chosen_samples(samples, 5)
-    assert list(chosen["outcome"]) == ["wrong", "wrong", "unparsed", "empty", "error"]
-    assert list(chosen["id"][:2]) == [samples["id"][1], samples["id"][6]]
-    shelf, entries = written(tmp_path, chosen, total=len(samples))
-    assert (shelf.samples, shelf.left_out) == (5, 2)
-    assert [entry["outcome"] for entry in entries] == list(chosen["outcome"])
-
-
-@pytest.mark.parametrize("most", [0, 1, 3, 5, 99])
-def test_lines_are_chosen_as_samples_are(tmp_path, most):
-    samples = samples_of(write_seen_run(tmp_path / "run", SAID))
-    lines = chosen_lines(list(samples["outcome"]), most)
-    assert lines == set(chosen_samples(samples, most).index)
-
-
-def test_samples_of_lmms_evals_own_go_by_their_scores(tmp_path):
-    samples = samples_of(write_foreign(tmp_path / "run", scores=(1.0, 0.0, 1.0, 0.0)).parent, "videomme")
-    assert list(chosen_samples(samples, 9)["id"]) == ["q1", "q3", "q0", "q2"]
+def test_what_is_not_shown_is_counted(tmp_path):
+    samples = samples_of(write_seen_run(tmp_path / "run", ["right", "other", "hm"]))
+    shelf, entries = written(tmp_path, samples[:2], total=3)
+    assert (shelf.samples, shelf.left_out) == (2, 1)
+    assert [entry["outcome"] for entry in entries] == ["correct", "wrong"]
 
 
 def test_a_sample_says_what_was_asked_seen_and_said(tmp_path):
@@ -97,7 +81,7 @@ def test_without_a_journal_the_frame_rule_says_which(tmp_path):
 
 def test_questions_on_one_video_share_its_thumbnails(tmp_path):
     samples = samples_of(write_seen_run(tmp_path / "run", ["other"] * 4))
-    assert samples["cluster"].nunique() == 1
+    assert len({sample["cluster"] for sample in samples}) == 1
     _, entries = written(tmp_path, samples)
     assert len({entry["frames"] for entry in entries}) == 1
 
@@ -121,7 +105,7 @@ def test_where_there_is_no_thumbnail_it_says_why(tmp_path, monkeypatch, clip, pr
 
 def test_a_damaged_video_costs_only_its_thumbnails(tmp_path, data):
     samples = samples_of(write_seen_run(tmp_path / "run", ["other"]))
-    found = Videos().find(TASK, samples["id"][0])
+    found = Videos().find(TASK, samples[0]["id"])
     with open(found.path, "wb") as file:
         file.write(b"no video")
     _, [entry] = written(tmp_path, samples)
@@ -144,5 +128,5 @@ def test_frames_of_several_videos_are_not_told_apart_so_the_rule_decides():
     [row] = demo_rows(["other"])
     record = record_of(row, 8)
     two = record.model_copy(update={"videos": record.videos * 2})
-    assert seen_by(RULE, record).times == tuple(0.5 + second for second in range(8))
-    assert seen_by(RULE, two).times == ()
+    assert seen_by(RULE, looked_at(record)).times == tuple(0.5 + second for second in range(8))
+    assert seen_by(RULE, looked_at(two)).times == ()

@@ -7,7 +7,7 @@ from seen_runs import TASK, write_seen_run
 
 from qsv_eval.leaderboard.plots.cost import cost_breakdown
 from qsv_eval.leaderboard.plots.curves import against_frames, against_tokens
-from qsv_eval.leaderboard.plots.draw import write_plots
+from qsv_eval.leaderboard.plots.draw import drawings_of, write_plots
 from qsv_eval.leaderboard.plots.groups import group_bars
 from qsv_eval.leaderboard.plots.points import Point
 from qsv_eval.leaderboard.plots.scaling import power_law
@@ -133,4 +133,4 @@ def test_a_folder_that_cannot_be_written_to(tmp_path):
     (tmp_path / "file").write_text("")
     scores = make_leaderboard([write_foreign(tmp_path / "run")]).board.scores
     with pytest.raises(SetupError, match="name another --output"):
-        write_plots({}, scores, tmp_path / "file")
+        write_plots(drawings_of({}, scores, tmp_path / "file"), tmp_path / "file")

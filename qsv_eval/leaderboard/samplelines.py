@@ -1,0 +1,132 @@
+"""One line of a samples file: ours with all detail, lmms-eval's own and other models' as far as it goes."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from pydantic_core import from_json
+
+from qsv_eval.leaderboard.resultfiles import mapping
+from qsv_eval.leaderboard.text import encodable
+from qsv_eval.model_adapters.errors import SetupError
+
+__all__ = ["SAMPLES", "SampleLine", "SamplesFile", "sample_lines"]
+
+SAMPLES: Final[Mapping[str, str]] = {
+    "id": "of the question; lmms-eval's number of it where the task names none",
+    "cluster": "what questions share, such as the video; the id where that is not known",
+    "score": "0 to 1, or as the task's metric has it; empty where there is none",
+    "outcome": "of our tasks; empty of others",
+    "question": "as it was asked",
+    "answer": "the annotated one",
+    "reply": "the model's",
+    "row": "what averages need: the whole `scoring.row.Row` of our tasks, as much of it as there is of others",
+}
+"""What there is of a sample."""
+
+_KEYS: Final = {"id", "cluster", "score", "outcome"}
+_TEXTS: Final = ("id", "cluster", "outcome", "question", "answer", "reply")
+_OURS: Final = re.compile(rb'"outcome": ?"(\w+)".*?"id": ?("(?:[^"\\]|\\.)*")')
+"""Of a row as `scoring.row` orders it."""
+_END: Final = b"}\n"
+"""Without it, a line was torn."""
+_IDS: Final = ("question_id", "id", "qid", "sample_id")
+_ANSWERS: Final = ("answer", "gt_answer", "target")
+_FIXED: Final = {
+    *("doc_id", "doc_hash", "target", "resps", "filtered_resps", "token_counts", "input", "input_media"),
+    *("doc", "arguments"),
+}
+
+
+class SamplesFile(NamedTuple):
+    """Where a task's samples are, and what the results file beside them says."""
+
+    path: Path
+    task: str
+    protocol: Mapping[str, Any] | None
+    """None where no results file stands beside it."""
+    cluster_key: str
+    """What names the cluster in lmms-eval's own tasks; empty where they have none."""
+    score_key: str
+
+
+class SampleLine(NamedTuple):
+    """A sample as far as choosing among samples needs it."""
+
+    id: str
+    outcome: str
+    score: float | None
+    """Of other models' tasks, which have no outcomes."""
+    columns: Callable[[], dict[str, Any]]
+    """Returns all of it, with the names of `SAMPLES`; raises SetupError if it is no sample."""
+
+
+def sample_lines(file: SamplesFile) -> Iterator[SampleLine]:
+    """Yield the samples of a file, line by line.
+
+    Ours are searched for what tells them apart, which is five times as fast as taking them apart: within a text the
+    quotes would be escaped, so what is found is a key.
+
+    Raises:
+        SetupError: a line is no sample.
+    """
+    with file.path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            found = _OURS.search(line) if line.endswith(_END) else None
+            if found:
+                rest = partial(_columns, file, number, line)
+                yield SampleLine(encodable(from_json(found[2])), found[1].decode(), None, rest)
+            else:
+                columns = _columns(file, number, line)
+                yield SampleLine(columns["id"], columns["outcome"], columns["score"], columns.copy)
+
+
+def _columns(file: SamplesFile, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        sample = json.loads(line.decode("utf-8", "replace"))
+        outcome = sample.get("outcome")
+        is_ours = isinstance(outcome, Mapping) and outcome.keys() >= _KEYS
+        return _our_sample(outcome) if is_ours else _other_sample(sample, file)
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise SetupError(
+            f"{file.path}:{number}: is no sample ({type(error).__name__}: {error}); the file is damaged or "
+            "still being written: move it away"
+        ) from error
+
+
+def _our_sample(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: encodable(row[name]) for name in _TEXTS} | {"score": row["score"], "row": row}
+
+
+def _other_sample(sample: Mapping[str, Any], file: SamplesFile) -> dict[str, Any]:
+    """Read a sample of lmms-eval's own: beside its fixed keys there is one for each metric."""
+    metric = next((value for name, value in sample.items() if name not in _FIXED), None)
+    detail = mapping(metric)
+    own = next((detail[name] for name in _IDS if detail.get(name) is not None), sample["doc_id"])
+    answer = next((detail[name] for name in _ANSWERS if detail.get(name) is not None), sample.get("target", ""))
+    said = {
+        "id": own,
+        "cluster": detail.get(file.cluster_key, own),
+        "outcome": "",
+        "question": sample.get("input", ""),
+        "answer": answer,
+        "reply": _text(sample.get("filtered_resps", "")),
+    }
+    texts = {name: encodable(text) for name, text in said.items()}
+    score = _score(metric, file.score_key)
+    row: dict[str, Any] = {"id": texts["id"], "cluster": texts["cluster"], "score": score, "groups": {}}
+    return texts | {"score": score, "row": row}
+
+
+def _score(metric: object, key: str) -> float | None:
+    value = metric.get(key) if isinstance(metric, Mapping) else metric
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _text(value: object) -> str:
+    while isinstance(value, list) and value:
+        value = value[0]
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
