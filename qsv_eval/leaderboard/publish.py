@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from qsv_eval.leaderboard.garbage import acyclic
 from qsv_eval.leaderboard.origins import Origin, origins_of
 from qsv_eval.leaderboard.page.render import Content, write_index
 from qsv_eval.leaderboard.page.runs import RunFiles, read_run
@@ -57,7 +58,8 @@ def publish(
         drawn = write_plots(drawings, output / PLOTS, spread) if plots else []
         written += [plot.svg for plot in drawn]
         if page:
-            shelves = _fill(made, shown, origins, files, samples_per_task, spread)
+            with acyclic():
+                shelves = _fill(made, shown, origins, files, samples_per_task, spread)
             entries = score_entries(made.scores, usage, shelves)
             has_samples = any(shelf.key for shelf in shelves.values())
             why = "" if has_samples else "There are no samples files beside the results, or none were wanted."

@@ -2,18 +2,15 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-
-from pydantic_core import from_json
 
 from qsv_eval.leaderboard.resultfiles import mapping
 from qsv_eval.leaderboard.text import encodable
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["SAMPLES", "SampleLine", "SamplesFile", "sample_lines"]
+__all__ = ["SAMPLES", "Glances", "SamplesFile", "glance", "samples_at", "samples_of"]
 
 SAMPLES: Final[Mapping[str, str]] = {
     "id": "of the question; lmms-eval's number of it where the task names none",
@@ -29,8 +26,9 @@ SAMPLES: Final[Mapping[str, str]] = {
 
 _KEYS: Final = {"id", "cluster", "score", "outcome"}
 _TEXTS: Final = ("id", "cluster", "outcome", "question", "answer", "reply")
-_OURS: Final = re.compile(rb'"outcome": ?"(\w+)".*?"id": ?("(?:[^"\\]|\\.)*")')
-"""Of a row as `scoring.row` orders it."""
+_OUTCOME: Final = re.compile(rb'"outcome": ?"(\w+)"')
+_ID: Final = re.compile(rb'"id": ?("(?:[^"\\]|\\.)*")')
+"""Of a row as `scoring.row` orders it: first its outcome, then its id."""
 _END: Final = b"}\n"
 """Without it, a line was torn."""
 _IDS: Final = ("question_id", "id", "qid", "sample_id")
@@ -53,35 +51,67 @@ class SamplesFile(NamedTuple):
     score_key: str
 
 
-class SampleLine(NamedTuple):
-    """A sample as far as choosing among samples needs it."""
+class Glances(NamedTuple):
+    """The lines of a samples file as far as choosing among samples needs them, each list in their order."""
 
-    id: str
-    outcome: str
-    score: float | None
+    ids: list[bytes]
+    """As JSON."""
+    outcomes: list[str]
+    scores: list[float | None]
     """Of other models' tasks, which have no outcomes."""
-    columns: Callable[[], dict[str, Any]]
-    """Returns all of it, with the names of `SAMPLES`; raises SetupError if it is no sample."""
+    starts: list[int]
+    """Where the lines are in the file, in bytes."""
 
 
-def sample_lines(file: SamplesFile) -> Iterator[SampleLine]:
-    """Yield the samples of a file, line by line.
+def glance(file: SamplesFile) -> Glances:
+    """Return what tells the lines of a file apart.
 
-    Ours are searched for what tells them apart, which is five times as fast as taking them apart: within a text the
-    quotes would be escaped, so what is found is a key.
+    Ours are searched for it, which is ten times as fast as taking them apart: within a text the quotes would be
+    escaped, so what is found is a key.
+
+    Raises:
+        SetupError: a line is no sample, as far as it was looked at.
+    """
+    found, start = Glances([], [], [], []), 0
+    with file.path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            outcome = _OUTCOME.search(line) if line.endswith(_END) else None
+            named = _ID.search(line, outcome.end()) if outcome else None
+            if outcome and named:
+                found.ids.append(named[1])
+                found.outcomes.append(outcome[1].decode())
+                found.scores.append(None)
+            else:
+                columns = _columns(file, number, line)
+                found.ids.append(json.dumps(columns["id"]).encode())
+                found.outcomes.append(columns["outcome"])
+                found.scores.append(columns["score"])
+            found.starts.append(start)
+            start += len(line)
+    return found
+
+
+def samples_of(file: SamplesFile) -> Iterator[dict[str, Any]]:
+    """Yield the samples of a file with the names of `SAMPLES`.
 
     Raises:
         SetupError: a line is no sample.
     """
     with file.path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            found = _OURS.search(line) if line.endswith(_END) else None
-            if found:
-                rest = partial(_columns, file, number, line)
-                yield SampleLine(encodable(from_json(found[2])), found[1].decode(), None, rest)
-            else:
-                columns = _columns(file, number, line)
-                yield SampleLine(columns["id"], columns["outcome"], columns["score"], columns.copy)
+            yield _columns(file, number, line)
+
+
+def samples_at(file: SamplesFile, starts: Sequence[int], numbers: Iterable[int]) -> Iterator[dict[str, Any]]:
+    """Yield the samples of these lines, numbered from 0; `starts` says where each line is.
+
+    Raises:
+        SetupError: a line is no sample.
+    """
+    with file.path.open("rb") as lines:
+        for number in numbers:
+            lines.seek(starts[number])
+            yield _columns(file, number + 1, lines.readline())
 
 
 def _columns(file: SamplesFile, number: int, line: bytes) -> dict[str, Any]:

@@ -4,14 +4,14 @@ They are read one task at a time, to compare two runs and for the page: tables o
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from qsv_eval.leaderboard.records import protocol_of
 from qsv_eval.leaderboard.resultfiles import find_results, mapping, read_results, runs_behind
-from qsv_eval.leaderboard.samplelines import SAMPLES, SamplesFile, sample_lines
+from qsv_eval.leaderboard.samplelines import SAMPLES, SamplesFile, samples_of
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.tasks.variants import MARK, plain_name
 
@@ -67,12 +67,12 @@ def read_samples(file: SamplesFile) -> pd.DataFrame:
     Raises:
         SetupError: a line is no sample, or an id occurs twice.
     """
-    frame = pd.DataFrame([line.columns() for line in sample_lines(file)], columns=list(SAMPLES))
-    refuse_repeated(file, frame["id"])
+    frame = pd.DataFrame(list(samples_of(file)), columns=list(SAMPLES))
+    refuse_repeated(file, frame["id"].tolist())
     return frame
 
 
-def refuse_repeated(file: SamplesFile, ids: Sequence[str]) -> None:
+def refuse_repeated(file: SamplesFile, ids: Sequence[Hashable]) -> None:
     """Raise SetupError if an id occurs twice."""
     if len(set(ids)) == len(ids):
         return

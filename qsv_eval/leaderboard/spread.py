@@ -44,8 +44,10 @@ def spreading(jobs: int, processes: int | None = None) -> Iterator[Spread]:
     if jobs < FEWEST or cores < 2:
         yield map
         return
-    # A fork would copy the locks of threads that are running, such as those of numpy.
-    context = multiprocessing.get_context("spawn")
+    # A fork of this process would copy the locks of threads that are running, such as those of numpy. The server that
+    # forks instead has no threads, and imports once for all.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["qsv_eval.leaderboard.page.runs", "qsv_eval.leaderboard.plots.draw"])
     with ProcessPoolExecutor(min(cores, jobs, _MOST), context) as pool:
 
         def spread(function: Callable[[Job], Result], jobs: Iterable[Job], /) -> Iterator[Result]:

@@ -1,10 +1,10 @@
 """Which samples of a task the page shows: those that went wrong first."""
 
-import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from math import isnan
 from typing import Any, Final, NamedTuple
 
-from qsv_eval.leaderboard.samplelines import SampleLine, SamplesFile, sample_lines
+from qsv_eval.leaderboard.samplelines import SamplesFile, glance, samples_at
 from qsv_eval.leaderboard.samples import refuse_repeated
 from qsv_eval.scoring.outcome import Outcome
 
@@ -34,25 +34,20 @@ class Chosen(NamedTuple):
 def choose_samples(file: SamplesFile, most: int) -> Chosen:
     """Return at most so many samples: wrong ones, then other failures, then right ones, each as in the file.
 
-    Every line is read and checked, but only what is shown is kept, so that memory does not grow with the file.
+    Every line is looked at, but only what is shown is kept, so that memory does not grow with what was said.
 
     Raises:
         SetupError: a line is no sample, or an id occurs twice.
     """
-    ids: list[str] = []
-
-    def noted() -> Iterator[SampleLine]:
-        for line in sample_lines(file):
-            ids.append(line.id)
-            yield line
-
-    kept = heapq.nsmallest(most, noted(), key=_rank)
-    refuse_repeated(file, ids)
-    return Chosen([line.columns() for line in kept], len(ids))
+    glances = glance(file)
+    refuse_repeated(file, glances.ids)
+    ranks = list(map(_rank, glances.outcomes, glances.scores))
+    order = sorted(range(len(ranks)), key=ranks.__getitem__)
+    return Chosen(list(samples_at(file, glances.starts, order[:most])), len(ranks))
 
 
-def _rank(line: SampleLine) -> float:
-    if (rank := _RANKS.get(line.outcome)) is not None:
+def _rank(outcome: str, score: float | None) -> float:
+    if (rank := _RANKS.get(outcome)) is not None:
         return rank
-    # lmms-eval's own tasks have no outcomes: by score, and what has none first. Only NaN is not equal to itself.
-    return 0 if line.score is None or line.score != line.score else 1 + line.score
+    # lmms-eval's own tasks have no outcomes: by score, and what has none first.
+    return 0 if score is None or isnan(score) else 1 + score

@@ -31,9 +31,8 @@ def looked_at(record: Record) -> Looked:
 
 def _video(video: VideoUse) -> dict[str, Any]:
     """Return frames and cubes; a cube as its first frame, the number of its frames, and its seconds."""
-    cubes = [[start, end - start, _rounded(start_s), _rounded(end_s)] for start, end, start_s, end_s in video.cubes]
+    cubes = [
+        [start, end - start, None if start_s is None else round(start_s, 2), None if end_s is None else round(end_s, 2)]
+        for start, end, start_s, end_s in video.cubes
+    ]
     return {"frames": len(video.timestamps_s), "cubes": cubes, "lost": video.lost_frames}
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 2)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from qsv_eval.leaderboard.garbage import acyclic
 from qsv_eval.leaderboard.journals import read_records
 from qsv_eval.leaderboard.page.chosen import Chosen, choose_samples
 from qsv_eval.leaderboard.page.looked import Looked, looked_at
@@ -34,12 +35,15 @@ class RunFound(NamedTuple):
 
 def read_run(run: RunFiles) -> RunFound:
     """Read the samples that are shown, and the journal if there are any."""
-    chosen = {task: _choose(file, run.most) for task, file in run.samples.items()}
-    wanted = {
-        task: {sample["id"] for sample in found.samples} for task, found in chosen.items() if isinstance(found, Chosen)
-    }
-    records = {} if run.journal is None else read_records(run.journal, wanted)
-    return RunFound(chosen, {place: looked_at(record) for place, record in records.items()})
+    with acyclic():
+        chosen = {task: _choose(file, run.most) for task, file in run.samples.items()}
+        wanted = {
+            task: {sample["id"] for sample in found.samples}
+            for task, found in chosen.items()
+            if isinstance(found, Chosen)
+        }
+        records = {} if run.journal is None else read_records(run.journal, wanted)
+        return RunFound(chosen, {place: looked_at(record) for place, record in records.items()})
 
 
 def _choose(file: SamplesFile | None, most: int) -> Chosen | str:

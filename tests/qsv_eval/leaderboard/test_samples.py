@@ -1,9 +1,11 @@
 """Samples files of any origin become one frame, and what is no sample is refused by its line."""
 
+import json
+
 import pytest
 from run_files import ANSWERS, rows_of, write_foreign, write_run
 
-from qsv_eval.leaderboard.samplelines import SAMPLES, sample_lines
+from qsv_eval.leaderboard.samplelines import SAMPLES, glance, samples_at
 from qsv_eval.leaderboard.samples import find_samples, read_samples
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.score import score_run
@@ -88,13 +90,14 @@ def test_lines_are_told_apart_without_taking_them_apart(tmp_path):
     rows = rows_of("qsv_mvbench", said, question='Is "outcome": "wrong" a key, or "id": "y"?')
     write_run(tmp_path, {"qsv_mvbench": rows})
     file = find_samples(tmp_path)["qsv_mvbench"]
-    lines = list(sample_lines(file))
-    assert [line.outcome for line in lines] == [row["outcome"] for row in rows]
-    assert [line.id for line in lines] == [row["id"] for row in rows]
-    assert [line.columns()["reply"] for line in lines] == said == list(read_samples(file)["reply"])
+    lines = glance(file)
+    assert lines.outcomes == [row["outcome"] for row in rows]
+    assert [json.loads(one) for one in lines.ids] == [row["id"] for row in rows]
+    assert [one["reply"] for one in samples_at(file, lines.starts, [4, 1, 6])] == [said[4], said[1], said[6]]
+    assert list(read_samples(file)["reply"]) == said
 
 
 def test_lines_of_others_have_a_score_and_no_outcome(tmp_path):
     write_foreign(tmp_path, scores=(1.0, 0.0))
-    lines = list(sample_lines(find_samples(tmp_path)["videomme"]))
-    assert [(line.id, line.outcome, line.score) for line in lines] == [("q0", "", 1.0), ("q1", "", 0.0)]
+    lines = glance(find_samples(tmp_path)["videomme"])
+    assert lines[:3] == ([b'"q0"', b'"q1"'], ["", ""], [1.0, 0.0])
