@@ -54,7 +54,8 @@ def publish(
     points = points_of(made.board.scores, usage) if plots else {}
     drawings = drawings_of(points, made.board.scores, output / PLOTS) if plots else []
     written: list[Path] = []
-    with spreading(len(drawings) + (shown["file"].nunique() if page and samples_per_task else 0)) as spread:
+    jobs = len(drawings) + (shown["file"].nunique() if page and samples_per_task else 0)
+    with spreading(jobs, preload=[read_run.__module__, write_plots.__module__]) as spread:
         drawn = write_plots(drawings, output / PLOTS, spread) if plots else []
         written += [plot.svg for plot in drawn]
         if page:

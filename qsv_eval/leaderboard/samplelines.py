@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from qsv_eval.leaderboard.resultfiles import mapping
 from qsv_eval.leaderboard.text import encodable
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.scoring.outcome import Outcome
 
 __all__ = ["SAMPLES", "Glances", "SamplesFile", "glance", "samples_at", "samples_of"]
 
@@ -26,7 +27,7 @@ SAMPLES: Final[Mapping[str, str]] = {
 
 _KEYS: Final = {"id", "cluster", "score", "outcome"}
 _TEXTS: Final = ("id", "cluster", "outcome", "question", "answer", "reply")
-_OUTCOME: Final = re.compile(rb'"outcome": ?"(\w+)"')
+_OUTCOME: Final = re.compile(rb'"outcome": ?"(%s)"' % "|".join(Outcome).encode())
 _ID: Final = re.compile(rb'"id": ?("(?:[^"\\]|\\.)*")')
 """Of a row as `scoring.row` orders it: first its outcome, then its id."""
 _END: Final = b"}\n"
@@ -54,7 +55,7 @@ class SamplesFile(NamedTuple):
 class Glances(NamedTuple):
     """The lines of a samples file as far as choosing among samples needs them, each list in their order."""
 
-    ids: list[bytes]
+    ids: list[str]
     """As JSON."""
     outcomes: list[str]
     scores: list[float | None]
@@ -78,12 +79,12 @@ def glance(file: SamplesFile) -> Glances:
             outcome = _OUTCOME.search(line) if line.endswith(_END) else None
             named = _ID.search(line, outcome.end()) if outcome else None
             if outcome and named:
-                found.ids.append(named[1])
+                found.ids.append(named[1].decode("utf-8", "replace"))
                 found.outcomes.append(outcome[1].decode())
                 found.scores.append(None)
             else:
                 columns = _columns(file, number, line)
-                found.ids.append(json.dumps(columns["id"]).encode())
+                found.ids.append(json.dumps(columns["id"]))
                 found.outcomes.append(columns["outcome"])
                 found.scores.append(columns["score"])
             found.starts.append(start)

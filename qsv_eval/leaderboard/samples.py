@@ -3,8 +3,9 @@
 They are read one task at a time, to compare two runs and for the page: tables of averages need results files alone.
 """
 
+import json
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -68,16 +69,16 @@ def read_samples(file: SamplesFile) -> pd.DataFrame:
         SetupError: a line is no sample, or an id occurs twice.
     """
     frame = pd.DataFrame(list(samples_of(file)), columns=list(SAMPLES))
-    refuse_repeated(file, frame["id"].tolist())
+    refuse_repeated(file, [json.dumps(sample_id) for sample_id in frame["id"]])
     return frame
 
 
-def refuse_repeated(file: SamplesFile, ids: Sequence[Hashable]) -> None:
-    """Raise SetupError if an id occurs twice."""
+def refuse_repeated(file: SamplesFile, ids: Sequence[str]) -> None:
+    """Raise SetupError if an id, given as JSON, occurs twice."""
     if len(set(ids)) == len(ids):
         return
     twice = [sample_id for sample_id, count in Counter(ids).items() if count > 1]
     raise SetupError(
-        f"{file.path}: {len(twice)} ids occur twice (first: {twice[0]!r}); were two runs appended to it? "
+        f"{file.path}: {len(twice)} ids occur twice (first: {twice[0]}); were two runs appended to it? "
         "Run it again into a new folder"
     )

@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from qsv_eval.model_adapters.errors import SetupError
 __all__ = ["FEWEST", "Spread", "spreading"]
 
 FEWEST: Final = 12
-"""Jobs for which further processes pay: each takes about two seconds to start."""
+"""Jobs for which further processes pay: they take about a second and a half to start."""
 _MOST: Final = 8
 """Processes: more would wait for the one that gathers what they found."""
 
@@ -31,7 +31,7 @@ class Spread(Protocol):
 
 
 @contextmanager
-def spreading(jobs: int, processes: int | None = None) -> Iterator[Spread]:
+def spreading(jobs: int, processes: int | None = None, preload: Sequence[str] = ()) -> Iterator[Spread]:
     """Provide processes for about so many jobs; for a few jobs it is this process that does them.
 
     A script that calls this needs the `if __name__ == "__main__"` of all programs that start processes.
@@ -39,15 +39,16 @@ def spreading(jobs: int, processes: int | None = None) -> Iterator[Spread]:
     Args:
         jobs: how many there will be.
         processes: as many as this process may use cores, if not given.
+        preload: modules that the jobs need, imported once for all processes.
     """
     cores = len(os.sched_getaffinity(0)) if processes is None else processes
     if jobs < FEWEST or cores < 2:
         yield map
         return
     # A fork of this process would copy the locks of threads that are running, such as those of numpy. The server that
-    # forks instead has no threads, and imports once for all.
+    # forks instead has no threads.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["qsv_eval.leaderboard.page.runs", "qsv_eval.leaderboard.plots.draw"])
+    context.set_forkserver_preload(list(preload))
     with ProcessPoolExecutor(min(cores, jobs, _MOST), context) as pool:
 
         def spread(function: Callable[[Job], Result], jobs: Iterable[Job], /) -> Iterator[Result]:

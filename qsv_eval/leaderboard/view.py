@@ -13,7 +13,6 @@ from qsv_eval.leaderboard.text import plain
 
 __all__ = ["print_table"]
 
-
 _LONGEST: Final = 28
 """Of a name or a line of a cell, in characters; what is longer is wrapped."""
 _EDGE: Final = 3

@@ -45,7 +45,7 @@ def test_an_id_that_occurs_twice_is_refused(tmp_path):
     write_run(tmp_path, {"qsv_mvbench": rows_of("qsv_mvbench", ["C"] * 3)})
     file = find_samples(tmp_path)["qsv_mvbench"]
     damage(file.path, file.path.read_text())
-    with pytest.raises(SetupError, match="3 ids occur twice"):
+    with pytest.raises(SetupError, match=r'3 ids occur twice \(first: "00000"\)'):
         read_samples(file)
 
 
@@ -100,4 +100,11 @@ def test_lines_are_told_apart_without_taking_them_apart(tmp_path):
 def test_lines_of_others_have_a_score_and_no_outcome(tmp_path):
     write_foreign(tmp_path, scores=(1.0, 0.0))
     lines = glance(find_samples(tmp_path)["videomme"])
-    assert lines[:3] == ([b'"q0"', b'"q1"'], ["", ""], [1.0, 0.0])
+    assert lines[:3] == (['"q0"', '"q1"'], ["", ""], [1.0, 0.0])
+
+
+def test_an_outcome_of_others_is_not_taken_for_ours(tmp_path):
+    write_foreign(tmp_path, scores=(1.0,))
+    file = find_samples(tmp_path)["videomme"]
+    damage(file.path, '{"doc_id": 9, "their_metric": {"outcome": "win", "id": "q9", "score": 0.5}}\n')
+    assert glance(file)[1:3] == (["", ""], [1.0, 0.5])
