@@ -22,8 +22,8 @@ CUT_RULES: Final = ("learned", "equal", "difference")
 """The model's own cubes, and as many that are equally long, or begin where neighbouring frames differ most."""
 
 
-REPLY_TOKENS: Final = 24
-"""Two scenes, a word and its letter take 20."""
+REPLY_TOKENS: Final = 32
+"""Two scenes, a word and its letter take 24."""
 
 
 class Answered(NamedTuple):

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -18,9 +18,32 @@ from tqdm import tqdm
 from qsv_eval.demo.draw import frame_at, sampled_frames, sampled_instants_s
 from qsv_eval.demo.scene import ClipSpec, make_clip
 from qsv_eval.training.data.shards import ShardWriter, jpeg
-from qsv_eval.training.tiny.texts import binding_sample, clip_turns, picture_turns, retold_sample, story_sample
+from qsv_eval.training.tiny.texts import (
+    binding_sample,
+    clip_turns,
+    glimpse_turns,
+    list_turns,
+    motion_turns,
+    retold_sample,
+    story_sample,
+    view_turns,
+)
 
-__all__ = ["Packed", "pack_brief", "pack_clips", "pack_letters", "pack_pictures", "pack_texts"]
+__all__ = [
+    "Packed",
+    "pack_brief",
+    "pack_clips",
+    "pack_glimpses",
+    "pack_letters",
+    "pack_motion",
+    "pack_texts",
+    "pack_views",
+]
+
+SHOWN_SHARE: Final = 0.5
+"""Of how many brief clips it is asked what is shown."""
+LIST_SHARE: Final = 0.3
+"""Before the questions on how many clips stands a list of the scenes."""
 
 _BLOCK = 250
 """Samples of a shard."""
@@ -34,7 +57,7 @@ class Packed(NamedTuple):
 
 
 def text_sample(number: int) -> Packed:
-    """Return one text: a fifth bind words to letters, a fifth tell a clip twice, the others ask about one that is told.
+    """Return one text: a fifth bind words to letters, two fifths tell a clip twice, the others ask about a told one.
 
     Most have a single question: what a word belongs to is learned in short texts, and not in long ones.
     """
@@ -44,7 +67,7 @@ def text_sample(number: int) -> Packed:
         return Packed(binding_sample(rng, turns), [])
     spec = make_clip("train", int(rng.integers(1_000_000, 2_000_000)))
     told = replace(spec, scenes=spec.scenes[: int(rng.integers(2, len(spec.scenes) + 1))])
-    if number % 5 == 1:
+    if number % 5 < 3:
         return Packed(retold_sample(told, rng), [])
     return Packed(story_sample(told, rng, turns), [])
 
@@ -55,14 +78,34 @@ def letter_sample(number: int) -> Packed:
     return Packed(binding_sample(rng, turns=1, words=(10, 20, None)[number % 3]), [])
 
 
-def picture_sample(number: int, side: int) -> Packed:
-    """Return a frame of some scene, with questions."""
+def glimpse_sample(number: int, side: int) -> Packed:
+    """Return a scene with one question: every other a single frame of it as an image, the others its first two to four.
+
+    Of more, a shape that wraps around the edge is everywhere.
+    """
     rng = np.random.default_rng((2, number))
     spec = make_clip("train", int(rng.integers(1_000_000, 2_000_000)))
+    if number % 2:
+        brief = _beginning(spec, rng)
+        return _shown(f"glimpse-{number}", brief, glimpse_turns(brief.scenes[0], rng, moving=True), side)
     t_s = float(rng.choice(sampled_instants_s(spec)))
-    scene = spec.scene_at(t_s)
-    turns = picture_turns(scene, rng)
+    turns = glimpse_turns(spec.scene_at(t_s), rng, moving=False)
     return Packed({"image": "0", "conversations": turns}, [_small(frame_at(spec, t_s), side)])
+
+
+def motion_sample(number: int, side: int) -> Packed:
+    """Return the first frames of a scene and the question which way its shape moves.
+
+    Among others this question is one word in thirty, and is not learned in 600 steps.
+    """
+    rng = np.random.default_rng((6, number))
+    brief = _beginning(make_clip("train", int(rng.integers(1_000_000, 2_000_000))), rng)
+    return _shown(f"motion-{number}", brief, motion_turns(brief.scenes[0]), side)
+
+
+def _beginning(spec: ClipSpec, rng: np.random.Generator) -> ClipSpec:
+    scene = replace(spec.scenes[0], start_s=0.0, end_s=float(rng.integers(2, 5)))
+    return replace(spec, scenes=(scene,))
 
 
 def brief_sample(number: int, side: int) -> Packed:
@@ -73,20 +116,34 @@ def brief_sample(number: int, side: int) -> Packed:
     cut, end = np.cumsum(rng.integers(2, 5, 2)).astype(float).tolist()
     one, two = spec.scenes[first : first + 2]
     brief = replace(spec, scenes=(replace(one, start_s=0.0, end_s=cut), replace(two, start_s=cut, end_s=end)))
-    return _shown(brief, clip_turns(brief, rng, 2), side)
+    turns = view_turns(brief.scenes) if rng.random() < SHOWN_SHARE else clip_turns(brief, rng, 2)
+    return _shown(f"brief-{number}", brief, turns, side)
 
 
 def clip_sample(number: int, side: int, questions: int) -> Packed:
     """Return a clip with questions."""
     rng = np.random.default_rng((3, number))
     spec = make_clip("train", number)
-    return _shown(spec, clip_turns(spec, rng, questions), side)
+    turns = clip_turns(spec, rng, questions)
+    if rng.random() < LIST_SHARE:
+        turns = list_turns(spec.scenes) + turns
+    return _shown(spec.clip_id, spec, turns, side)
 
 
-def _shown(spec: ClipSpec, turns: list[dict[str, str]], side: int) -> Packed:
+def view_sample(number: int, side: int) -> Packed:
+    """Return a clip and what its scenes show, but for their motion.
+
+    From this the gate learns to cut. A thumbnail that misses a scene cannot tell what it shows; which way a shape
+    moves, any frame tells better than a scene's first, and the gate would learn to cut anywhere else.
+    """
+    spec = make_clip("train", number)
+    return _shown(f"view-{number}", spec, view_turns(spec.scenes), side)
+
+
+def _shown(uid: str, spec: ClipSpec, turns: list[dict[str, str]], side: int) -> Packed:
     sample = {
-        "uid": spec.clip_id,
-        "video": spec.clip_id,
+        "uid": uid,
+        "video": uid,
         "timestamps": sampled_instants_s(spec),
         "conversations": turns,
     }
@@ -103,14 +160,24 @@ def pack_texts(folder: Path, samples: int) -> Path:
     return _pack(folder, samples, text_sample)
 
 
-def pack_pictures(folder: Path, samples: int, side: int) -> Path:
-    """Write single frames."""
-    return _pack(folder, samples, partial(picture_sample, side=side))
+def pack_glimpses(folder: Path, samples: int, side: int) -> Path:
+    """Write glimpses of scenes."""
+    return _pack(folder, samples, partial(glimpse_sample, side=side))
+
+
+def pack_motion(folder: Path, samples: int, side: int) -> Path:
+    """Write scenes of which only the direction is asked for."""
+    return _pack(folder, samples, partial(motion_sample, side=side))
 
 
 def pack_brief(folder: Path, samples: int, side: int) -> Path:
     """Write clips of two brief scenes."""
     return _pack(folder, samples, partial(brief_sample, side=side))
+
+
+def pack_views(folder: Path, samples: int, side: int) -> Path:
+    """Write clips of which only what is shown is asked."""
+    return _pack(folder, samples, partial(view_sample, side=side))
 
 
 def pack_clips(folder: Path, samples: int, side: int, questions: int) -> Path:

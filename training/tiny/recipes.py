@@ -1,32 +1,49 @@
-"""The course of quicksviewer-tiny: language, then single frames and brief clips, then the three stages on clips."""
+"""The course of quicksviewer-tiny: letters, language, glimpses, motion, brief clips, and the three stages on clips."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 from qsv_eval.training.recipe import Batching, Noise, Optimiser, Rates, Recipe, Start
-from qsv_eval.training.tiny.clips import pack_brief, pack_clips, pack_letters, pack_pictures, pack_texts
-from qsv_eval.training.tiny.start import SIDE, make_start
+from qsv_eval.training.tiny.clips import (
+    pack_brief,
+    pack_clips,
+    pack_glimpses,
+    pack_letters,
+    pack_motion,
+    pack_texts,
+    pack_views,
+)
+from qsv_eval.training.tiny.start import SIDE, forget_gate, make_start
 
-__all__ = ["Amounts", "chain"]
+__all__ = ["RATE", "Amounts", "Leg", "chain", "legs", "tiny"]
+
+
+RATE: Final = 1.5e-3
+SLOW: Final = 1.5e-5
+"""Of gate and thumbnail once they have learned: as in the paper, a later stage moves them a hundredth as fast."""
 
 
 class Amounts(NamedTuple):
-    """How much of everything; the defaults take about an hour on two cores."""
+    """How much of everything; the defaults take an hour and a half on two cores."""
 
     letters: int = 11_000
     texts: int = 50_000
-    pictures: int = 6_000
+    glimpses: int = 60_000
+    motion: int = 40_000
     brief: int = 12_000
-    clips: int = 5_000
-    questions: int = 6
+    views: int = 4_000
+    clips: int = 8_000
+    questions: int = 4
     letters_steps: int = 400
-    language_steps: int = 2_000
-    picture_steps: int = 400
-    stage1_steps: int = 60
+    language_steps: int = 1_600
+    glimpse_steps: int = 600
+    motion_steps: int = 500
+    brief_steps: int = 200
+    stage1_steps: int = 100
     stage2_steps: int = 100
-    stage3_steps: int = 1_000
+    stage3_steps: int = 1_600
     tried_clips: int = 300
 
 
@@ -47,51 +64,77 @@ def tiny(name: str, rates: Rates, steps: int, tokens: int, mixture: str) -> Reci
     )
 
 
+class Leg(NamedTuple):
+    """A part of the course, which begins where the one before ended."""
+
+    name: str
+    rates: Rates
+    steps: int
+    samples: str
+    """What it learns from."""
+    beside: Mapping[str, float] = {}
+    """And what else: one of these for so many of those."""
+    tokens: int = 2048
+    new_gate: bool = False
+    """Whether the gate is first to forget what it has learned."""
+    more: Mapping[str, Any] = {}
+    """What else the recipe says."""
+
+
+def legs(amounts: Amounts) -> list[Leg]:
+    """Return the course."""
+    words = Rates(language_model=RATE)
+    everything = Rates(cubing=RATE, resampler=RATE, vision_tower=RATE, language_model=RATE)
+    cutting = replace(everything, vision_tower=None, language_model=None)
+    clips = {"samples": "clips", "beside": {"texts": 3, "brief": 3}}
+    return [
+        Leg("letters", words, amounts.letters_steps, "letters", tokens=512),
+        Leg("language", words, amounts.language_steps, "texts", tokens=1024),
+        Leg("glimpses", everything, amounts.glimpse_steps, "glimpses", {"texts": 15}),
+        Leg("motion", everything, amounts.motion_steps, "motion", {"glimpses": 10 / 3, "texts": 30}),
+        Leg("brief", everything, amounts.brief_steps, "brief", {"texts": 5}, more={"thumbnails_only": 0.25}),
+        Leg("stage1", cutting, amounts.stage1_steps, "views", new_gate=True, more={"thumbnails_only": 0.5}),
+        Leg("stage2", replace(everything, cubing=SLOW, language_model=None), amounts.stage2_steps, **clips),
+        Leg("stage3", replace(everything, cubing=SLOW), amounts.stage3_steps, **clips, more={"evaluate_every": 500}),
+    ]
+
+
 def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
     """Yield the recipes in order, each with its data drawn and starting where the one before ended."""
     data = folder / "data"
-    start = make_start(folder / "start")
-    pack_letters(data / "letters", amounts.letters)
-    mixture = _mixture(data, "letters", {"letters": 1.0})
-    recipe = tiny("tiny_letters", Rates(language_model=1.5e-3), amounts.letters_steps, 512, mixture)
-    yield replace(recipe, start=Start(str(start)))
-
-    pack_texts(data / "texts", amounts.texts)
-    mixture = _mixture(data, "language", {"texts": 1.0})
-    recipe = tiny("tiny_language", Rates(language_model=1.5e-3), amounts.language_steps, 1024, mixture)
-    yield replace(recipe, start=_after(folder, "tiny_letters"))
-
-    everything = Rates(cubing=1.5e-3, resampler=1.5e-3, vision_tower=1.5e-3, language_model=1.5e-3)
-    pack_pictures(data / "pictures", amounts.pictures, SIDE)
-    pack_brief(data / "brief", amounts.brief, SIDE)
-    shares = {"pictures": 1.0, "brief": 1.0, "texts": amounts.brief / 5 / amounts.texts}
-    mixture = _mixture(data, "pictures", shares)
-    recipe = tiny("tiny_pictures", everything, amounts.picture_steps, 2048, mixture)
-    yield replace(recipe, start=_after(folder, "tiny_language"))
-
-    pack_clips(data / "clips", amounts.clips, SIDE, amounts.questions)
-    few = {"texts": amounts.texts, "brief": amounts.brief}
-    mixture = _mixture(data, "clips", {"clips": 1.0} | {name: amounts.clips / 3 / n for name, n in few.items()})
-    stages = {
-        "tiny_stage1": (replace(everything, vision_tower=None, language_model=None), amounts.stage1_steps),
-        "tiny_stage2": (replace(everything, language_model=None), amounts.stage2_steps),
-        "tiny_stage3": (everything, amounts.stage3_steps),
-    }
-    before = "tiny_pictures"
-    for name, (rates, steps) in stages.items():
-        recipe = replace(tiny(name, rates, steps, 2048, mixture), start=_after(folder, before), thumbnails_only=0.25)
-        if name == "tiny_stage3":
-            recipe = replace(recipe, evaluate_every=500)
-        yield recipe
-        before = name
+    start = beginning = make_start(folder / "start")
+    for leg in legs(amounts):
+        _draw(data, leg.samples, amounts)
+        recipe = tiny(f"tiny_{leg.name}", leg.rates, leg.steps, leg.tokens, _mixture(data, leg, amounts))
+        if leg.new_gate:
+            start = forget_gate(start, beginning, folder / f"{recipe.name}_start")
+        yield replace(recipe, start=Start(str(start)), **leg.more)
+        start = folder / recipe.name / "final"
 
 
-def _after(folder: Path, name: str) -> Start:
-    return Start(str(folder / name / "final"))
+def _draw(data: Path, samples: str, amounts: Amounts) -> None:
+    number = getattr(amounts, samples)
+    match samples:
+        case "letters":
+            pack_letters(data / samples, number)
+        case "texts":
+            pack_texts(data / samples, number)
+        case "glimpses":
+            pack_glimpses(data / samples, number, SIDE)
+        case "motion":
+            pack_motion(data / samples, number, SIDE)
+        case "brief":
+            pack_brief(data / samples, number, SIDE)
+        case "views":
+            pack_views(data / samples, number, SIDE)
+        case "clips":
+            pack_clips(data / samples, number, SIDE, amounts.questions)
 
 
-def _mixture(data: Path, name: str, weights: dict[str, float]) -> str:
-    path = data / f"{name}.yaml"
+def _mixture(data: Path, leg: Leg, amounts: Amounts) -> str:
+    most = getattr(amounts, leg.samples)
+    weights = {leg.samples: 1.0} | {name: most / every / getattr(amounts, name) for name, every in leg.beside.items()}
+    path = data / f"{leg.samples}.yaml"
     lines = [f"  - path: {folder}/*.tar\n    weight: {weight}\n" for folder, weight in weights.items()]
     path.write_text("sources:\n" + "".join(lines))
     return str(path)

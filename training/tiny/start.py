@@ -11,16 +11,18 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention
 
 from qsv_eval.demo.questions import LETTERS
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
+from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.pixels import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
 from qsv_eval.model_adapters.quicksviewer.processing import QuicksviewerProcessor
 from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
+from qsv_eval.model_adapters.quicksviewer.resampler import sincos
 from qsv_eval.training.tiny.texts import corpus
 
-__all__ = ["SIDE", "make_start"]
+__all__ = ["SIDE", "forget_gate", "make_start"]
 
-SIDE = 48
-"""Of a frame, in pixels."""
+SIDE, PATCH = 48, 8
+"""Of a frame, and of what is one token of it, in pixels."""
 ROPE_THETA: Final = 100.0
 """Of rotary positions: its texts are short, and neighbours must be told apart."""
 _LOOKING_BACK, _SHARPNESS = 4, 4.0
@@ -35,9 +37,26 @@ def make_start(folder: Path, seed: int = 0) -> Path:
         torch.manual_seed(seed)
         model = QuicksviewerForConditionalGeneration(_config(tokenizer))
         _initialise(model.model.language_model)
+        _place(model.model.perception.vision_tower.embeddings.position_embedding)
     image = QuicksviewerImageProcessor(SIDE, canvases_hw=[(SIDE, SIDE)])
     QuicksviewerProcessor(image, tokenizer, QuicksviewerVideoProcessor(SIDE)).save_pretrained(folder)
     model.save_pretrained(folder)
+    return folder
+
+
+def forget_gate(checkpoint: Path, beginning: Path, folder: Path) -> Path:
+    """Write a checkpoint with the gate of the beginning to a folder, unless it is there.
+
+    Within single scenes there is nothing to cut; what the gate learns from them is to cut anywhere but between scenes.
+    """
+    if folder.is_dir():
+        return folder
+    learned, new = (load_checkpoint(path, dtype="float32") for path in (checkpoint, beginning))
+    learned.model.model.perception.gate.load_state_dict(new.model.model.perception.gate.state_dict())
+    unfinished = folder.with_suffix(".unfinished")
+    learned.processor.save_pretrained(unfinished)
+    learned.model.save_pretrained(unfinished)
+    unfinished.rename(folder)
     return folder
 
 
@@ -97,6 +116,17 @@ def _look_back(attention: Qwen2Attention) -> None:
         attention.k_proj.bias[rows] = _SHARPNESS * torch.cat([torch.ones(size // 2), torch.zeros(size // 2)])
 
 
+@torch.no_grad()
+def _place(patches: nn.Embedding) -> None:
+    """Make patches tell where they are: half of a position's code for its row, half for its column.
+
+    Where a shape moves is learned from that in half the steps.
+    """
+    side = SIDE // PATCH
+    code = sincos(torch.arange(side), patches.embedding_dim // 2, base=100.0)
+    patches.weight.copy_(0.5 * torch.cat([code.repeat_interleave(side, 0), code.repeat(side, 1)], -1))
+
+
 def _config(tokenizer: PreTrainedTokenizerFast) -> QuicksviewerConfig:
     ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
     return QuicksviewerConfig(
@@ -120,9 +150,9 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> QuicksviewerConfig:
             "num_hidden_layers": 3,
             "num_attention_heads": 4,
             "image_size": SIDE,
-            "patch_size": 8,
+            "patch_size": PATCH,
         },
-        grid_size=SIDE // 8,
+        grid_size=SIDE // PATCH,
         num_queries=4,
         resampler_heads=6,
         gate_momentum=1.0,

@@ -7,15 +7,16 @@ from PIL import Image
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
 from qsv_eval.tiny.course import train_tiny
+from qsv_eval.training.tiny.recipes import Amounts, legs
 
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     """The whole course of quicksviewer-tiny, two steps of everything."""
     folder = tmp_path_factory.mktemp("course")
-    amounts = {"letters": 30, "texts": 30, "pictures": 20, "clips": 8, "questions": 2, "tried_clips": 3}
-    steps = {f"{name}_steps": 2 for name in ("letters", "language", "picture", "stage1", "stage2", "stage3")}
-    words = [f"{name}={value}" for name, value in (amounts | steps).items()]
+    samples = {"letters": 30, "texts": 30, "glimpses": 20, "motion": 20, "brief": 20, "views": 8, "clips": 8}
+    steps = {name: 2 for name in Amounts._fields if name.endswith("_steps")}
+    words = [f"{name}={value}" for name, value in (samples | steps | {"questions": 2, "tried_clips": 3}).items()]
     few = [
         "batching.tokens=500",
         "batching.micro_batches=1",
@@ -45,9 +46,19 @@ def test_each_stage_moved_only_what_it_trains(course):
     def weights(name):
         return load_pretrained(folder / name / "final", device="cpu", dtype="float32").model.state_dict()
 
-    before, after = weights("tiny_pictures"), weights("tiny_stage1")
+    before, after = weights("tiny_brief"), weights("tiny_stage1")
     moved = {".".join(name.split(".")[1:3]) for name in before if not before[name].equal(after[name])}
     assert moved == {"perception.gate", "perception.thumbnail", "perception.resampler"}
+
+
+def test_the_gate_forgets_what_single_scenes_taught_it(course):
+    folder, _, _ = course
+    start, before, after = (
+        load_pretrained(folder / name, device="cpu", dtype="float32").model.state_dict()
+        for name in ("start", "tiny_brief/final", "tiny_stage1_start")
+    )
+    for name, weights in after.items():
+        assert weights.equal((start if "perception.gate." in name else before)[name]), name
 
 
 def test_a_finished_course_is_not_done_again(course):
@@ -60,3 +71,12 @@ def test_a_finished_course_is_not_done_again(course):
 def test_amounts_are_numbers():
     with pytest.raises(SetupError, match="clips is a whole number"):
         train_tiny("unused", ["clips=many"])
+
+
+def test_what_is_read_beside_is_drawn_before():
+    """A part of the course may read again what one before it read; the first to need samples draws them."""
+    drawn = set()
+    for leg in legs(Amounts()):
+        assert set(leg.beside) <= drawn
+        drawn.add(leg.samples)
+    assert drawn <= set(Amounts._fields)

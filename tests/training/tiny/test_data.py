@@ -7,18 +7,30 @@ import pytest
 import torch
 
 from qsv_eval.demo import make_clip
-from qsv_eval.demo.grammar import drafts, vocabulary
+from qsv_eval.demo.grammar import KINDS, drafts, vocabulary
+from qsv_eval.demo.scene import DIRECTIONS, SHAPES
 from qsv_eval.scoring.extract import extract_letter
 from qsv_eval.training.data.shards import Shard
-from qsv_eval.training.tiny.clips import brief_sample, clip_sample, pack_clips, pack_texts, picture_sample, text_sample
+from qsv_eval.training.tiny.clips import (
+    brief_sample,
+    clip_sample,
+    glimpse_sample,
+    motion_sample,
+    pack_clips,
+    pack_texts,
+    text_sample,
+    view_sample,
+)
 from qsv_eval.training.tiny.texts import (
     binding_sample,
     choice,
     clip_turns,
+    frame_line,
+    list_turns,
     reasoned,
-    retold_sample,
-    scene_line,
     scene_list,
+    scene_words,
+    told,
 )
 
 
@@ -58,37 +70,52 @@ def test_answers_on_clips_are_right(index):
             assert word == {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}[len(spec.scenes)]
         if text.startswith("Which background comes first"):
             assert word == spec.scenes[0].background
-        if text.startswith("What scenes"):
-            assert word == scene_list(spec)
-        elif not text.startswith("How many"):
-            *_, target = answer["value"].split(" : ")[0].split(" , ")
-            assert target.strip() in scene_list(spec)
-            assert word in target.split()
+        if text.startswith("Which"):
+            assert word in answer["value"].split(" : ")[0].split(" , ")[-1].split()
 
 
-def test_the_scene_that_a_question_names_is_told_first():
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_scene_that_holds_the_answer_is_told_last(kind):
     spec = make_clip("train", 7)
-    asked = [draft for kind in ("after", "attribute", "count") for draft in drafts(spec, kind)]
-    for draft in asked:
-        told = reasoned(spec, draft, "X").removesuffix("X").removesuffix(" : ")
-        named = {"after": [*{*draft.scenes} - {draft.target}, draft.target], "attribute": [draft.target], "count": []}
-        assert told == " , ".join(scene_line(spec.scenes[position]) for position in named[draft.kind])
+    for draft in drafts(spec, kind):
+        *_, last = reasoned(spec, draft, "X").removesuffix(" : X").split(" , ")
+        target = len(spec.scenes) - 1 if kind == "count" else draft.target
+        assert sorted(last.split()) == sorted(scene_words(spec.scenes[target], target).split())
+        assert draft.answer in last.split()
 
 
-def test_a_clip_is_told_again_in_another_order():
+def test_a_scene_is_told_from_what_names_it():
+    spec = make_clip("train", 7)
+    for kind in ("after", "attribute", "direction"):
+        for draft in drafts(spec, kind):
+            first, *rest = reasoned(spec, draft, "X").split(" : ")[0].split(" , ")
+            assert len(rest) == (kind == "after")
+            name = first.removeprefix("on ").removeprefix("a ").split()[0]
+            assert f"the {name}" in draft.text or f"the shape on the {name}" in draft.text
+
+
+def test_from_any_word_of_a_told_scene_the_others_follow():
     spec = make_clip("train", 9)
-    ((asked, again),) = turns(retold_sample(spec, np.random.default_rng(2)))
-    told = asked.splitlines()[0].split(" , ")
-    assert sorted(told) == sorted(again.split(" , "))
-    assert told != again.split(" , ")
+    for number, (scene, line) in enumerate(zip(spec.scenes, told(spec).split(" , "), strict=True)):
+        for first in ("number", "colour", "shape", "background", "direction"):
+            assert scene_words(scene, number, first) in line
+
+
+def test_scenes_are_listed_in_order():
+    spec = make_clip("train", 9)
+    ((_, said),) = turns({"conversations": list_turns(spec.scenes)})
+    assert said == scene_list(spec.scenes)
+    assert [line.split()[0] for line in said.split(" , ")] == ["one", "two", "three", "four", "five"][
+        : len(spec.scenes)
+    ]
 
 
 def test_a_brief_clip_has_two_scenes_of_a_few_frames():
     for number in range(12):
         packed = brief_sample(number, 48)
         assert 4 <= len(packed.pictures) == len(packed.sample["timestamps"]) <= 8
-        lists = [answer for question, answer in turns(packed.sample) if question.startswith("What scenes")]
-        assert all(len(told.split(" , ")) == 2 for told in lists)
+        assert packed.sample["uid"] == f"brief-{number}"
+        assert all(len(answer.split(" , ")) <= 2 for _, answer in turns(packed.sample))
 
 
 def test_a_clip_is_told_or_shown():
@@ -100,14 +127,37 @@ def test_a_clip_is_told_or_shown():
     assert all(" on " in text.splitlines()[0] for text in told)
 
 
-def test_a_picture_has_what_it_is_asked_for():
-    packed = picture_sample(0, 48)
-    (_, shown), *questions = turns(packed.sample)
-    colour, shape, _, background = shown.split()
-    values = {"colour": colour, "shape": shape, "background": background}
-    for question, answer in questions:
-        asked = question.split()[1]
-        assert answer_word(question, answer) == values[asked]
+def test_a_glimpse_is_a_frame_or_a_few_with_one_short_question():
+    shown = [glimpse_sample(number, 48) for number in range(40)]
+    asked = dict(turns(packed.sample)[0] for packed in shown)
+    assert {len(packed.pictures) for packed in shown[::2]} == {1}
+    assert {len(packed.pictures) for packed in shown[1::2]} == {2, 3, 4}
+    assert all(len(turns(packed.sample)) == 1 for packed in shown)
+    assert asked.keys() == {"What is shown ?", "Which shape is seen ?", "Which way does the shape move ?"}
+    assert asked["Which shape is seen ?"] in SHAPES
+    assert asked["Which way does the shape move ?"] in DIRECTIONS
+
+
+def test_motion_is_asked_for_alone():
+    for number in range(6):
+        packed = motion_sample(number, 48)
+        ((asked, way),) = turns(packed.sample)
+        assert asked == "Which way does the shape move ?"
+        assert way in DIRECTIONS
+        assert len(packed.pictures) in (2, 3, 4)
+
+
+def test_a_view_says_nothing_of_motion():
+    packed = view_sample(5, 48)
+    spec = make_clip("train", 5)
+    ((_, seen),) = turns(packed.sample)
+    assert seen.split(" , ") == [frame_line(scene) for scene in spec.scenes]
+    assert len(packed.pictures) == spec.duration_s
+
+
+def test_what_a_frame_shows_in_words():
+    scene = make_clip("train", 3).scenes[0]
+    assert frame_line(scene).split() == ["a", scene.colour, scene.shape, "on", scene.background]
 
 
 def test_the_benchmarks_layout():
@@ -166,6 +216,18 @@ def test_the_first_heads_look_back(start):
     attention = language_model(input_ids=words, output_attentions=True).attentions[0][0]
     for head, back in enumerate((1, 2, 3, 4)):
         assert attention[head].diagonal(-back)[10:].min() > 0.5
+
+
+def test_a_patch_tells_where_it_is(start):
+    """Rows share one half of their code, columns the other; the nearer, the more alike."""
+    from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
+
+    tower = load_checkpoint(start, dtype="float32").model.model.perception.vision_tower
+    rows, columns = tower.embeddings.position_embedding.weight.detach().unflatten(0, (6, 6)).chunk(2, dim=-1)
+    assert torch.equal(rows, rows[:, :1].expand_as(rows))
+    assert torch.equal(columns, columns[:1].expand_as(columns))
+    apart = (rows[0, 0] - rows[:, 0]).norm(dim=-1)
+    assert torch.equal(apart.argsort(), torch.arange(6))
 
 
 def test_the_gate_begins_sensitive(start):
