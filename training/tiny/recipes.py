@@ -21,8 +21,6 @@ __all__ = ["RATE", "Amounts", "Leg", "chain", "legs", "tiny"]
 
 
 RATE: Final = 1.5e-3
-SLOW: Final = 1.5e-5
-"""Of gate and thumbnail once they have learned: as in the paper, a later stage moves them a hundredth as fast."""
 
 
 class Amounts(NamedTuple):
@@ -41,7 +39,7 @@ class Amounts(NamedTuple):
     glimpse_steps: int = 600
     motion_steps: int = 500
     brief_steps: int = 200
-    stage1_steps: int = 100
+    stage1_steps: int = 200
     stage2_steps: int = 100
     stage3_steps: int = 1_600
     tried_clips: int = 300
@@ -85,7 +83,8 @@ def legs(amounts: Amounts) -> list[Leg]:
     """Return the course."""
     words = Rates(language_model=RATE)
     everything = Rates(cubing=RATE, resampler=RATE, vision_tower=RATE, language_model=RATE)
-    cutting = replace(everything, vision_tower=None, language_model=None)
+    cutting = Rates(cubing=RATE, resampler=RATE)
+    but_cutting = replace(everything, cubing=None)
     clips = {"samples": "clips", "beside": {"texts": 3, "brief": 3}}
     return [
         Leg("letters", words, amounts.letters_steps, "letters", tokens=512),
@@ -94,8 +93,8 @@ def legs(amounts: Amounts) -> list[Leg]:
         Leg("motion", everything, amounts.motion_steps, "motion", {"glimpses": 10 / 3, "texts": 30}),
         Leg("brief", everything, amounts.brief_steps, "brief", {"texts": 5}, more={"thumbnails_only": 0.25}),
         Leg("stage1", cutting, amounts.stage1_steps, "views", new_gate=True, more={"thumbnails_only": 0.5}),
-        Leg("stage2", replace(everything, cubing=SLOW, language_model=None), amounts.stage2_steps, **clips),
-        Leg("stage3", replace(everything, cubing=SLOW), amounts.stage3_steps, **clips, more={"evaluate_every": 500}),
+        Leg("stage2", replace(but_cutting, language_model=None), amounts.stage2_steps, **clips),
+        Leg("stage3", but_cutting, amounts.stage3_steps, **clips, more={"evaluate_every": 500}),
     ]
 
 

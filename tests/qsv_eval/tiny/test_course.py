@@ -40,15 +40,34 @@ def test_the_course_ends_with_a_small_checkpoint_and_its_card(course):
     assert sum(path.stat().st_size for path in finished.iterdir()) < 12e6
 
 
-def test_each_stage_moved_only_what_it_trains(course):
+CUBING = {"perception.gate", "perception.thumbnail"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "moved"),
+    [
+        ("tiny_brief", "tiny_stage1", CUBING | {"perception.resampler"}),
+        ("tiny_stage1", "tiny_stage2", {"perception.vision_tower", "perception.resampler"}),
+    ],
+)
+def test_each_stage_moved_only_what_it_trains(course, before, after, moved):
+    assert _moved(course, before, after) == moved
+
+
+def test_stage_3_moves_all_but_the_gate(course):
+    moved = _moved(course, "tiny_stage2", "tiny_stage3")
+    assert {"perception.vision_tower", "perception.resampler", "language_model.layers"} <= moved
+    assert not moved & CUBING
+
+
+def _moved(course, before, after):
+    """Return the parts of the model that differ between the ends of two recipes."""
     folder, _, _ = course
-
-    def weights(name):
-        return load_pretrained(folder / name / "final", device="cpu", dtype="float32").model.state_dict()
-
-    before, after = weights("tiny_brief"), weights("tiny_stage1")
-    moved = {".".join(name.split(".")[1:3]) for name in before if not before[name].equal(after[name])}
-    assert moved == {"perception.gate", "perception.thumbnail", "perception.resampler"}
+    old, new = (
+        load_pretrained(folder / name / "final", device="cpu", dtype="float32").model.state_dict()
+        for name in (before, after)
+    )
+    return {".".join(name.split(".")[1:3]) for name in old if not old[name].equal(new[name])}
 
 
 def test_the_gate_forgets_what_single_scenes_taught_it(course):
