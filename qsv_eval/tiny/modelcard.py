@@ -14,7 +14,7 @@ from qsv_eval.demo.grammar import vocabulary
 from qsv_eval.demo.scene import DURATIONS, make_clip
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer, load_pretrained
 from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
-from qsv_eval.tiny.picture import draw_cubes
+from qsv_eval.tiny.picture import draw_course, draw_cubes
 from qsv_eval.tiny.tryout import Answered, accuracy, try_out
 
 __all__ = ["publish"]
@@ -36,7 +36,7 @@ class _Group(NamedTuple):
 
 
 def publish(course: Sequence[Path], output: Path, clips: int) -> Path:
-    """Write the checkpoint that a course of recipes ended with to a folder, in float16, with card and picture.
+    """Write the checkpoint that a course of recipes ended with to a folder, in float16, with card and pictures.
 
     Args:
         course: folders of the recipes' runs, in order.
@@ -47,6 +47,7 @@ def publish(course: Sequence[Path], output: Path, clips: int) -> Path:
     loaded.model.save_pretrained(output)
     loaded.processor.save_pretrained(output)
     model = load_pretrained(output, device="cpu", dtype="float32")
+    draw_course(course, output / "losses.png")
     draw_cubes(model, [make_clip("demo", index) for index in range(3)], output / "cubes.png")
     (output / "README.md").write_text(_card(model, course, clips))
     return output

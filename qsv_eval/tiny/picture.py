@@ -1,10 +1,11 @@
-"""Where a model cuts clips, as a picture: their frames, the true cuts, and its cubes beside equal ones."""
+"""The card's pictures: the losses of the course, and where the model cuts clips, beside true cuts and equal cubes."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,10 +14,49 @@ from qsv_eval.demo.scene import ClipSpec
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer
 from qsv_eval.tiny.tryout import starts_of
 
-__all__ = ["draw_cubes"]
+__all__ = ["draw_course", "draw_cubes"]
 
 _RULES = ("learned", "equal")
 _ROW_INCHES, _WIDTH_INCHES = 1.7, 12.0
+
+
+def draw_course(runs: Sequence[Path], path: Path) -> Path:
+    """Draw the losses of a course's recipes, one behind the other over the steps, and the accuracy it was tried at.
+
+    Args:
+        runs: folders of the recipes' runs, in order; each has a `metrics.jsonl`.
+        path: picture to write.
+    """
+    figure = Figure(figsize=(_WIDTH_INCHES, 4), layout="constrained")
+    losses = figure.add_subplot()
+    accuracies = losses.twinx()
+    begun = 0
+    for run in runs:
+        table = pd.read_json(run / "metrics.jsonl", lines=True)
+        logged = table.dropna(subset=["loss"])
+        losses.plot(begun + logged["step"], logged["loss"], color="tab:blue")
+        losses.axvline(begun, color="grey", linewidth=0.6)
+        losses.annotate(
+            run.name.removeprefix("tiny_"),
+            (begun, 1),
+            xycoords=losses.get_xaxis_transform(),
+            xytext=(3, -4),
+            textcoords="offset points",
+            rotation=90,
+            va="top",
+            fontsize=8,
+        )
+        if "eval_accuracy" in table:
+            accuracies.plot(begun + table["step"], table["eval_accuracy"], "o", color="tab:red", clip_on=False)
+        begun += int(table["step"].max())
+    losses.set_yscale("log")
+    losses.set_xlim(0, begun)
+    accuracies.set_ylim(0, 1)
+    losses.set_xlabel("step")
+    losses.set_ylabel("loss", color="tab:blue")
+    accuracies.set_ylabel("accuracy on clips of val", color="tab:red")
+    figure.savefig(path, dpi=100)
+    return path
 
 
 def draw_cubes(model: Quicksviewer, specs: Sequence[ClipSpec], path: Path) -> Path:

@@ -34,8 +34,10 @@ def test_the_course_ends_with_a_small_checkpoint_and_its_card(course):
     assert "| tiny_stage3 | 2 |" in card
     assert "| blind: the same questions, nothing shown |" in card
     assert "- learned: " in card
-    with Image.open(finished / "cubes.png") as picture:
-        assert picture.width > picture.height > 400
+    for name in ("cubes.png", "losses.png"):
+        assert f"]({name})" in card
+        with Image.open(finished / name) as picture:
+            assert picture.width > picture.height >= 400
     assert load_pretrained(finished, device="cpu").model.dtype == torch.float16
     assert sum(path.stat().st_size for path in finished.iterdir()) < 12e6
 
