@@ -2,7 +2,7 @@
 
     python benchmarks/training_step.py [--runs 5] [--steps 20]
 
-Both sides take the same micro-batches of generated clips and single frames, the same weights (quicksviewer-tiny before
+Both sides take the same micro-batches of generated clips and single scenes, the same weights (quicksviewer-tiny before
 it has learned anything) and bfloat16 autocast, forward and backward. The plain side looks at every sample by itself
 through the tests' naive.py (all features kept, loops over frames and cubes, a position table made beforehand), pads the
 samples to the longest, attends with a mask through SDPA, and makes logits of all positions. Ours looks at all frames of
@@ -36,7 +36,7 @@ from qsv_eval.training.data.samples import Batch, collate  # noqa: E402
 from qsv_eval.training.recipe import Rates, Recipe, Start  # noqa: E402
 from qsv_eval.training.run import train  # noqa: E402
 from qsv_eval.training.setup import set_up  # noqa: E402
-from qsv_eval.training.tiny.clips import pack_clips, pack_pictures  # noqa: E402
+from qsv_eval.training.tiny.clips import pack_clips, pack_glimpses  # noqa: E402
 from qsv_eval.training.tiny.recipes import tiny  # noqa: E402
 from qsv_eval.training.tiny.start import SIDE, make_start  # noqa: E402
 
@@ -45,9 +45,9 @@ MICRO_BATCHES = 4
 
 def make_recipe(folder: Path) -> Recipe:
     pack_clips(folder / "clips", 120, SIDE, questions=6)
-    pack_pictures(folder / "pictures", 40, SIDE)
+    pack_glimpses(folder / "glimpses", 40, SIDE)
     start = make_start(folder / "start")
-    mixture = f"{folder}/clips/shard-000000.tar;{folder}/pictures/shard-000000.tar"
+    mixture = f"{folder}/clips/shard-000000.tar;{folder}/glimpses/shard-000000.tar"
     recipe = tiny("step", Rates(1e-4, 1e-4, None, 1e-4, 1e-4), MICRO_BATCHES, 2048, mixture)
     return replace(recipe, start=Start(str(start)), log_every=1)
 

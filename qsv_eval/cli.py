@@ -215,9 +215,13 @@ def train_command(
     from qsv_eval.train import forecast_stage, train_stage
 
     output = output or Path("qsv_runs/train") / stage
+    if device not in (None, "cpu"):
+        raise SetupError(f"--device {device}: give cpu, or choose GPUs by CUDA_VISIBLE_DEVICES and accelerate launch")
     if stage == "tiny":
         if dry_run:
             raise SetupError("train tiny: its data are drawn as it goes, so there is no --dry-run; see training/tiny/")
+        if (preset, backbone, report_to) != ("paper", "qwen2", "none"):
+            raise SetupError("train tiny: has one recipe, on the CPU; leave out --preset, --backbone and --report-to")
         typer.echo(train_tiny(output, changes or []))
     elif dry_run:
         forecast_stage(stage, preset, backbone, changes or [])

@@ -19,6 +19,7 @@ from qsv_eval.training.data.mixture import MixturePart
 from qsv_eval.training.parts import PartSize, part_sizes, set_trainable
 from qsv_eval.training.planning import plan_run
 from qsv_eval.training.recipe import Recipe
+from qsv_eval.training.setup import change_config
 
 __all__ = ["Amount", "Forecast", "Memory", "forecast", "print_forecast"]
 
@@ -89,6 +90,7 @@ def _config(recipe: Recipe) -> QuicksviewerConfig:
     try:
         if start.checkpoint is not None:
             config = AutoConfig.from_pretrained(start.checkpoint)
+            change_config(config, recipe)
         elif start.language_model is not None and start.vision_tower is not None:
             text: PreTrainedConfig = AutoConfig.from_pretrained(start.language_model)
             vision = AutoConfig.from_pretrained(start.vision_tower)

@@ -51,10 +51,12 @@ def draw_losses(table: pd.DataFrame, path: Path) -> None:
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    losses = table.dropna(subset=["loss"]) if "loss" in table else table.iloc[:0]
-    axes.plot(losses["step"], losses["loss"], color="tab:blue", alpha=0.3, linewidth=0.8)
-    smooth = losses["loss"].ewm(span=max(len(losses) // 40, 2)).mean()
-    axes.plot(losses["step"], smooth, color="tab:blue", label="loss")
+    if "loss" in table:  # a run may end before its first line
+        losses = table.dropna(subset=["loss"])
+        axes.plot(losses["step"], losses["loss"], color="tab:blue", alpha=0.3, linewidth=0.8)
+        smooth = losses["loss"].ewm(span=max(len(losses) // 40, 2)).mean()
+        axes.plot(losses["step"], smooth, color="tab:blue", label="loss")
+        axes.legend(loc="upper center")
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     evaluations = [name for name in table if name.startswith("eval_") and name.endswith("accuracy")]
@@ -65,5 +67,4 @@ def draw_losses(table: pd.DataFrame, path: Path) -> None:
             points = table.dropna(subset=[name])
             other.plot(points["step"], points[name], "o-", color=f"C{number + 1}", label=name.removeprefix("eval_"))
         other.legend(loc="upper right")
-    axes.legend(loc="upper center")
     figure.savefig(path, dpi=120)

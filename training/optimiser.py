@@ -16,9 +16,9 @@ __all__ = ["MuonWithAdamW", "is_hidden_matrix"]
 
 
 def is_hidden_matrix(name: str, parameter: nn.Parameter) -> bool:
-    """Whether a parameter maps hidden vectors to hidden vectors: a matrix, but no embedding and no head.
+    """Whether a parameter is moved by Muon: a matrix, the resampler's queries among them, but no embedding and no head.
 
-    Nor of the gate: its gradient is a weak signal in much noise, which Muon would make as large in every direction.
+    Nor the gate's: its gradient is a weak signal in much noise, which Muon would make as large in every direction.
     """
     return parameter.ndim == 2 and not any(part in name for part in ("embed", "lm_head", ".gate."))
 

@@ -40,9 +40,10 @@ class LearnedRows(nn.Module):
 
     def __init__(self, embedding: nn.Embedding, row_ids: Sequence[int]) -> None:
         super().__init__()
+        ids = torch.tensor(sorted(row_ids))
         self.weight = embedding.weight.requires_grad_(False)
-        self.rows = nn.Parameter(embedding.weight.detach()[list(row_ids)].clone())
-        self.register_buffer("row_ids", torch.tensor(sorted(row_ids)), persistent=False)
+        self.rows = nn.Parameter(embedding.weight.detach()[ids].clone())
+        self.register_buffer("row_ids", ids, persistent=False)
         self.register_state_dict_post_hook(_put_rows)
         self.register_load_state_dict_pre_hook(_take_rows)
 

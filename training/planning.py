@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
 from qsv_eval.training.data.batches import MicroBatches
@@ -35,7 +36,7 @@ def plan_run(recipe: Recipe, config: QuicksviewerConfig, frame_size: int) -> Pla
         frame_size: side of the frames that the model takes, in pixels.
 
     Raises:
-        SetupError: the mixture cannot be read, naming the file and the line.
+        SetupError: the mixture cannot be read, naming the file and the line, or does not fill a step.
     """
     rule = FrameRule(fps=recipe.fps, max_frames=recipe.max_frames)
     sizing = Sizing.of(config, rule)
@@ -43,4 +44,9 @@ def plan_run(recipe: Recipe, config: QuicksviewerConfig, frame_size: int) -> Pla
     sizes = [sizing.size(hint) for hint in mixture.hints()]
     per_frame = frame_cost(config) if recipe.batching.frame_cost is None else recipe.batching.frame_cost
     batches = MicroBatches.plan(costs(np.array(sizes).reshape(-1, 2), per_frame), recipe.batching)
+    if not len(batches):
+        raise SetupError(
+            f"mixture: {len(mixture)} samples do not fill a step of {recipe.batching.micro_batches} micro-batches; "
+            "give fewer (batching.micro_batches), or go round more often (batching.epochs, batching.steps)"
+        )
     return Planned(mixture, sizing, sizes, batches)

@@ -6,15 +6,16 @@ A part of the model trains when it has a learning rate; nothing else decides it.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 
 from qsv_eval.model_adapters.errors import SetupError
 
 __all__ = ["PARTS", "Batching", "Noise", "Optimiser", "Part", "Rates", "Recipe", "Start", "vary"]
 
+Share = Annotated[float, Field(ge=0, le=1)]
 Part = Literal["cubing", "resampler", "new_tokens", "vision_tower", "language_model"]
 PARTS: tuple[Part, ...] = ("cubing", "resampler", "new_tokens", "vision_tower", "language_model")
 
@@ -23,13 +24,13 @@ PARTS: tuple[Part, ...] = ("cubing", "resampler", "new_tokens", "vision_tower", 
 class Rates:
     """Peak learning rate of each part; None leaves it as it is."""
 
-    cubing: float | None = None
+    cubing: PositiveFloat | None = None
     """Gate and thumbnail."""
-    resampler: float | None = None
-    new_tokens: float | None = None
+    resampler: PositiveFloat | None = None
+    new_tokens: PositiveFloat | None = None
     """Only the embeddings of the tokens that Quicksviewer adds; nothing where the language model trains anyway."""
-    vision_tower: float | None = None
-    language_model: float | None = None
+    vision_tower: PositiveFloat | None = None
+    language_model: PositiveFloat | None = None
     """With its embeddings and head."""
 
     def of(self, part: Part) -> float | None:
@@ -44,7 +45,7 @@ class Noise:
 
     start: float = 1.0
     end: float = 0.01
-    ratio: float = 0.6
+    ratio: Share = 0.6
 
     def at(self, step: int, steps: int) -> float:
         """Return the weight at a step of so many."""
@@ -73,18 +74,18 @@ class Optimiser:
 class Batching:
     """What goes into one step."""
 
-    micro_batches: int = 48
+    micro_batches: PositiveInt = 48
     """Forward passes of a step over all processes, which must divide it; results do not depend on how many they are."""
-    tokens: int = 16_384
+    tokens: PositiveInt = 16_384
     """Cost of a micro-batch at the most, in tokens of the language model; a sample that is larger stands alone."""
     frame_cost: float | None = None
     """What the vision tower's work on a frame costs, in tokens; None works it out from the sizes of the two."""
     packed: bool = True
     """Samples of a micro-batch one behind the other, instead of side by side and padded."""
-    epochs: int = 1
-    steps: int | None = None
+    epochs: PositiveInt = 1
+    steps: PositiveInt | None = None
     """Stop after so many steps, or go round again until then; None ends with the epochs."""
-    workers: int = 4
+    workers: NonNegativeInt = 4
     """Processes that read and decode samples ahead."""
     seed: int = 0
 
@@ -120,12 +121,12 @@ class Recipe:
     batching: Batching = field(default_factory=Batching)
     model: Mapping[str, Any] = field(default_factory=dict)
     """Values of the model's configuration to change, such as `gate_centred`."""
-    thumbnails_only: float = 0.0
+    thumbnails_only: Share = 0.0
     """Share of the samples with a video of which only the thumbnail is shown. Through it alone the gate learns, and
     where the cubes say the same that is a weak signal (docs/training.md)."""
-    max_frames: int = 420
-    fps: float = 1.0
-    max_length: int = 16_384
+    max_frames: PositiveInt = 420
+    fps: PositiveFloat = 1.0
+    max_length: PositiveInt = 16_384
     """Longest sample in tokens, visual ones included; a longer one is left out and counted."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     """Of the arithmetic; what is trained is kept in float32."""
@@ -136,15 +137,16 @@ class Recipe:
     """Compute activations again in the backward pass instead of keeping them."""
     sharded: bool = False
     """Spread weights, gradients and the optimizer's state over the processes (FSDP2)."""
-    chunk_frames: int = 16
+    chunk_frames: PositiveInt = 16
     """Frames that go through the vision tower at once."""
-    broken_share: float = 0.01
+    broken_share: Share = 0.01
     """Stop when more of the samples than this could not be read."""
-    save_every: int = 500
-    keep: int = 3
+    save_every: PositiveInt = 500
+    keep: PositiveInt = 3
     """Checkpoints."""
-    log_every: int = 1
-    evaluate_every: int | None = None
+    log_every: PositiveInt = 1
+    evaluate_every: PositiveInt | None = None
+    """Steps between trials on clips drawn for it, whose questions and cuts the model has not seen."""
 
 
 def vary(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
@@ -154,6 +156,9 @@ def vary(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
         SetupError: a key that does not exist, or a value that does not fit, naming both.
     """
     values = asdict(recipe)
+    of_start = {key.strip() for key, *_ in (one.partition("=") for one in assignments) if key.startswith("start.")}
+    if of_start == {"start.checkpoint"}:  # instead of the two halves that a recipe begins from
+        values["start"] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
@@ -178,7 +183,8 @@ def _assign(values: dict[str, Any], of: Any, path: Sequence[str], text: str) -> 
         inner = values.get(head)
     if not rest:
         # What a field of ours holds is known when the recipe is validated; the model's configuration takes anything.
-        values[head] = (None if text.lower() == "none" else text) if is_dataclass(of) else yaml.safe_load(text)
+        plain = is_dataclass(of) and not isinstance(inner, tuple)
+        values[head] = (None if text.lower() == "none" else text) if plain else yaml.safe_load(text)
     elif is_dataclass(inner) or isinstance(inner, Mapping):
         _assign(values[head], inner, rest, text)
     else:

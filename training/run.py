@@ -17,7 +17,8 @@ from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.training.metrics import MetricsFiles
-from qsv_eval.training.recipe import Rates, Recipe
+from qsv_eval.training.recipe import Recipe
+from qsv_eval.training.record import check_recipe, keep_record
 from qsv_eval.training.setup import Setup, set_up
 from qsv_eval.training.trainer import QuicksviewerTrainer
 
@@ -45,19 +46,30 @@ def train(
         SetupError: the recipe does not fit the data, the machine or what the folder holds.
     """
     final = output / FINAL
-    _keep_recipe(recipe, output)
-    if (final / "config.json").is_file():
+    check_recipe(recipe, output)
+    if final.is_dir():
         return final
     PartialState(cpu=cpu)  # joins the other processes before anything is read
     setup = set_up(recipe)
     trainer = make_trainer(recipe, setup, output, cpu=cpu, report_to=report_to)
+    keep_record(recipe, setup.plan, output)
     if evaluate is not None and recipe.evaluate_every is not None:
         trainer.evaluate_by = _evaluation(recipe, setup, evaluate)
         trainer.add_callback(_EvaluateEvery(recipe.evaluate_every))
     checkpoint = last_checkpoint(output)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    trainer.save_model(str(final))
+    _save_whole(trainer, final)
     return final
+
+
+def _save_whole(trainer: QuicksviewerTrainer, final: Path) -> None:
+    """Save under a name of its own first: a folder `final` is a whole one, whenever the run was killed."""
+    unfinished = final.with_suffix(".unfinished")
+    trainer.save_model(str(unfinished))
+    trainer.accelerator.wait_for_everyone()
+    if trainer.is_world_process_zero():
+        unfinished.rename(final)
+    trainer.accelerator.wait_for_everyone()
 
 
 def make_trainer(
@@ -136,6 +148,8 @@ def _sharding(recipe: Recipe, model: QuicksviewerForConditionalGeneration, proce
         raise SetupError("sharded: there is one process, so nothing to spread over; start several, or leave it out")
     if recipe.rates.new_tokens is not None and recipe.rates.language_model is None:
         raise SetupError("sharded: an embedding of which only rows learn cannot be; set rates.language_model as well")
+    if recipe.evaluate_every is not None:
+        raise SetupError("sharded: no process has the whole model to try out; leave evaluate_every out")
     if recipe.optimiser.kind == "muon":
         raise SetupError("sharded: Muon needs whole matrices; use optimiser.kind=adamw")
     layer = type(model.model.language_model.layers[0]).__name__
@@ -163,43 +177,6 @@ def _is_whole(checkpoint: Path) -> bool:
     except (OSError, json.JSONDecodeError):
         return False
     return True
-
-
-def _keep_recipe(recipe: Recipe, output: Path) -> None:
-    """Write the recipe down, and refuse a folder in which another one was begun."""
-    path = output / "recipe.json"
-    text = json.dumps(asdict(recipe), indent=1)
-    if path.is_file():
-        # What an older version did not know yet was as its default says.
-        defaults = json.loads(json.dumps(asdict(Recipe(recipe.name, Rates()))))
-        changed = _differences(_merged(defaults, json.loads(path.read_text())), json.loads(text))
-        if changed:
-            raise SetupError(f"{output}: holds a run with another recipe ({'; '.join(changed)}); give another output=")
-        return
-    output.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
-def _merged(defaults: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was said, and where nothing was the default."""
-    merged = defaults | dict(said)
-    nested = {key for key in said if isinstance(defaults.get(key), dict) and isinstance(said[key], dict)}
-    return merged | {key: _merged(defaults[key], said[key]) for key in nested}
-
-
-_FREE = {"save_every", "keep", "log_every", "evaluate_every", "broken_share", "batching.workers"}
-"""What may change within a run."""
-
-
-def _differences(before: Any, now: Any, name: str = "") -> list[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = sorted(before.keys() | now.keys())
-        return [
-            one
-            for key in keys
-            for one in _differences(before.get(key), now.get(key), f"{name}.{key}" if name else str(key))
-        ]
-    return [] if before == now or name in _FREE else [f"{name}: {before} before, {now} now"]
 
 
 class _EvaluateEvery(TrainerCallback):

@@ -18,7 +18,7 @@ from qsv_eval.training.parts import set_trainable
 from qsv_eval.training.planning import plan_run
 from qsv_eval.training.recipe import Recipe
 
-__all__ = ["Setup", "set_up"]
+__all__ = ["Setup", "change_config", "set_up"]
 
 
 class Setup(NamedTuple):
@@ -46,12 +46,6 @@ def set_up(recipe: Recipe) -> Setup:
     _cast(model, recipe)
     _checkpoint_activations(model, recipe)
     planned = plan_run(recipe, model.config, processor.video_processor.frame_size)
-    if not len(planned.batches):
-        raise SetupError(
-            f"mixture: {len(planned.mixture)} samples do not fill a step of {recipe.batching.micro_batches} "
-            "micro-batches; give fewer (batching.micro_batches), or go round more often (batching.epochs, "
-            "batching.steps)"
-        )
     seed, hidden = recipe.batching.seed, recipe.thumbnails_only
     samples = TrainingSamples(planned.mixture, processor, planned.sizing, recipe.max_length, seed, hidden)
     return Setup(checkpoint, samples, planned.sizes, planned.batches)
@@ -61,7 +55,7 @@ def _load(recipe: Recipe) -> LoadedCheckpoint:
     start = recipe.start
     if start.checkpoint is not None:
         loaded = load_checkpoint(start.checkpoint, dtype="float32", attn_implementation=_attention(recipe))
-        _change(loaded.model.config, recipe)
+        change_config(loaded.model.config, recipe)
         return loaded
     if start.language_model is None or start.vision_tower is None:
         raise SetupError(f"{recipe.name}: give start.checkpoint=FOLDER, the end of the stage before")
@@ -80,7 +74,12 @@ _CHANGEABLE = ("cubing", "frames_per_cube", "max_cubes", "gate_centred", "gate_l
 """What the model looks up as it goes; the rest of its configuration has made it what it is."""
 
 
-def _change(config: PreTrainedConfig, recipe: Recipe) -> None:
+def change_config(config: PreTrainedConfig, recipe: Recipe) -> None:
+    """Change a checkpoint's configuration as `recipe.model` says.
+
+    Raises:
+        SetupError: what cannot be changed any more.
+    """
     for key, value in recipe.model.items():
         if key not in _CHANGEABLE:
             known = ", ".join(_CHANGEABLE)

@@ -7,7 +7,6 @@
 - Samples that were left out, counted, with a limit.
 """
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +27,7 @@ from qsv_eval.training.data.samples import Batch, TrainingSamples, collate
 from qsv_eval.training.optimiser import MuonWithAdamW, is_hidden_matrix
 from qsv_eval.training.parts import part_of
 from qsv_eval.training.recipe import PARTS, Recipe
+from qsv_eval.training.skipped import SkippedFile, rewind
 
 __all__ = ["QuicksviewerTrainer", "TooManyBroken"]
 
@@ -52,13 +52,15 @@ class _Counts:
     def __init__(self) -> None:
         self.started = time.perf_counter()
         self.waited_s = 0.0
-        self.tokens = self.frames = self.samples = 0
+        self.steps = self.tokens = self.frames = self.samples = 0
 
 
 class QuicksviewerTrainer(Trainer):
     """Trains by a recipe."""
 
     loss_is_scaled_for_ga = True  # `_Step` runs over all micro-batches
+    _met: int | None
+    """Samples so far; None before the first step of this process."""
 
     def __init__(
         self,
@@ -72,7 +74,9 @@ class QuicksviewerTrainer(Trainer):
         self.recipe, self.samples, self.plan, self.learner = recipe, samples, plan, model
         self.folder = Path(str(args.output_dir))
         self._step = _Step(torch.tensor(1), torch.tensor(1))
-        self._counts, self._broken, self._met = _Counts(), 0, 0
+        self._counts = _Counts()
+        self._skipped = SkippedFile(self.folder, args.process_index)
+        self._broken, self._met = 0, None
         self._gate_loss = 0.0
         self.evaluate_by: Callable[[int], Mapping[str, float]] | None = None
         super().__init__(model, args, train_dataset=samples, **options)
@@ -119,6 +123,7 @@ class QuicksviewerTrainer(Trainer):
 
     def _count(self, batches: list[Batch], samples: int) -> None:
         counts = self._counts
+        counts.steps += 1
         counts.tokens += int(self._step.tokens)
         counts.samples += samples
         counts.frames += sum(
@@ -127,9 +132,9 @@ class QuicksviewerTrainer(Trainer):
 
     def _note_broken(self, reasons: list[str], broken: int, met: int) -> None:
         """Write down what was left out, and stop when it is too much."""
-        if reasons:
-            with (self.folder / f"skipped-{self.args.process_index}.jsonl").open("a") as file:
-                file.writelines(json.dumps({"step": self.state.global_step, "reason": one}) + "\n" for one in reasons)
+        if self._met is None:
+            self._broken, self._met = self._before()
+        self._skipped.add(self.state.global_step, reasons)
         self._broken, self._met = self._broken + broken, self._met + met
         if self._broken > max(_FEW, self.recipe.broken_share * self._met):
             last = reasons[-1] if reasons else "see the other processes' files"
@@ -137,6 +142,16 @@ class QuicksviewerTrainer(Trainer):
                 f"{self._broken} of {self._met} samples could not be used, more than broken_share "
                 f"{self.recipe.broken_share:.1%}; {self.args.output_dir}/skipped-*.jsonl lists them, the last: {last}"
             )
+
+    def _before(self) -> tuple[int, int]:
+        """Return how many samples were left out, and how many met, before this step: of a run that goes on."""
+        step = self.state.global_step
+        left_out = torch.zeros(1, dtype=torch.long, device=self.accelerator.device)
+        if self.accelerator.is_main_process:
+            left_out += rewind(self.folder, step)
+        self.accelerator.wait_for_everyone()
+        batches = self.plan.batches[: step * self.recipe.batching.micro_batches]
+        return int(self.accelerator.gather(left_out).sum()), sum(map(len, batches))
 
     # ---- the step
 
@@ -155,7 +170,8 @@ class QuicksviewerTrainer(Trainer):
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"step {self.state.global_step}: the loss is {loss.item()}; the last checkpoint in "
-                f"{self.args.output_dir} is whole; go on from it with lower rates"
+                f"{self.args.output_dir} is whole: begin from it with lower rates in another folder "
+                "(start.checkpoint=…/checkpoint-N rates.…=… --output NEW)"
             )
         return (loss, outputs) if return_outputs else loss
 
@@ -219,7 +235,7 @@ class QuicksviewerTrainer(Trainer):
             taken_s = max(self._counts.started - counts.started, 1e-9)
             logs |= {
                 "noise": self.noise_scale,
-                "gate_norm": self._gate_norm() / max(self.args.logging_steps, 1),
+                "gate_norm": self._gate_norm() / max(counts.steps, 1),
                 "seconds": taken_s,
                 "tokens_per_s": counts.tokens / taken_s,
                 "frames_per_s": counts.frames * self.accelerator.num_processes / taken_s,

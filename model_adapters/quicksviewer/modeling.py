@@ -279,7 +279,7 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, Generati
                 attention_mask, (inputs_embeds, position_ids, labels, lengths) = None, merged.packed()
                 if self.config.text_config._attn_implementation == SEGMENTED:
                     kwargs["segment_lengths"] = lengths
-            if learning is not None and learning.in_step and not visual.frame_counts:
+            if learning is not None and learning.in_step and max(visual.frame_counts, default=1) == 1:
                 idle = self.model.perception.idle()
         items = kwargs.pop("num_items_in_batch", None)
         kwargs.pop("tile_counts", None)  # comes with a batch; the text's marks already say it

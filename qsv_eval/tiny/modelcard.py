@@ -1,6 +1,7 @@
 """The finished quicksviewer-tiny: its weights in float16, and a card that says how it was made and what it can do."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -74,11 +75,14 @@ def _card(model: Quicksviewer, course: Sequence[Path], clips: int) -> str:
 
 
 def _stage(run: Path) -> _Stage:
-    """Take a run's figures from its metrics, whose lines add up also when it was resumed."""
+    """Take a run's figures from its metrics.
+
+    Where it was resumed they lack what was done between its last line and the checkpoint it went on from.
+    """
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
     taken_s = sum(line["seconds"] for line in lines if "seconds" in line)
-    return _Stage(run.name, lines[-1]["step"], taken_s / 60, losses[-1])
+    return _Stage(run.name, lines[-1]["step"], taken_s / 60, losses[-1] if losses else math.nan)
 
 
 def _groups(shown: Sequence[Answered], blind: Sequence[Answered]) -> list[_Group]:

@@ -33,8 +33,9 @@ def draw_course(runs: Sequence[Path], path: Path) -> Path:
     begun = 0
     for run in runs:
         table = pd.read_json(run / "metrics.jsonl", lines=True)
-        logged = table.dropna(subset=["loss"])
-        losses.plot(begun + logged["step"], logged["loss"], color="tab:blue")
+        if "loss" in table:
+            logged = table.dropna(subset=["loss"])
+            losses.plot(begun + logged["step"], logged["loss"], color="tab:blue")
         losses.axvline(begun, color="grey", linewidth=0.6)
         losses.annotate(
             run.name.removeprefix("tiny_"),

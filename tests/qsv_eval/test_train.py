@@ -16,15 +16,29 @@ def test_a_dry_run_from_the_command_line(start):
     assert "No mixture was given" in done.output
 
 
+def test_what_a_checkpoint_cannot_become_is_said_before_it_is_loaded(start):
+    words = ["train", "stage3", f"start.checkpoint={start}", "model.num_queries=32", "--dry-run"]
+    done = CliRunner().invoke(app, words)
+    assert isinstance(done.exception, SetupError)
+    assert "model.num_queries: cannot be changed in a checkpoint" in str(done.exception)
+
+
+def test_the_small_model_has_one_recipe(tmp_path):
+    done = CliRunner().invoke(app, ["train", "tiny", "--preset", "script", "--output", str(tmp_path)])
+    assert "train tiny: has one recipe" in str(done.exception)
+
+
 def test_a_stage_from_the_command_line(start, tmp_path):
     spoken = [{"from": "human", "value": "Which ?"}, {"from": "gpt", "value": "red"}]
     (tmp_path / "data.jsonl").write_text(f"{json.dumps({'conversations': spoken})}\n" * 8)
     words = [f"start.checkpoint={start}", f"mixture={tmp_path / 'data.jsonl'}", "batching.micro_batches=2"]
     more = ["batching.tokens=60", "batching.workers=0", "batching.steps=2", "dtype=float32", "attention=sdpa"]
+    more += ["evaluate_every=2"]
     output = tmp_path / "out"
     done = CliRunner().invoke(app, ["train", "stage3", *words, *more, "--device", "cpu", "--output", str(output)])
     assert done.exit_code == 0, done.output
     assert (output / "final" / "model.safetensors").is_file()
+    assert "eval_learned_cut_recall" in (output / "metrics.jsonl").read_text()
 
 
 @pytest.mark.parametrize(
@@ -35,6 +49,7 @@ def test_a_stage_from_the_command_line(start, tmp_path):
         (["stage2"], "give start.checkpoint"),
         (["tiny"], "there is no --dry-run"),
         (["stage1", "rates=1"], "rates"),
+        (["stage1", "--device", "cuda:1"], "accelerate launch"),
     ],
 )
 def test_what_is_wrong_is_said(words, says, tmp_path):

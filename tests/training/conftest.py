@@ -1,4 +1,4 @@
-"""Small data for training, drawn here: texts, single frames and clips, and the beginning of the tiny model."""
+"""Small data for training, drawn here: texts, single scenes and clips, and the beginning of the tiny model."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +10,12 @@ from qsv_eval.training.recipe import Batching, Noise, Optimiser, Rates, Recipe, 
 
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory) -> Path:
-    from qsv_eval.training.tiny.clips import pack_clips, pack_pictures, pack_texts
+    from qsv_eval.training.tiny.clips import pack_clips, pack_glimpses, pack_texts
     from qsv_eval.training.tiny.start import SIDE
 
     folder = tmp_path_factory.mktemp("shards")
     pack_texts(folder / "texts", 12)
-    pack_pictures(folder / "pictures", 12, SIDE)
+    pack_glimpses(folder / "glimpses", 12, SIDE)
     pack_clips(folder / "clips", 12, SIDE, questions=2)
     return folder
 
@@ -23,7 +23,7 @@ def shards(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def recipe(start, shards) -> Recipe:
     """Four steps on a bit of everything, in float32."""
-    mixture = ";".join(f"{shards}/{kind}/shard-000000.tar" for kind in ("texts", "pictures", "clips"))
+    mixture = ";".join(f"{shards}/{kind}/shard-000000.tar" for kind in ("texts", "glimpses", "clips"))
     return Recipe(
         name="test",
         rates=Rates(cubing=1e-3, resampler=1e-3, vision_tower=1e-3, language_model=1e-3),

@@ -11,7 +11,10 @@ import pytest
 import torch
 
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
+from qsv_eval.training.data.shards import ShardWriter
 from qsv_eval.training.run import last_checkpoint
+from qsv_eval.training.tiny.clips import motion_sample
+from qsv_eval.training.tiny.start import SIDE
 
 WORDS = """batching.tokens=500 batching.frame_cost=0 batching.steps=3 batching.workers=0 batching.micro_batches=2
  dtype=float32 attention=sdpa optimiser.warmup=1 rates.cubing=1e-3 rates.resampler=1e-3 rates.vision_tower=1e-3
@@ -39,7 +42,7 @@ def losses(folder: Path) -> list[float]:
 
 
 def test_two_processes_learn_what_one_does(start, shards, tmp_path):
-    mixture = ";".join(f"{shards}/{kind}/shard-000000.tar" for kind in ("texts", "pictures", "clips"))
+    mixture = ";".join(f"{shards}/{kind}/shard-000000.tar" for kind in ("texts", "glimpses", "clips"))
     for processes in (1, 2):
         run(processes, command(start, mixture, tmp_path / str(processes)))
     one, two = (losses(tmp_path / str(processes)) for processes in (1, 2))
@@ -52,7 +55,7 @@ def test_two_processes_learn_what_one_does(start, shards, tmp_path):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_sharded_over_two_processes_they_learn_the_same(start, shards, tmp_path, monkeypatch, dtype):
     """FSDP2, stopped after two steps and gone on with."""
-    mixture = ";".join(f"{shards}/{kind}/shard-000000.tar" for kind in ("texts", "pictures", "clips"))
+    mixture = ";".join(f"{shards}/{kind}/shard-000000.tar" for kind in ("texts", "glimpses", "clips"))
     run(1, command(start, mixture, tmp_path / "whole", f"dtype={dtype}"))
     sharded = command(start, mixture, tmp_path / "sharded", f"dtype={dtype}", "sharded=true", "save_every=2")
     sharded = [str(Path(__file__).with_name("sharding_on_cpu.py")), *sharded[2:]]
@@ -76,8 +79,21 @@ def test_sharded_over_two_processes_they_learn_the_same(start, shards, tmp_path,
         assert torch.allclose(left, right, atol=1e-6), name
 
 
-def test_a_process_with_nothing_but_text_waits_for_nobody(start, shards, tmp_path):
-    """One micro-batch of a step holds a video, the other never does."""
-    words = command(start, f"{shards}/texts/shard-000000.tar#0_10;{shards}/clips/shard-000000.tar#0_2", tmp_path)
+@pytest.fixture(scope="module")
+def lone_frames(tmp_path_factory):
+    """Videos of one frame, in which there is nothing to cut."""
+    folder = tmp_path_factory.mktemp("lone")
+    with ShardWriter(folder) as writer:
+        for number in range(10):
+            packed = motion_sample(number, SIDE)
+            writer.write(packed.sample | {"timestamps": [0.0]}, packed.pictures[:1])
+    return folder
+
+
+@pytest.mark.parametrize("without_cuts", ["texts", "lone_frames"])
+def test_a_process_that_cuts_nothing_waits_for_nobody(start, shards, lone_frames, tmp_path, without_cuts):
+    """One micro-batch of a step holds a clip, the other never does."""
+    others = lone_frames if without_cuts == "lone_frames" else shards / "texts"
+    words = command(start, f"{others}/shard-000000.tar#0_10;{shards}/clips/shard-000000.tar#0_2", tmp_path)
     run(2, [*words[:4], *(word.replace("batching.tokens=500", "batching.tokens=300") for word in words[4:])])
     assert len(losses(tmp_path)) == 3

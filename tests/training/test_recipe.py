@@ -52,12 +52,25 @@ def test_changes_by_key_and_value():
         ("max_frames.x=1", "has no parts"),
         ("max_frames=many", "max_frames"),
         ("dtype=float8", "dtype"),
+        ("batching.micro_batches=0", "batching.micro_batches: Input should be greater than 0"),
+        ("thumbnails_only=25", "thumbnails_only: Input should be less than or equal to 1"),
+        ("optimiser.betas=0.9", "optimiser.betas"),
     ],
 )
 def test_a_wrong_change_names_what_is_wrong(change, says):
     with pytest.raises(SetupError) as caught:
         vary(stage1(), [change])
     assert says in str(caught.value)
+
+
+def test_a_pair_is_given_in_brackets():
+    assert vary(stage1(), ["optimiser.betas=[0.9, 0.98]"]).optimiser.betas == (0.9, 0.98)
+
+
+def test_a_checkpoint_stands_instead_of_the_halves_that_a_stage_begins_from():
+    assert vary(stage1(), ["start.checkpoint=folder"]).start == Start("folder")
+    with pytest.raises(SetupError, match="not both"):
+        vary(stage1(), ["start.language_model=half", "start.checkpoint=folder"])
 
 
 def test_a_start_is_a_checkpoint_or_two_halves():

@@ -12,6 +12,7 @@ from qsv_eval.model_adapters.quicksviewer import load_pretrained
 from qsv_eval.training.recipe import Optimiser, Rates
 from qsv_eval.training.run import last_checkpoint, make_trainer, train
 from qsv_eval.training.setup import set_up
+from qsv_eval.training.tiny.clips import pack_texts
 
 
 def losses(folder):
@@ -73,6 +74,42 @@ def test_options_that_are_younger_than_a_run_are_no_change(done, tmp_path):
         train(replace(recipe, chunk_frames=8), copy, cpu=True)
 
 
+def test_what_was_wrong_at_first_can_be_put_right(recipe, tmp_path):
+    """A command that could not begin has begun nothing."""
+    with pytest.raises(SetupError, match="there is no file"):
+        train(replace(recipe, mixture="none.yaml"), tmp_path, cpu=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_final_only_when_it_is_whole(done, tmp_path):
+    recipe, whole = done
+    torn = shutil.copytree(whole, tmp_path / "torn")
+    (torn / "final").rename(torn / "final.unfinished")
+    (torn / "final.unfinished" / "model.safetensors").write_bytes(b"half")
+    train(recipe, torn, cpu=True)
+    assert (torn / "final" / "model.safetensors").read_bytes() == (whole / "final" / "model.safetensors").read_bytes()
+    assert not (torn / "final.unfinished").exists()
+
+
+def test_a_run_does_not_go_on_with_other_data(done, shards, tmp_path):
+    recipe, whole = done
+    torn = shutil.copytree(whole, tmp_path / "torn")
+    shutil.rmtree(torn / "final")
+    data = shutil.copytree(shards, tmp_path / "shards")
+    moved = replace(recipe, mixture=recipe.mixture.replace(str(shards), str(data)))
+    record = json.loads((torn / "recipe.json").read_text())
+    (torn / "recipe.json").write_text(json.dumps(record | {"mixture": moved.mixture}))
+    pack_texts(data / "texts", 40)
+    with pytest.raises(SetupError, match="its data changed since the run began"):
+        train(moved, torn, cpu=True)
+
+
+def test_a_run_may_be_shorter_than_what_it_logs(recipe, tmp_path):
+    train(replace(recipe, log_every=100), tmp_path, cpu=True)
+    assert losses(tmp_path) == {}
+    assert (tmp_path / "loss.png").is_file()
+
+
 def test_a_torn_checkpoint_is_passed_over(done, tmp_path):
     torn = shutil.copytree(done[1], tmp_path / "torn")
     (torn / "checkpoint-4" / "trainer_state.json").write_text('{"half')
@@ -113,6 +150,7 @@ def test_processes_must_share_a_step_evenly(recipe, tmp_path, monkeypatch):
         ({}, 1, "one process, so nothing to spread over"),
         ({"rates": Rates(new_tokens=1e-3)}, 2, "only rows learn"),
         ({"optimiser": Optimiser("muon")}, 2, "Muon needs whole matrices"),
+        ({"evaluate_every": 2}, 2, "leave evaluate_every out"),
     ],
 )
 def test_what_cannot_be_sharded_is_refused(recipe, tmp_path, monkeypatch, changes, processes, says):

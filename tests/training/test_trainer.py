@@ -1,6 +1,7 @@
 """Losses and gradients: what learns, how it is averaged, and what is never touched."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -162,7 +163,7 @@ def test_broken_samples_are_skipped_and_counted(recipe, tmp_path, shards):
     )
     (tmp_path / "data.jsonl").write_text("\n".join(lines))
     recipe = replace(
-        recipe, mixture=str(tmp_path / "data.jsonl"), batching=replace(recipe.batching, steps=None, tokens=40)
+        recipe, mixture=str(tmp_path / "data.jsonl"), batching=replace(recipe.batching, steps=None, tokens=40), keep=100
     )
     train(recipe, tmp_path / "out", cpu=True)
     reasons = (tmp_path / "out" / "skipped-0.jsonl").read_text()
@@ -170,6 +171,13 @@ def test_broken_samples_are_skipped_and_counted(recipe, tmp_path, shards):
     assert "data.jsonl, line 18" in reasons
     assert "none.jpg" in reasons
     assert '"skipped": 2' in (tmp_path / "out" / "metrics.jsonl").read_text()
+    shutil.rmtree(tmp_path / "out" / "final")
+    for checkpoint in (tmp_path / "out").glob("checkpoint-*"):
+        if checkpoint.name != "checkpoint-2":
+            shutil.rmtree(checkpoint)
+    train(recipe, tmp_path / "out", cpu=True)
+    assert (tmp_path / "out" / "skipped-0.jsonl").read_text() == reasons
+    assert json.loads((tmp_path / "out" / "metrics.jsonl").read_text().splitlines()[-2])["skipped"] == 2
 
 
 def test_too_many_broken_samples_end_the_run(recipe, tmp_path):

@@ -1,6 +1,6 @@
 """What a sample costs, before anything of it is opened: tokens of the language model, and frames of the tower.
 
-Where the JSON does not say it, the most that it can be is taken, so that no micro-batch outgrows its limit.
+Text is estimated from its bytes. What the JSON does not say of images and videos is taken to be the most it can be.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,8 @@ from qsv_eval.training.data.source import Hint
 
 __all__ = ["Size", "Sizing", "costs", "frame_cost"]
 
-_CHARACTERS_A_TOKEN = 3.5
+_BYTES_A_TOKEN = 3.5
+"""Less than texts have, 4 to 4.5, and so with room for the template's tokens around each turn."""
 _TOKENS_A_TIMESTAMP = 4
 _TILES_AT_MOST = 5
 _TURN_TOKENS = 16
@@ -44,7 +45,7 @@ class Sizing(NamedTuple):
 
     def size(self, hint: Hint) -> Size:
         """Return the size of a sample, or the most that it can be."""
-        text = _TURN_TOKENS + int(hint.characters / _CHARACTERS_A_TOKEN)
+        text = _TURN_TOKENS + int(hint.text_bytes / _BYTES_A_TOKEN)
         if not hint.has_video:
             tiles = hint.images * _TILES_AT_MOST
             return Size(text + tiles * (self.queries + 2), tiles)

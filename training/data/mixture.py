@@ -21,7 +21,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import yaml
 from braceexpand import braceexpand
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.training.data.media import MediaReader
@@ -36,7 +36,8 @@ class MixtureEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str
-    slice: Annotated[tuple[int, int | None], Field(description="from and to")] = (0, None)
+    slice: tuple[NonNegativeInt, NonNegativeInt | None] = (0, None)
+    """From and to."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     modality: str | None = None
     media: str | None = None

@@ -69,11 +69,11 @@ class TrainingSamples(Dataset[Prepared | Skipped]):
     def __getitem__(self, draw: Draw) -> Prepared | Skipped:
         try:
             stored = self.mixture.read(draw.sample)
-        except BadSample as error:
+        except (BadSample, OSError) as error:
             return Skipped(str(error))
         try:
             return self._prepare(stored, draw)
-        except (BadSample, MediaError, ValueError) as error:
+        except (BadSample, MediaError, OSError, ValueError) as error:
             return Skipped(f"{stored.place}: {error}")
 
     def _prepare(self, stored: Stored, draw: Draw) -> Prepared:

@@ -53,8 +53,8 @@ class Source(Protocol):
 class Hint(NamedTuple):
     """What a sample's JSON tells of its size."""
 
-    characters: int
-    """Of its text."""
+    text_bytes: int
+    """In UTF-8: a Chinese character takes three, and about as many tokens as three Latin letters or more."""
     images: int
     seconds: float | None
     """Of the video; None where there is none or nobody knows."""
@@ -149,6 +149,8 @@ class ShardSource:
         sample = read_sample(line, place)
         if sample.timestamps is not None and len(sample.timestamps) != len(pictures):
             raise BadSample(f"{place}: has {len(sample.timestamps)} timestamps for {len(pictures)} frames")
+        if sample.video_path is None and len(sample.images) != len(pictures):
+            raise BadSample(f"{place}: names {len(sample.images)} images and holds {len(pictures)}")
         video = partial(self.reader.stored_video, pictures, sample.timestamps)
         return Stored(sample, place, lambda: [self.reader.image(picture) for picture in pictures], video)
 
@@ -157,7 +159,7 @@ class ShardSource:
 
 
 def _hint(sample: Sample) -> Hint:
-    text = sum(len(segment.text) for turn in sample.turns() for segment in turn.segments)
+    text = sum(len(segment.text.encode()) for turn in sample.turns() for segment in turn.segments)
     seconds = sample.video_len
     if sample.start_sec is not None and sample.end_sec is not None:
         seconds = sample.end_sec - sample.start_sec

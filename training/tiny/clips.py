@@ -1,10 +1,10 @@
-"""Data of quicksviewer-tiny as packed shards: texts, single frames, and clips, each drawn from a seed.
+"""Data of quicksviewer-tiny as packed shards: texts, single scenes, and clips, each drawn from a seed.
 
 Clips come from the `train` split, whose seeds the benchmark's `demo` split shares none of. Frames are drawn at the
 size of the benchmark's clips and brought to the model's size as those are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from qsv_eval.demo.draw import frame_at, sampled_frames, sampled_instants_s
 from qsv_eval.demo.scene import ClipSpec, make_clip
-from qsv_eval.training.data.shards import ShardWriter, jpeg
+from qsv_eval.training.data.shards import Shard, ShardWriter, jpeg
 from qsv_eval.training.tiny.texts import (
     binding_sample,
     clip_turns,
@@ -186,12 +186,20 @@ def pack_clips(folder: Path, samples: int, side: int, questions: int) -> Path:
 
 
 def _pack(folder: Path, samples: int, make: Callable[[int], Packed]) -> Path:
-    blocks = [block for block in range(-(-samples // _BLOCK)) if not (folder / f"shard-{block:06d}.tar").is_file()]
+    number = -(-samples // _BLOCK)
+    for shard in sorted(folder.glob("shard-*.tar"))[number:]:  # of a course of more samples
+        shard.unlink()
+    blocks = [block for block in range(number) if not _is_drawn(folder, block, samples)]
     with ProcessPoolExecutor() as pool:
         written = pool.map(_write_block, ((folder, block, samples, make) for block in blocks))
         for _ in tqdm(written, total=len(blocks), desc=f"drawing {folder.name}", disable=not blocks):
             pass
     return folder
+
+
+def _is_drawn(folder: Path, block: int, samples: int) -> bool:
+    path = folder / f"shard-{block:06d}.tar"
+    return path.is_file() and len(Shard(path)) == len(_numbers(block, samples))
 
 
 def _write_block(job: tuple[Path, int, int, Callable[[int], Packed]]) -> None:
@@ -201,8 +209,8 @@ def _write_block(job: tuple[Path, int, int, Callable[[int], Packed]]) -> None:
             writer.write(*make(number))
 
 
-def _numbers(block: int, samples: int) -> Iterator[int]:
-    yield from range(block * _BLOCK, min((block + 1) * _BLOCK, samples))
+def _numbers(block: int, samples: int) -> range:
+    return range(block * _BLOCK, min((block + 1) * _BLOCK, samples))
 
 
 def _small(frame_HWC: np.ndarray, side: int) -> bytes:

@@ -30,7 +30,7 @@ _LOOKING_BACK, _SHARPNESS = 4, 4.0
 
 def make_start(folder: Path, seed: int = 0) -> Path:
     """Write the beginning of quicksviewer-tiny to a folder, unless it is there."""
-    if (folder / "config.json").is_file():
+    if folder.is_dir():
         return folder
     tokenizer = _tokenizer()
     with torch.random.fork_rng(devices=[]):
@@ -39,9 +39,7 @@ def make_start(folder: Path, seed: int = 0) -> Path:
         _initialise(model.model.language_model)
         _place(model.model.perception.vision_tower.embeddings.position_embedding)
     image = QuicksviewerImageProcessor(SIDE, canvases_hw=[(SIDE, SIDE)])
-    QuicksviewerProcessor(image, tokenizer, QuicksviewerVideoProcessor(SIDE)).save_pretrained(folder)
-    model.save_pretrained(folder)
-    return folder
+    return _save(model, QuicksviewerProcessor(image, tokenizer, QuicksviewerVideoProcessor(SIDE)), folder)
 
 
 def forget_gate(checkpoint: Path, beginning: Path, folder: Path) -> Path:
@@ -53,9 +51,14 @@ def forget_gate(checkpoint: Path, beginning: Path, folder: Path) -> Path:
         return folder
     learned, new = (load_checkpoint(path, dtype="float32") for path in (checkpoint, beginning))
     learned.model.model.perception.gate.load_state_dict(new.model.model.perception.gate.state_dict())
+    return _save(learned.model, learned.processor, folder)
+
+
+def _save(model: QuicksviewerForConditionalGeneration, processor: QuicksviewerProcessor, folder: Path) -> Path:
+    """Write a checkpoint; the folder is there when it is whole."""
     unfinished = folder.with_suffix(".unfinished")
-    learned.processor.save_pretrained(unfinished)
-    learned.model.save_pretrained(unfinished)
+    processor.save_pretrained(unfinished)
+    model.save_pretrained(unfinished)
     unfinished.rename(folder)
     return folder
 

@@ -29,7 +29,7 @@ def test_what_nobody_knows_is_the_most_it_can_be():
 
 
 def test_text_costs_by_its_length():
-    short, long = (SIZING.size(Hint(characters, 0, None, False)).tokens for characters in (10, 3500))
+    short, long = (SIZING.size(Hint(text_bytes, 0, None, False)).tokens for text_bytes in (10, 3500))
     assert (short, long) == (18, 1016)
 
 

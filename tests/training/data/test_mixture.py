@@ -32,6 +32,13 @@ def uids(mixture):
     return [mixture.read(number).sample.uid for number in range(len(mixture))]
 
 
+def test_a_slice_does_not_count_from_the_end(folder):
+    """There -1 would leave the last sample out, and in the one-line form it is the end."""
+    (folder / "mixture.yaml").write_text("sources:\n  - path: a.jsonl\n    slice: [0, -1]\n")
+    with pytest.raises(SetupError, match=r"sources.0.slice.1.*greater than or equal to 0"):
+        open_mixture(str(folder / "mixture.yaml"), READER)
+
+
 def test_the_one_line_form(folder):
     """Spec training.md, section 9, check 9."""
     mixture = open_mixture(f"{folder}/a.jsonl#0_100*3;{folder}/b.jsonl", READER)

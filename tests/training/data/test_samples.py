@@ -15,6 +15,7 @@ from qsv_eval.training.data.cost import Sizing
 from qsv_eval.training.data.media import MediaReader
 from qsv_eval.training.data.mixture import open_mixture
 from qsv_eval.training.data.samples import Prepared, Skipped, TrainingSamples, collate
+from qsv_eval.training.data.shards import ShardWriter, jpeg
 
 
 @pytest.fixture(scope="module", params=["qwen2", "llama3"])
@@ -29,8 +30,12 @@ def qwen(data):
 
 def samples_of(model, folder, *lines, **options):
     (folder / "data.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    return opened(model, folder / "data.jsonl", **options)
+
+
+def opened(model, file, **options):
     rule = FrameRule(max_frames=3)
-    mixture = open_mixture(str(folder / "data.jsonl"), MediaReader(rule, model.processor.video_processor.frame_size))
+    mixture = open_mixture(str(file), MediaReader(rule, model.processor.video_processor.frame_size))
     return TrainingSamples(mixture, model.processor, Sizing.of(model.model.config, rule), 4096, seed=0, **options)
 
 
@@ -137,6 +142,18 @@ def test_what_cannot_be_used_is_skipped_with_its_reason(qwen, tmp_path, line, sa
     assert isinstance(found, Skipped)
     assert says in found.reason
     assert "data.jsonl, line 1" in found.reason
+
+
+def test_a_packed_sample_that_is_not_whole_is_skipped(qwen, tmp_path):
+    asked = {"image": ["0", "1"], "conversations": spoken("<image> <image>", "!")}
+    with ShardWriter(tmp_path) as writer:
+        writer.write(asked, [jpeg(np.zeros((8, 8, 3), np.uint8))])
+        writer.write({"conversations": spoken("?", "!")})
+    shard = tmp_path / "shard-000000.tar"
+    samples = opened(qwen, shard)
+    assert "sample 0: names 2 images and holds 1" in samples[Draw(0, 0)].reason
+    shard.write_bytes(shard.read_bytes()[:1024])
+    assert "ends within a sample" in samples[Draw(1, 1)].reason
 
 
 def test_frames_are_counted_over_a_batch(qwen, tmp_path, clips):

@@ -1,6 +1,7 @@
 """What quicksviewer-tiny learns from: right answers, no word unknown, no clip of the benchmark."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from qsv_eval.demo.grammar import KINDS, drafts, vocabulary
 from qsv_eval.demo.scene import DIRECTIONS, SHAPES
 from qsv_eval.scoring.extract import extract_letter
 from qsv_eval.training.data.shards import Shard
+from qsv_eval.training.tiny import clips
 from qsv_eval.training.tiny.clips import (
     brief_sample,
     clip_sample,
     glimpse_sample,
+    letter_sample,
     motion_sample,
     pack_clips,
     pack_texts,
@@ -164,9 +167,19 @@ def test_the_benchmarks_layout():
     assert choice("Which ?", ["a", "b", "c", "d"]) == "Which ?\nA. a\nB. b\nC. c\nD. d\nAnswer:"
 
 
-def test_no_clip_is_the_benchmarks():
-    shown = {clip_sample(number, 48, 1).sample["uid"].split("-")[0] for number in range(3)}
-    assert shown == {"train"}
+def test_no_clip_is_the_benchmarks(monkeypatch):
+    splits = set()
+
+    def noted(split, index):
+        splits.add(split)
+        return make_clip(split, index)
+
+    monkeypatch.setattr(clips, "make_clip", noted)
+    shown = (brief_sample, glimpse_sample, motion_sample, view_sample, partial(clip_sample, questions=1))
+    for number in range(4):
+        for draw in (text_sample, letter_sample, *(partial(one, side=48) for one in shown)):
+            draw(number)
+    assert splits == {"train"}
 
 
 def test_packing_goes_on_where_it_stopped(tmp_path):
@@ -177,6 +190,11 @@ def test_packing_goes_on_where_it_stopped(tmp_path):
     shards[1].unlink()
     pack_texts(tmp_path, 300)
     assert [len(Shard(path)) for path in shards] == [250, 50]
+    assert shards[0].stat().st_mtime_ns == kept
+    pack_texts(tmp_path, 260)
+    assert [len(Shard(path)) for path in shards] == [250, 10]
+    pack_texts(tmp_path, 250)
+    assert sorted(tmp_path.glob("*.tar")) == shards[:1]
     assert shards[0].stat().st_mtime_ns == kept
 
 
