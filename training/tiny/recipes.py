@@ -1,4 +1,8 @@
-"""The course of quicksviewer-tiny: letters, language, glimpses, motion, brief clips, and the three stages on clips."""
+"""The course of quicksviewer-tiny: letters, language, glimpses, motion, brief clips, and the three stages on clips.
+
+The gate learns in stage 1. It is new then: within single scenes there is nothing to cut, and what it learned from them
+is to cut anywhere but between scenes. Stage 3 pulls it away from the cuts again, so that at the end it is put back.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,12 +19,16 @@ from qsv_eval.training.tiny.clips import (
     pack_texts,
     pack_views,
 )
-from qsv_eval.training.tiny.start import SIDE, forget_gate, make_start
+from qsv_eval.training.tiny.start import SIDE, make_start, with_gate
 
 __all__ = ["RATE", "Amounts", "Leg", "chain", "legs", "tiny"]
 
 
 RATE: Final = 1.5e-3
+SLOW: Final = 1.5e-5
+"""Of gate and thumbnail once they have learned: as in the paper, a later stage moves them a hundredth as fast."""
+SETTLING: Final = 3e-4
+"""When the gate is put back to where it found cuts, and all else gets used to it."""
 
 
 class Amounts(NamedTuple):
@@ -39,9 +47,10 @@ class Amounts(NamedTuple):
     glimpse_steps: int = 600
     motion_steps: int = 500
     brief_steps: int = 200
-    stage1_steps: int = 200
+    stage1_steps: int = 100
     stage2_steps: int = 100
     stage3_steps: int = 1_600
+    settling_steps: int = 200
     tried_clips: int = 300
 
 
@@ -73,8 +82,8 @@ class Leg(NamedTuple):
     beside: Mapping[str, float] = {}
     """And what else: one of these for so many of those."""
     tokens: int = 2048
-    new_gate: bool = False
-    """Whether the gate is first to forget what it has learned."""
+    gate_of: str | None = None
+    """Before it begins, the gate becomes what it was after another part, or in the beginning (`start`)."""
     more: Mapping[str, Any] = {}
     """What else the recipe says."""
 
@@ -84,7 +93,7 @@ def legs(amounts: Amounts) -> list[Leg]:
     words = Rates(language_model=RATE)
     everything = Rates(cubing=RATE, resampler=RATE, vision_tower=RATE, language_model=RATE)
     cutting = Rates(cubing=RATE, resampler=RATE)
-    but_cutting = replace(everything, cubing=None)
+    settling = Rates(resampler=SETTLING, vision_tower=SETTLING, language_model=SETTLING)
     clips = {"samples": "clips", "beside": {"texts": 3, "brief": 3}}
     return [
         Leg("letters", words, amounts.letters_steps, "letters", tokens=512),
@@ -92,23 +101,25 @@ def legs(amounts: Amounts) -> list[Leg]:
         Leg("glimpses", everything, amounts.glimpse_steps, "glimpses", {"texts": 15}),
         Leg("motion", everything, amounts.motion_steps, "motion", {"glimpses": 10 / 3, "texts": 30}),
         Leg("brief", everything, amounts.brief_steps, "brief", {"texts": 5}, more={"thumbnails_only": 0.25}),
-        Leg("stage1", cutting, amounts.stage1_steps, "views", new_gate=True, more={"thumbnails_only": 0.5}),
-        Leg("stage2", replace(but_cutting, language_model=None), amounts.stage2_steps, **clips),
-        Leg("stage3", but_cutting, amounts.stage3_steps, **clips, more={"evaluate_every": 500}),
+        Leg("stage1", cutting, amounts.stage1_steps, "views", gate_of="start", more={"thumbnails_only": 0.5}),
+        Leg("stage2", replace(everything, cubing=SLOW, language_model=None), amounts.stage2_steps, **clips),
+        Leg("stage3", replace(everything, cubing=SLOW), amounts.stage3_steps, **clips, more={"evaluate_every": 500}),
+        Leg("settling", settling, amounts.settling_steps, **clips, gate_of="stage1", more={"evaluate_every": 500}),
     ]
 
 
 def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
     """Yield the recipes in order, each with its data drawn and starting where the one before ended."""
     data = folder / "data"
-    start = beginning = make_start(folder / "start")
+    start = make_start(folder / "start")
+    ends = {"start": start}
     for leg in legs(amounts):
         _draw(data, leg.samples, amounts)
         recipe = tiny(f"tiny_{leg.name}", leg.rates, leg.steps, leg.tokens, _mixture(data, leg, amounts))
-        if leg.new_gate:
-            start = forget_gate(start, beginning, folder / f"{recipe.name}_start")
+        if leg.gate_of is not None:
+            start = with_gate(start, ends[leg.gate_of], folder / f"{recipe.name}_start")
         yield replace(recipe, start=Start(str(start)), **leg.more)
-        start = folder / recipe.name / "final"
+        start = ends[leg.name] = folder / recipe.name / "final"
 
 
 def _draw(data: Path, samples: str, amounts: Amounts) -> None:

@@ -19,7 +19,7 @@ from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
 from qsv_eval.model_adapters.quicksviewer.resampler import sincos
 from qsv_eval.training.tiny.texts import corpus
 
-__all__ = ["SIDE", "forget_gate", "make_start"]
+__all__ = ["SIDE", "make_start", "with_gate"]
 
 SIDE, PATCH = 48, 8
 """Of a frame, and of what is one token of it, in pixels."""
@@ -42,16 +42,13 @@ def make_start(folder: Path, seed: int = 0) -> Path:
     return _save(model, QuicksviewerProcessor(image, tokenizer, QuicksviewerVideoProcessor(SIDE)), folder)
 
 
-def forget_gate(checkpoint: Path, beginning: Path, folder: Path) -> Path:
-    """Write a checkpoint with the gate of the beginning to a folder, unless it is there.
-
-    Within single scenes there is nothing to cut; what the gate learns from them is to cut anywhere but between scenes.
-    """
+def with_gate(checkpoint: Path, gate_of: Path, folder: Path) -> Path:
+    """Write a checkpoint with the gate of another one to a folder, unless it is there."""
     if folder.is_dir():
         return folder
-    learned, new = (load_checkpoint(path, dtype="float32") for path in (checkpoint, beginning))
-    learned.model.model.perception.gate.load_state_dict(new.model.model.perception.gate.state_dict())
-    return _save(learned.model, learned.processor, folder)
+    whole, other = (load_checkpoint(path, dtype="float32") for path in (checkpoint, gate_of))
+    whole.model.model.perception.gate.load_state_dict(other.model.model.perception.gate.state_dict())
+    return _save(whole.model, whole.processor, folder)
 
 
 def _save(model: QuicksviewerForConditionalGeneration, processor: QuicksviewerProcessor, folder: Path) -> Path:
