@@ -141,6 +141,29 @@ def test_hostile_texts_stay_text(tmp_path):
     assert all(sample["question"] == HOSTILE[1] for sample in samples)
 
 
+@pytest.mark.parametrize("task", ["qsv_activitynetqa", "qsv_textvqa"], ids=["judged", "short"])
+def test_hostile_and_endless_open_answers_stay_text(tmp_path, task):
+    endless = "\x1b[31m\u202eand then " * 20_000
+    rows = rows_of(task, [*HOSTILE, endless], groups={"kind": ("object",)})
+    verdicts = {f"{HOSTILE[0]}{HOSTILE[4]}": 4.0}
+    write_run(tmp_path / "run", {task: [{**row, "verdicts": verdicts} for row in rows]}, answers={"x": HOSTILE[4]})
+    page = published(tmp_path, tmp_path / "out")
+    [shelf] = [score["shelf"] for score in page.data["scores"] if score["shelf"]]
+    samples = side_file(tmp_path / "out", shelf["key"])["samples"]
+    assert len(samples) == len(rows)
+    read = [sample.get("extracted") for sample in samples]
+    assert {text for text in read if isinstance(text, str)} >= {
+        HOSTILE[0],
+        HOSTILE[1],
+        r"\x1b[31mred\x1b[0m \u202eback line",
+        r"half of a pair: \ud800",
+    }
+    assert [text["characters"] > 200_000 for text in read if isinstance(text, dict)] == [True]
+    assert (tmp_path / "out" / "page" / f"{shelf['key']}.js").stat().st_size < 20_000
+    for file in (tmp_path / "out").rglob("*.*"):
+        assert file.is_dir() or not set(file.read_text("utf-8")) & {"\x1b", "\u202e", "\u2028"}, file
+
+
 def test_the_same_runs_give_the_same_bytes_and_leave_nothing_of_another_page(runs, tmp_path):
     published(runs, tmp_path / "one")
     published(runs / "mc", tmp_path / "two")

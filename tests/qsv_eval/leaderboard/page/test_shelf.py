@@ -59,6 +59,23 @@ def test_a_sample_says_what_was_asked_seen_and_said(tmp_path):
     assert entry["use"]["tokens"] == 192
 
 
+HOSTILE = "<b>\x1b[31m\u202eback\ud800"
+
+
+def test_what_was_read_from_a_reply_can_be_seen_and_is_not_endless(tmp_path):
+    samples = samples_of(write_seen_run(tmp_path / "run", ["other", "other"]))
+    long = HOSTILE * 1_000
+    for sample, extracted in zip(samples, (HOSTILE, long), strict=True):
+        said = {"extracted": extracted, "verdicts": {HOSTILE: 4.0}, "rule": HOSTILE, "reason": HOSTILE}
+        sample["row"] = {**sample["row"], **said}
+    _, (one, other) = written(tmp_path, samples)
+    seen = r"<b>\x1b[31m\u202eback\ud800"
+    assert (one["extracted"], one["verdicts"], one["rule"], one["reason"]) == (seen, {seen: 4.0}, seen, seen)
+    assert other["extracted"]["characters"] == len(long)
+    text = (tmp_path / "out" / "page" / f"{other['extracted']['all']}.js").read_text("utf-8")
+    assert not set(text) & {"\x1b", "\u202e"}
+
+
 def test_thumbnails_are_of_the_frames_that_were_looked_at(tmp_path):
     samples = samples_of(write_seen_run(tmp_path / "run", ["other"]))
     [row] = demo_rows(["other"])
