@@ -1,5 +1,7 @@
 """What a reader does on the page works, by mouse and by keys, on a desk and on a phone, by day and by night."""
 
+import re
+
 import pytest
 from run_files import replies, rows_of, write_run
 from seen_runs import TASK, write_seen_run
@@ -15,8 +17,11 @@ from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
 from qsv_eval.leaderboard.publish import publish  # noqa: E402
 from qsv_eval.leaderboard.write import make_leaderboard  # noqa: E402
+from qsv_eval.model_adapters.engine.failure import ERROR_REPLY  # noqa: E402
 
 NOTHING = "\N{EN DASH}"
+OPEN = "qsv_activitynetqa"
+"""A task whose answers are whole replies."""
 LONG = "and then " * 120_000
 HOSTILE = "</script><img src=x onerror='window.hurt=1'>**b**[l](javascript:window.hurt=1)\x1b[31m"
 
@@ -31,6 +36,9 @@ def page(tmp_path_factory):
         for frames, right in ((4, 3), (8, 6), (16, 9)):
             said = ["right"] * right + ["other"] * 8 + [HOSTILE, LONG]
             write_seen_run(folder / "runs" / str(frames), said, frames)
+        # A run without one reply has a score without a value.
+        write_seen_run(folder / "runs" / "32", [ERROR_REPLY] * 9, 32, usage=False)
+        write_run(folder / "runs" / "open", {OPEN: rows_of(OPEN, [HOSTILE, LONG], groups={"kind": ("object",)})})
         rows = rows_of("qsv_mvbench", replies(60, 0.6))
         write_run(folder / "runs" / "other", {"qsv_mvbench": rows}, model="org/other")
         output, runs = folder / "out", folder / "runs"
@@ -62,26 +70,29 @@ def press(browser, *keys):
 
 def numbers(browser, table, column):
     values = texts(browser, f"#{table} tbody tr > :nth-child({column}) .value")
-    return [float(text.rstrip("≈")) for text in values if text != NOTHING]
+    return [float(re.match(r"[\d.]+", text)[0]) for text in values if text != NOTHING]
 
 
-def open_samples(browser):
-    Select(find(browser, "#sample-task")).select_by_value(TASK)
+def open_samples(browser, task=TASK):
+    Select(find(browser, "#sample-task")).select_by_value(task)
     wait(browser, lambda: "samples" in find(browser, "#sample-count").text)
     wait(browser, lambda: texts(browser, "#sample-list li"))
 
 
 def test_a_table_is_sorted_by_its_headings(browser):
-    heading = find(browser, "#headline th:nth-child(2)")
+    heading = find(browser, "#headline th:nth-child(3)")
+    assert heading.text == TASK
     assert heading.get_attribute("aria-sort") == "none"
     for said, way in (("descending", True), ("ascending", False)):
         heading.find_element(By.TAG_NAME, "button").click()
         assert heading.get_attribute("aria-sort") == said
-        found = numbers(browser, "headline", 2)
+        found = numbers(browser, "headline", 3)
         assert len(found) == 3
         assert found == sorted(found, reverse=way)
-    # What has no number stands last, whichever way.
-    assert texts(browser, "#headline tbody tr:last-child > :nth-child(2)") == [NOTHING]
+        # What has no number stands last, whichever way: scores without a value as well as what was not measured.
+        cells = [text.split("\n")[0] for text in texts(browser, "#headline tbody tr > :nth-child(3)")]
+        assert cells.count(NOTHING) > 1
+        assert NOTHING not in cells[:3]
 
 
 def test_a_table_is_filtered(browser):
@@ -92,7 +103,7 @@ def test_a_table_is_filtered(browser):
     press(browser, Keys.ESCAPE)
     assert len(texts(browser, "#headline tbody tr")) == everything
     find(browser, '[data-hide="headline"]').click()
-    assert len(texts(browser, "#headline tbody tr")) == 4
+    assert len(texts(browser, "#headline tbody tr")) == 6
 
 
 def test_a_score_opens_with_all_that_stands_behind_it(browser):
@@ -183,6 +194,20 @@ def test_hostile_and_endless_replies_stay_text(browser):
     assert button.text == f"Show all {len(LONG):,} characters"
     button.click()
     wait(browser, lambda: len(reply.get_property("textContent")) == len(LONG))
+    assert browser.execute_script("return window.hurt") is None
+
+
+def test_hostile_and_endless_open_answers_stay_text(browser):
+    open_samples(browser, OPEN)
+    find(browser, "#sample-list li").click()
+    body = find(browser, "#sample-view .body")
+    read = body.find_element(By.XPATH, ".//dt[text()='read from the reply']/following-sibling::dd")
+    # Emphasis is none of what is read.
+    assert read.text == HOSTILE.replace("\x1b", "\\x1b").replace("**", "")
+    press(browser, Keys.ARROW_RIGHT)
+    read = body.find_element(By.XPATH, ".//dt[text()='read from the reply']/following-sibling::dd")
+    assert len(read.find_element(By.TAG_NAME, "pre").get_property("textContent")) < 2_000
+    assert read.find_element(By.TAG_NAME, "button").text.startswith("Show all")
     assert browser.execute_script("return window.hurt") is None
 
 

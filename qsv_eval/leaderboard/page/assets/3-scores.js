@@ -81,8 +81,9 @@ document.addEventListener("click", (event) => {
 
 function groupCell(cell) {
   if (!cell) return make("td", { className: "number none" }, "–");
-  const near = cell.near ? make("span", { className: "near", title: "cannot be told apart from the best" }, "≈") : null;
-  const value = make("span", { className: "value" }, cell.text || "–", near);
+  const near = cell.near ? make("span", { className: "near", "aria-hidden": "true", title: "cannot be told apart from the best" }, "≈") : null;
+  const said = cell.said ? make("span", { className: "unseen" }, ` ${cell.said} `) : null;
+  const value = make("span", { className: "value" }, cell.text || "–", near, said);
   return make("td", { className: `number ${cell.mark}`, "data-v": cell.value ?? "" }, value,
     cell.under ? make("small", {}, cell.under) : null, cell.n ? make("small", {}, cell.n) : null, cell.marks ? make("small", { className: "mark" }, cell.marks) : null);
 }

@@ -164,6 +164,27 @@ def test_hostile_and_endless_open_answers_stay_text(tmp_path, task):
         assert file.is_dir() or not set(file.read_text("utf-8")) & {"\x1b", "\u202e", "\u2028"}, file
 
 
+def test_what_the_font_of_a_number_says_is_said_in_words_too(tmp_path):
+    for frames, right in ((4, 0.5), (8, 0.55), (16, 0.1)):
+        rows = {"qsv_mvbench": rows_of("qsv_mvbench", replies(90, right))}
+        write_run(tmp_path / "runs" / str(frames), rows, answers={"frame_rule": {"max_frames": frames}})
+    page = published(tmp_path / "runs", tmp_path / "out")
+    said = re.findall(r'class="unseen"> (.*?) <', page.source)
+    assert said == ["second best, cannot be told apart from the best", "best"]
+    [key] = [attrs["value"] for tag, attrs in page.tags if tag == "option" and "value" in attrs and attrs["value"]]
+    rows = side_file(tmp_path / "out", key)["rows"]
+    assert {cell["said"] for row in rows for cell in row["cells"] if cell and cell["mark"] == "best"} == {"best"}
+
+
+def test_a_score_without_a_value_is_sorted_as_none(tmp_path):
+    write_run(tmp_path / "run", {"qsv_mvbench": rows_of("qsv_mvbench", [ERROR_REPLY] * 3)})
+    page = published(tmp_path, tmp_path / "out")
+    [score] = [one for one in page.data["scores"] if one["kind"] != "published"]
+    assert score["value"] is None
+    number = page.data["scores"].index(score)
+    assert re.findall(rf'data-v="([^"]*)"><button[^>]* data-score="{number}"', page.source) == [""]
+
+
 def test_the_same_runs_give_the_same_bytes_and_leave_nothing_of_another_page(runs, tmp_path):
     published(runs, tmp_path / "one")
     published(runs / "mc", tmp_path / "two")
