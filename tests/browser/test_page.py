@@ -1,6 +1,7 @@
 """What a reader does on the page works, by mouse and by keys, on a desk and on a phone, by day and by night."""
 
 import re
+import shutil
 
 import pytest
 from run_files import replies, rows_of, write_run
@@ -209,6 +210,79 @@ def test_hostile_and_endless_open_answers_stay_text(browser):
     assert len(read.find_element(By.TAG_NAME, "pre").get_property("textContent")) < 2_000
     assert read.find_element(By.TAG_NAME, "button").text.startswith("Show all")
     assert browser.execute_script("return window.hurt") is None
+
+
+HOLD = """
+const real = window.load;
+window.held = [];
+window.load = async (key) => {
+  if (key === arguments[0]) await new Promise((go, fail) => window.held.push({ go, fail }));
+  return real(key);
+};
+"""
+"""Holds up the loading of a side file until a test lets it go on or fail."""
+
+
+def shelf_of(browser, run):
+    return browser.execute_script("return page.scores[Number(arguments[0])].shelf.key", run)
+
+
+def two_runs(browser):
+    return [option.get_attribute("value") for option in Select(find(browser, "#sample-run")).options][:2]
+
+
+def test_samples_that_cannot_be_loaded_leave_nothing_of_another_run(browser):
+    open_samples(browser)
+    one, other = two_runs(browser)
+    browser.execute_script(HOLD, shelf_of(browser, other))
+    Select(find(browser, "#sample-run")).select_by_value(other)
+    assert texts(browser, "#sample-list li") == []
+    find(browser, "#sample-search").send_keys("what")
+    assert find(browser, "#sample-count").text == "Loading…"
+    browser.execute_script("held[0].fail(new Error('it is gone'))")
+    wait(browser, lambda: find(browser, "#sample-count").text == "it is gone")
+    browser.execute_script("openSample()")
+    assert not find(browser, "#sample-view").is_displayed()
+    find(browser, "#sample-search").clear()
+    Select(find(browser, "#sample-run")).select_by_value(one)
+    wait(browser, lambda: texts(browser, "#sample-list li"))
+
+
+def test_a_failure_that_comes_too_late_is_no_longer_said(browser):
+    open_samples(browser)
+    one, other = two_runs(browser)
+    browser.execute_script(HOLD, shelf_of(browser, other))
+    Select(find(browser, "#sample-run")).select_by_value(other)
+    Select(find(browser, "#sample-run")).select_by_value(one)
+    wait(browser, lambda: texts(browser, "#sample-list li"))
+    said = find(browser, "#sample-count").text
+    browser.execute_async_script("held[0].fail(new Error('it is gone')); setTimeout(arguments[0], 50)")
+    assert find(browser, "#sample-count").text == said
+    assert texts(browser, "#sample-list li")
+
+
+def test_groups_that_come_too_late_do_not_sort_twice(browser):
+    wait(browser, lambda: texts(browser, "#group-table tbody tr"))
+    choice = Select(find(browser, "#group-choice"))
+    one, other = [option.get_attribute("value") for option in choice.options][:2]
+    browser.execute_script(HOLD, other)
+    choice.select_by_value(other)
+    choice.select_by_value(one)
+    browser.execute_async_script("held[0].go(); setTimeout(arguments[0], 50)")
+    heading = find(browser, "#group-table th:nth-child(2)")
+    heading.find_element(By.TAG_NAME, "button").click()
+    assert heading.get_attribute("aria-sort") == "descending"
+
+
+def test_a_side_file_without_its_data_is_named(page, tmp_path):
+    shutil.copytree(page.parent, tmp_path / "copy")
+    [file] = (tmp_path / "copy" / "page" / "samples").glob(f"{OPEN}*.js")
+    file.write_text("")
+    with opened(tmp_path / "copy" / page.name) as browser:
+        Select(find(browser, "#sample-task")).select_by_value(OPEN)
+        said = f"page/samples/{file.name} is damaged: make the page again"
+        wait(browser, lambda: find(browser, "#sample-count").text == said)
+        assert texts(browser, "#sample-list li") == []
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -93,15 +93,12 @@ function groupTable(found) {
   const rows = found.rows.map((row) => make("tr", { className: row.published ? "published" : "" },
     make("th", { scope: "row", className: "name" }, row.model, row.label ? make("small", {}, row.label) : null),
     row.cells.map(groupCell)));
-  return [make("thead", {}, make("tr", {}, heading("model", "name"), found.columns.map((name) => heading(name, "number")))),
-    make("tbody", {}, rows)];
+  const head = make("thead", {}, make("tr", {}, heading("model", "name"), found.columns.map((name) => heading(name, "number"))));
+  makeSortable(head);
+  return [head, make("tbody", {}, rows)];
 }
 
-async function showGroups() {
-  const table = byId("group-table");
-  await fill(table, byId("group-choice").value, groupTable);
-  if (table.tHead) makeSortable(table);
-}
+const showGroups = () => fill(byId("group-table"), byId("group-choice").value, groupTable);
 
 if (byId("group-choice")) {
   byId("group-choice").addEventListener("change", showGroups);
