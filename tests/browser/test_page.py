@@ -313,10 +313,3 @@ def test_every_control_has_a_name_and_every_heading_says_how_it_is_sorted(browse
     # The list of samples is named, and filled when it is wanted.
     assert nameless == []
     assert not browser.find_elements(By.CSS_SELECTOR, "thead th:not([aria-sort])")
-
-
-def test_how_soon_the_page_is_there(page, capsys):
-    with opened(page) as browser:
-        timing = browser.execute_script("const [t] = performance.getEntriesByType('navigation'); return t.loadEventEnd")
-    with capsys.disabled():
-        print(f"\nthe page ({page.stat().st_size / 1e6:.2f} MB) is there after {timing / 1000:.2f} s")
