@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import pandas as pd
 
 from qsv_eval.leaderboard.choose import Headline, chosen
+from qsv_eval.leaderboard.naming import LONGEST, table_name
 from qsv_eval.leaderboard.records import degraded_of, protocols_of, scores_of
 from qsv_eval.leaderboard.resultfiles import find_results, model_named, runs_behind
 from qsv_eval.leaderboard.settings import setting_names
@@ -66,8 +67,6 @@ SCORES: Final[Mapping[str, str]] = {
 }
 """What the columns of the frame `scores` mean."""
 
-_LONGEST = 300
-"""Characters of a name."""
 _COUNTS = ("n", "correct", "wrong", "unparsed", "empty", "error", "unscored", "clusters", "degraded")
 _NUMBERS = ("value", "low", "high", "lowest", "highest", "micro", "macro", "unparsed_share")
 _FLAGS = ("complete", "higher_is_better", "shown")
@@ -98,11 +97,12 @@ def load(folders: Sequence[Path]) -> Board:
         of_task = protocols_of(file, behind[0])
         hashes = {task: protocol.hash for task, protocol in of_task.items()}
         protocols |= {hashes[task]: protocol.as_dict() for task, protocol in of_task.items()}
-        own = {"model": model_named(behind[0]), "file": file.name, "date": file.date}
+        own = {"model": model_named(behind[0]), "file": table_name(file.name), "date": file.date}
         runs.append(own | {"rescored": file.is_rescored, "tasks": len(of_task)})
         for score in scores_of(file, degraded):
             cell = score["task"]
-            scores.append(score | own | {"protocol": hashes[cell], "cell": cell, "task": plain_name(cell)})
+            named = {"cell": table_name(cell), "task": plain_name(cell)}
+            scores.append(score | own | named | {"protocol": hashes[cell]})
     frame = tidy(scores)
     frame["shown"] = _shown(frame, protocols)
     return Board(_frame(runs, RUNS), _with_settings(frame, protocols), protocols)
@@ -120,7 +120,7 @@ def tidy(scores: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def _frame(records: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> pd.DataFrame:
     # pandas cannot hold every text that JSON can: plain text it can.
     plainly = [
-        {name: plain(value, _LONGEST) if isinstance(value, str) else value for name, value in record.items()}
+        {name: plain(value, LONGEST) if isinstance(value, str) else value for name, value in record.items()}
         for record in records
     ]
     return pd.DataFrame(plainly, columns=list(columns))
@@ -146,5 +146,5 @@ def _with_settings(scores: pd.DataFrame, protocols: Mapping[str, Mapping[str, An
         shown = own[own["shown"]]["protocol"].unique()
         names = setting_names({digest: protocols[digest] for digest in sorted(shown)})
         # What is not shown has no setting of its own, only its protocol.
-        scores.loc[own.index, "setting"] = own["protocol"].map(names).fillna("").map(lambda name: plain(name, _LONGEST))
+        scores.loc[own.index, "setting"] = own["protocol"].map(names).fillna("").map(lambda name: plain(name, LONGEST))
     return scores

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qsv_eval.leaderboard.journals import journal_beside
+from qsv_eval.leaderboard.naming import table_name
 from qsv_eval.leaderboard.resultfiles import ResultsFile, find_results, mapping, runs_behind
 from qsv_eval.leaderboard.samplelines import SamplesFile
 from qsv_eval.leaderboard.usage import Usage, usage_of
@@ -13,33 +14,45 @@ __all__ = ["Origin", "origins_of"]
 
 
 class Origin(NamedTuple):
-    """A results file, and what lies beside it."""
+    """A results file, and what lies beside it; its tasks go by the names that the tables have."""
 
     file: ResultsFile
     run: ResultsFile
     """The run that it is about: itself, unless it is a later scoring."""
 
-    def samples(self, task: str) -> SamplesFile | None:
+    def samples(self, cell: str) -> SamplesFile | None:
         """Return the samples of one of its tasks, None where there is no such file."""
-        stamp = self.file.path.name.partition("_results")[0]
-        path = self.file.path.with_name(f"{stamp}_samples_{task}.jsonl")
-        if not path.is_file():
+        task = self._task(cell)
+        if (path := self._samples_path(task)) is None:
             return None
         config = mapping(mapping(self.run.content.get("configs")).get(task))
         keys = str(config.get("cluster_key") or ""), str(config.get("score_key") or "score")
         return SamplesFile(path, task, None, *keys)
 
-    def usage(self, task: str) -> Usage | None:
+    def usage(self, cell: str) -> Usage | None:
         """Return what the answers to a task took, None where the run does not say it."""
-        return usage_of(mapping(mapping(self.run.content.get("usage")).get(task)))
+        return usage_of(mapping(mapping(self.run.content.get("usage")).get(self._task(cell))))
 
     @property
     def journal(self) -> Path | None:
         """The journal beside the run, None where there is none."""
         return journal_beside(self.run.path)
 
+    def _task(self, cell: str) -> str:
+        """Return the name that a task has in the files."""
+        return next((task for task in self.file.content["results"] if table_name(task) == cell), cell)
+
+    def _samples_path(self, task: str) -> Path | None:
+        stamp = self.file.path.name.partition("_results")[0]
+        try:
+            path = self.file.path.with_name(f"{stamp}_samples_{task}.jsonl")
+            return path if path.is_file() else None
+        except (OSError, ValueError):
+            # No file can be called so: a task's name may have a slash, or be too long.
+            return None
+
 
 def origins_of(folders: Sequence[Path]) -> dict[str, Origin]:
     """Return all results files below folders with what lies beside them, by the names that the tables have."""
     files = find_results(folders)
-    return {file.name: Origin(file, runs_behind(file, files)[0]) for file in files}
+    return {table_name(file.name): Origin(file, runs_behind(file, files)[0]) for file in files}

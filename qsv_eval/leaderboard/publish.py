@@ -26,7 +26,7 @@ PLOTS = "plots"
 """Name of the folder of plots."""
 
 Place = tuple[str, str]
-"""Results file and the task's name in it: a cell of a sweep has its settings in it."""
+"""Results file and task as the tables name them: a cell of a sweep has its settings in the task's name."""
 
 
 def publish(

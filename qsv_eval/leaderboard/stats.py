@@ -18,7 +18,6 @@ __all__ = [
     "mcnemar",
     "minimum_detectable",
     "paired_difference",
-    "power_of",
 ]
 
 Floats = NDArray[np.float64]
@@ -177,13 +176,6 @@ def mcnemar(first_right: Sequence[bool], second_right: Sequence[bool]) -> McNema
     differing = first_only + second_only
     p = stats.binomtest(first_only, differing).pvalue if differing else 1.0
     return McNemar(first_only, second_only, float(p))
-
-
-def power_of(difference: float, error: float, clusters: int) -> float:
-    """Return how often a 5 % t-test finds a true difference whose estimate has the given standard error."""
-    free = clusters - 1
-    limit, shift = stats.t.ppf(0.975, free), abs(difference) / error
-    return float(stats.nct.sf(limit, free, shift) + stats.nct.cdf(-limit, free, shift))
 
 
 def minimum_detectable(error: float, clusters: int, power: float = 0.8) -> float | None:

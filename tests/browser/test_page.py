@@ -1,5 +1,8 @@
 """What a reader does on the page works, by mouse and by keys, on a desk and on a phone, by day and by night."""
 
+import re
+import shutil
+
 import pytest
 from run_files import replies, rows_of, write_run
 from seen_runs import TASK, write_seen_run
@@ -15,8 +18,11 @@ from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
 from qsv_eval.leaderboard.publish import publish  # noqa: E402
 from qsv_eval.leaderboard.write import make_leaderboard  # noqa: E402
+from qsv_eval.model_adapters.engine.failure import ERROR_REPLY  # noqa: E402
 
 NOTHING = "\N{EN DASH}"
+OPEN = "qsv_activitynetqa"
+"""A task whose answers are whole replies."""
 LONG = "and then " * 120_000
 HOSTILE = "</script><img src=x onerror='window.hurt=1'>**b**[l](javascript:window.hurt=1)\x1b[31m"
 
@@ -31,6 +37,9 @@ def page(tmp_path_factory):
         for frames, right in ((4, 3), (8, 6), (16, 9)):
             said = ["right"] * right + ["other"] * 8 + [HOSTILE, LONG]
             write_seen_run(folder / "runs" / str(frames), said, frames)
+        # A run without one reply has a score without a value.
+        write_seen_run(folder / "runs" / "32", [ERROR_REPLY] * 9, 32, usage=False)
+        write_run(folder / "runs" / "open", {OPEN: rows_of(OPEN, [HOSTILE, LONG], groups={"kind": ("object",)})})
         rows = rows_of("qsv_mvbench", replies(60, 0.6))
         write_run(folder / "runs" / "other", {"qsv_mvbench": rows}, model="org/other")
         output, runs = folder / "out", folder / "runs"
@@ -62,26 +71,29 @@ def press(browser, *keys):
 
 def numbers(browser, table, column):
     values = texts(browser, f"#{table} tbody tr > :nth-child({column}) .value")
-    return [float(text.rstrip("≈")) for text in values if text != NOTHING]
+    return [float(re.match(r"[\d.]+", text)[0]) for text in values if text != NOTHING]
 
 
-def open_samples(browser):
-    Select(find(browser, "#sample-task")).select_by_value(TASK)
+def open_samples(browser, task=TASK):
+    Select(find(browser, "#sample-task")).select_by_value(task)
     wait(browser, lambda: "samples" in find(browser, "#sample-count").text)
     wait(browser, lambda: texts(browser, "#sample-list li"))
 
 
 def test_a_table_is_sorted_by_its_headings(browser):
-    heading = find(browser, "#headline th:nth-child(2)")
+    heading = find(browser, "#headline th:nth-child(3)")
+    assert heading.text == TASK
     assert heading.get_attribute("aria-sort") == "none"
     for said, way in (("descending", True), ("ascending", False)):
         heading.find_element(By.TAG_NAME, "button").click()
         assert heading.get_attribute("aria-sort") == said
-        found = numbers(browser, "headline", 2)
+        found = numbers(browser, "headline", 3)
         assert len(found) == 3
         assert found == sorted(found, reverse=way)
-    # What has no number stands last, whichever way.
-    assert texts(browser, "#headline tbody tr:last-child > :nth-child(2)") == [NOTHING]
+        # What has no number stands last, whichever way: scores without a value as well as what was not measured.
+        cells = [text.split("\n")[0] for text in texts(browser, "#headline tbody tr > :nth-child(3)")]
+        assert cells.count(NOTHING) > 1
+        assert NOTHING not in cells[:3]
 
 
 def test_a_table_is_filtered(browser):
@@ -92,7 +104,7 @@ def test_a_table_is_filtered(browser):
     press(browser, Keys.ESCAPE)
     assert len(texts(browser, "#headline tbody tr")) == everything
     find(browser, '[data-hide="headline"]').click()
-    assert len(texts(browser, "#headline tbody tr")) == 4
+    assert len(texts(browser, "#headline tbody tr")) == 6
 
 
 def test_a_score_opens_with_all_that_stands_behind_it(browser):
@@ -186,6 +198,93 @@ def test_hostile_and_endless_replies_stay_text(browser):
     assert browser.execute_script("return window.hurt") is None
 
 
+def test_hostile_and_endless_open_answers_stay_text(browser):
+    open_samples(browser, OPEN)
+    find(browser, "#sample-list li").click()
+    body = find(browser, "#sample-view .body")
+    read = body.find_element(By.XPATH, ".//dt[text()='read from the reply']/following-sibling::dd")
+    # Emphasis is none of what is read.
+    assert read.text == HOSTILE.replace("\x1b", "\\x1b").replace("**", "")
+    press(browser, Keys.ARROW_RIGHT)
+    read = body.find_element(By.XPATH, ".//dt[text()='read from the reply']/following-sibling::dd")
+    assert len(read.find_element(By.TAG_NAME, "pre").get_property("textContent")) < 2_000
+    assert read.find_element(By.TAG_NAME, "button").text.startswith("Show all")
+    assert browser.execute_script("return window.hurt") is None
+
+
+HOLD = """
+const real = window.load;
+window.held = [];
+window.load = async (key) => {
+  if (key === arguments[0]) await new Promise((go, fail) => window.held.push({ go, fail }));
+  return real(key);
+};
+"""
+"""Holds up the loading of a side file until a test lets it go on or fail."""
+
+
+def shelf_of(browser, run):
+    return browser.execute_script("return page.scores[Number(arguments[0])].shelf.key", run)
+
+
+def two_runs(browser):
+    return [option.get_attribute("value") for option in Select(find(browser, "#sample-run")).options][:2]
+
+
+def test_samples_that_cannot_be_loaded_leave_nothing_of_another_run(browser):
+    open_samples(browser)
+    one, other = two_runs(browser)
+    browser.execute_script(HOLD, shelf_of(browser, other))
+    Select(find(browser, "#sample-run")).select_by_value(other)
+    assert texts(browser, "#sample-list li") == []
+    find(browser, "#sample-search").send_keys("what")
+    assert find(browser, "#sample-count").text == "Loading…"
+    browser.execute_script("held[0].fail(new Error('it is gone'))")
+    wait(browser, lambda: find(browser, "#sample-count").text == "it is gone")
+    browser.execute_script("openSample()")
+    assert not find(browser, "#sample-view").is_displayed()
+    find(browser, "#sample-search").clear()
+    Select(find(browser, "#sample-run")).select_by_value(one)
+    wait(browser, lambda: texts(browser, "#sample-list li"))
+
+
+def test_a_failure_that_comes_too_late_is_no_longer_said(browser):
+    open_samples(browser)
+    one, other = two_runs(browser)
+    browser.execute_script(HOLD, shelf_of(browser, other))
+    Select(find(browser, "#sample-run")).select_by_value(other)
+    Select(find(browser, "#sample-run")).select_by_value(one)
+    wait(browser, lambda: texts(browser, "#sample-list li"))
+    said = find(browser, "#sample-count").text
+    browser.execute_async_script("held[0].fail(new Error('it is gone')); setTimeout(arguments[0], 50)")
+    assert find(browser, "#sample-count").text == said
+    assert texts(browser, "#sample-list li")
+
+
+def test_groups_that_come_too_late_do_not_sort_twice(browser):
+    wait(browser, lambda: texts(browser, "#group-table tbody tr"))
+    choice = Select(find(browser, "#group-choice"))
+    one, other = [option.get_attribute("value") for option in choice.options][:2]
+    browser.execute_script(HOLD, other)
+    choice.select_by_value(other)
+    choice.select_by_value(one)
+    browser.execute_async_script("held[0].go(); setTimeout(arguments[0], 50)")
+    heading = find(browser, "#group-table th:nth-child(2)")
+    heading.find_element(By.TAG_NAME, "button").click()
+    assert heading.get_attribute("aria-sort") == "descending"
+
+
+def test_a_side_file_without_its_data_is_named(page, tmp_path):
+    shutil.copytree(page.parent, tmp_path / "copy")
+    [file] = (tmp_path / "copy" / "page" / "samples").glob(f"{OPEN}*.js")
+    file.write_text("")
+    with opened(tmp_path / "copy" / page.name) as browser:
+        Select(find(browser, "#sample-task")).select_by_value(OPEN)
+        said = f"page/samples/{file.name} is damaged: make the page again"
+        wait(browser, lambda: find(browser, "#sample-count").text == said)
+        assert texts(browser, "#sample-list li") == []
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_it_fits_and_can_be_read(page, width, dark):
@@ -214,10 +313,3 @@ def test_every_control_has_a_name_and_every_heading_says_how_it_is_sorted(browse
     # The list of samples is named, and filled when it is wanted.
     assert nameless == []
     assert not browser.find_elements(By.CSS_SELECTOR, "thead th:not([aria-sort])")
-
-
-def test_how_soon_the_page_is_there(page, capsys):
-    with opened(page) as browser:
-        timing = browser.execute_script("const [t] = performance.getEntriesByType('navigation'); return t.loadEventEnd")
-    with capsys.disabled():
-        print(f"\nthe page ({page.stat().st_size / 1e6:.2f} MB) is there after {timing / 1000:.2f} s")

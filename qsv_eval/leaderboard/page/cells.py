@@ -24,7 +24,10 @@ def rows_of(table: Table) -> list[dict[str, Any]]:
 
 
 def cell_of(cell: Cell) -> dict[str, Any]:
-    """Return what is shown of a cell: the number, under it its interval or range, n, and its marks."""
+    """Return what is shown of a cell: the number, under it its interval or range, n, and its marks.
+
+    `said` is for those who do not see how the number looks.
+    """
     read = reading(cell)
     return {
         "value": cell.value,
@@ -33,8 +36,15 @@ def cell_of(cell: Cell) -> dict[str, Any]:
         "n": read.n,
         "mark": {Mark.BEST: "best", Mark.SECOND: "second"}.get(cell.mark, ""),
         "near": cell.is_near_best,
+        "said": _standing(cell),
         "marks": ", ".join(mark for mark in read.marks if mark != "published"),
     }
+
+
+def _standing(cell: Cell) -> str:
+    """Return in words what the font of a number and its ≈ say."""
+    standing = {Mark.BEST: "best", Mark.SECOND: "second best"}.get(cell.mark, "")
+    return ", ".join(filter(None, [standing, "cannot be told apart from the best" if cell.is_near_best else ""]))
 
 
 def with_scores(

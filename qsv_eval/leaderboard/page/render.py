@@ -14,6 +14,7 @@ from qsv_eval.leaderboard.naming import file_name
 from qsv_eval.leaderboard.page.behind import BEHIND, behind_rows
 from qsv_eval.leaderboard.page.cells import rows_of, with_scores
 from qsv_eval.leaderboard.page.sidefiles import SideFiles, as_json
+from qsv_eval.leaderboard.page.words import visibly
 from qsv_eval.leaderboard.plots.draw import Plot
 from qsv_eval.leaderboard.records import OWN, PUBLISHED
 from qsv_eval.leaderboard.shown import LEGEND
@@ -48,7 +49,7 @@ def write_index(content: Content, output: Path, files: SideFiles) -> Path:
     script = "".join((assets / name).read_text("utf-8") for name in scripts)
     # Only this script may run, and those beside the page: nothing that a text might smuggle in.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    files.write("protocols/all", content.made.board.protocols)
+    files.write("protocols/all", visibly(content.made.board.protocols))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     text = environment.from_string((assets / "index.html.jinja").read_text("utf-8")).render(
         title=_TITLE,

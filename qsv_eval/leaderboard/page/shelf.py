@@ -10,7 +10,7 @@ from qsv_eval.leaderboard.page.looked import Looked
 from qsv_eval.leaderboard.page.sidefiles import SideFiles
 from qsv_eval.leaderboard.page.thumbnails import Seen, make_thumbnails, seen_by
 from qsv_eval.leaderboard.page.videos import Clip, Videos
-from qsv_eval.leaderboard.page.words import shown, visible
+from qsv_eval.leaderboard.page.words import shown, visible, visibly
 
 __all__ = ["Shelf", "write_shelf"]
 
@@ -81,21 +81,23 @@ def _entry(
 ) -> dict[str, Any]:
     """Return a sample as the page reads it; what is empty is left out."""
     own = row["row"]
+    extracted = own.get("extracted")
     groups = {visible(str(name)): _words(value) for name, value in (own.get("groups") or {}).items()}
     thumbnails, why = picture
     entry = {
         "id": visible(row["id"]),
         "video": visible(row["cluster"]),
-        "outcome": row["outcome"],
+        "outcome": visible(row["outcome"]),
         "score": _score(row["score"]),
         "question": shown(row["question"], files),
         "options": [shown(str(option), files) for option in own.get("options") or ()],
         "answer": shown(row["answer"], files),
         "reply": shown(row["reply"], files),
-        "extracted": own.get("extracted"),
-        "rule": own.get("rule"),
+        # Of an open answer it is the whole reply.
+        "extracted": None if extracted is None else shown(str(extracted), files),
+        "rule": visible(str(own.get("rule") or "")),
         "reason": visible(str(own.get("reason") or "")),
-        "verdicts": own.get("verdicts"),
+        "verdicts": visibly(own.get("verdicts")),
         "groups": groups,
         "use": None if record is None else record.use,
         "frames": thumbnails,

@@ -8,6 +8,7 @@ from qsv_eval.data.sample import Sample
 from qsv_eval.model_adapters.errors import QsvError, SetupError
 from qsv_eval.tasks.media import media_parts
 from qsv_eval.tasks.registry import task_named
+from qsv_eval.tasks.variants import plain_name
 
 __all__ = ["Clip", "Videos"]
 
@@ -21,13 +22,14 @@ class Clip(NamedTuple):
 
 
 class Videos:
-    """The videos of our tasks' questions. Each task's annotations are read once."""
+    """The videos of our tasks' questions. A task's annotations are read once, for all cells of a sweep."""
 
     def __init__(self) -> None:
         self._samples: dict[str, dict[str, Sample] | str] = {}
 
     def find(self, task: str, sample_id: str) -> Clip | str:
         """Return the video of a question, or why there is none."""
+        task = plain_name(task)
         if task not in self._samples:
             self._samples[task] = _samples_of(task)
         samples = self._samples[task]

@@ -9,7 +9,6 @@ from qsv_eval.leaderboard.stats import (
     mcnemar,
     minimum_detectable,
     paired_difference,
-    power_of,
 )
 from qsv_eval.scoring.averages import mean_by
 
@@ -62,9 +61,9 @@ def test_the_detectable_difference_is_found_four_times_in_five():
         for seed in range(400)
     ]
     assert np.mean(found) == pytest.approx(0.8, abs=0.06)
-    assert power_of(detectable, error, 300) == pytest.approx(0.8, abs=0.001)
-    assert power_of(0.0, error, 300) == pytest.approx(0.05, abs=0.001)
-    assert power_of(-detectable, error, 300) == pytest.approx(power_of(detectable, error, 300))
+    # The power at that difference, exactly: by the noncentral t.
+    limit, shift = stats.t.ppf(0.975, 299), detectable / error
+    assert stats.nct.sf(limit, 299, shift) == pytest.approx(0.8, abs=0.001)
 
 
 def test_nothing_is_detectable_where_nothing_varies():

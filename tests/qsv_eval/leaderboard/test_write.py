@@ -12,6 +12,7 @@ from qsv_eval.leaderboard.csvfiles import as_csv, harmless
 from qsv_eval.leaderboard.latex import latex_escaped
 from qsv_eval.leaderboard.load import SCORES
 from qsv_eval.leaderboard.markdown import escaped
+from qsv_eval.leaderboard.publish import publish
 from qsv_eval.leaderboard.shown import formatted
 from qsv_eval.leaderboard.text import natural, plain
 from qsv_eval.leaderboard.write import make_leaderboard, write_files
@@ -101,7 +102,11 @@ def test_hostile_names_are_shown_as_text(tmp_path):
     content = {"results": {HOSTILE: {"=x,none": 1.0}}, "model_name": HOSTILE, "higher_is_better": {}}
     write_results(tmp_path / "runs", content)
     files = written(tmp_path / "out", tmp_path / "runs")
-    for text in files.values():
+    made = make_leaderboard([tmp_path / "runs"])
+    publish(made, [tmp_path / "runs"], tmp_path / "page", page=True, plots=True, samples_per_task=9)
+    pages = [path.read_text("utf-8") for path in (tmp_path / "page").rglob("*.*") if path.is_file()]
+    assert len(pages) >= 2
+    for text in [*files.values(), *pages]:
         assert not any(mark in text for mark in ("\x1b", "\u202e", "\ud800"))
     assert "<script>" not in files["leaderboard.md"]
     lines = [line for line in files["leaderboard.md"].splitlines() if line.startswith("|")]

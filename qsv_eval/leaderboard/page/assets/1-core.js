@@ -24,11 +24,12 @@ function load(key) {
   if (!loading.has(key)) {
     loading.set(key, new Promise((resolve, reject) => {
       const script = make("script", { src: `page/${key}.js`, async: true });
-      script.onload = () => resolve(window.qsvData[key]);
-      script.onerror = () => {
+      const fail = (why) => {
         loading.delete(key);
-        reject(new Error(`page/${key}.js cannot be loaded: the folder "page" belongs beside this file`));
+        reject(new Error(`page/${key}.js ${why}`));
       };
+      script.onload = () => (key in window.qsvData ? resolve(window.qsvData[key]) : fail("is damaged: make the page again"));
+      script.onerror = () => fail('cannot be loaded: the folder "page" belongs beside this file');
       document.head.append(script);
     }));
   }

@@ -33,9 +33,10 @@ function sortBy(table, heading) {
   body.append(...keyed.map(([, , row]) => row));
 }
 
-function makeSortable(table) {
-  for (const heading of table.tHead.rows[0].cells) {
-    heading.querySelector("button")?.addEventListener("click", () => sortBy(table, heading));
+/** Let a table's head sort it: once for each head, or a click would sort as often. */
+function makeSortable(head) {
+  for (const heading of head.rows[0].cells) {
+    heading.querySelector("button")?.addEventListener("click", () => sortBy(head.parentElement, heading));
   }
 }
 
@@ -62,7 +63,7 @@ function filterTable(id) {
 }
 
 for (const id of ["headline", "behind", "run-table"]) {
-  makeSortable(byId(id));
+  makeSortable(byId(id).tHead);
   filterTable(id);
   document.querySelector(`[data-filter="${id}"]`).addEventListener("input", () => filterTable(id));
   document.querySelector(`[data-hide="${id}"]`)?.addEventListener("change", () => filterTable(id));

@@ -81,8 +81,9 @@ document.addEventListener("click", (event) => {
 
 function groupCell(cell) {
   if (!cell) return make("td", { className: "number none" }, "–");
-  const near = cell.near ? make("span", { className: "near", title: "cannot be told apart from the best" }, "≈") : null;
-  const value = make("span", { className: "value" }, cell.text || "–", near);
+  const near = cell.near ? make("span", { className: "near", "aria-hidden": "true", title: "cannot be told apart from the best" }, "≈") : null;
+  const said = cell.said ? make("span", { className: "unseen" }, ` ${cell.said} `) : null;
+  const value = make("span", { className: "value" }, cell.text || "–", near, said);
   return make("td", { className: `number ${cell.mark}`, "data-v": cell.value ?? "" }, value,
     cell.under ? make("small", {}, cell.under) : null, cell.n ? make("small", {}, cell.n) : null, cell.marks ? make("small", { className: "mark" }, cell.marks) : null);
 }
@@ -92,15 +93,12 @@ function groupTable(found) {
   const rows = found.rows.map((row) => make("tr", { className: row.published ? "published" : "" },
     make("th", { scope: "row", className: "name" }, row.model, row.label ? make("small", {}, row.label) : null),
     row.cells.map(groupCell)));
-  return [make("thead", {}, make("tr", {}, heading("model", "name"), found.columns.map((name) => heading(name, "number")))),
-    make("tbody", {}, rows)];
+  const head = make("thead", {}, make("tr", {}, heading("model", "name"), found.columns.map((name) => heading(name, "number"))));
+  makeSortable(head);
+  return [head, make("tbody", {}, rows)];
 }
 
-async function showGroups() {
-  const table = byId("group-table");
-  await fill(table, byId("group-choice").value, groupTable);
-  if (table.tHead) makeSortable(table);
-}
+const showGroups = () => fill(byId("group-table"), byId("group-choice").value, groupTable);
 
 if (byId("group-choice")) {
   byId("group-choice").addEventListener("change", showGroups);

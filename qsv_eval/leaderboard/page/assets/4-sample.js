@@ -85,7 +85,7 @@ function sampleView(sample) {
     make("h3", {}, "Reply"), textOf(sample.reply, "text reply"),
     facts([
       ["outcome", sample.outcome ? make("span", { className: `outcome ${sample.outcome}` }, sample.outcome) : ""],
-      ["read from the reply", sample.extracted], ["by the rule", sample.rule],
+      ["read from the reply", sample.extracted === undefined ? "" : textOf(sample.extracted)], ["by the rule", sample.rule],
       ["right answer", sample.answer === undefined ? "" : textOf(sample.answer)],
       ["score", sample.score], ["why no score", sample.reason],
       ["verdicts", sample.verdicts ? Object.entries(sample.verdicts).map(([name, value]) => `${name} ${value}`).join(", ") : ""],

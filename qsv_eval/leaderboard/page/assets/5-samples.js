@@ -2,7 +2,7 @@
 // The sample browser: which task, which run, which of its samples.
 
 const PORTION = 200; // samples that are listed at once
-const browser = { shelf: null, samples: [], found: [], listed: 0, chosen: 0 };
+const browser = { shelf: null, said: "", samples: [], found: [], listed: 0, chosen: 0 };
 
 const shelved = page.scores.map((score, number) => ({ score, number: String(number) })).filter(({ score }) => score.shelf);
 
@@ -25,23 +25,33 @@ function openShelf(task, number) {
 async function loadShelf() {
   const { shelf } = page.scores[Number(byId("sample-run").value)];
   browser.shelf = shelf;
-  browser.samples = [];
-  byId("sample-count").textContent = shelf.key ? "Loading…" : `No samples: ${shelf.why}.`;
-  let found = { samples: [] };
+  // What was listed until now is another run's.
+  take([], shelf.key ? "Loading…" : `No samples: ${shelf.why}.`);
+  let [samples, said] = [[], browser.said];
   if (shelf.key) {
     try {
-      found = await load(shelf.key);
+      [samples, said] = [(await load(shelf.key)).samples, ""];
     } catch (error) {
-      byId("sample-count").textContent = error.message;
-      return;
+      said = error.message;
     }
   }
+  // Meanwhile yet another run may have been chosen.
   if (browser.shelf !== shelf) return;
-  browser.samples = found.samples;
-  const groups = new Set(found.samples.flatMap((sample) =>
+  fillFilters(samples);
+  take(samples, said);
+}
+
+function fillFilters(samples) {
+  const groups = new Set(samples.flatMap((sample) =>
     Object.entries(sample.groups ?? {}).flatMap(([name, values]) => values.map((value) => `${name}: ${value}`))));
-  fillSelect(byId("sample-outcome"), COLOURS.filter((name) => found.samples.some((sample) => sample.outcome === name)), "all");
+  fillSelect(byId("sample-outcome"), COLOURS.filter((name) => samples.some((sample) => sample.outcome === name)), "all");
   fillSelect(byId("sample-group"), [...groups].sort(NUMBERS_FIRST.compare), "all");
+}
+
+/** Browse these samples; where there are none, `said` is why. */
+function take(samples, said) {
+  browser.samples = samples;
+  browser.said = said;
   filterSamples();
 }
 
@@ -58,10 +68,8 @@ function filterSamples() {
   browser.found = browser.samples.filter((sample) => isWanted(sample, outcome, group, words));
   browser.listed = 0;
   byId("sample-list").replaceChildren();
-  if (browser.shelf.key) {
-    const left = browser.shelf.left_out ? `; ${browser.shelf.left_out} more are not on this page (wrong ones come first)` : "";
-    byId("sample-count").textContent = `${browser.found.length} of ${browser.samples.length} samples${left}`;
-  }
+  const left = browser.shelf.left_out ? `; ${browser.shelf.left_out} more are not on this page (wrong ones come first)` : "";
+  byId("sample-count").textContent = browser.said || `${browser.found.length} of ${browser.samples.length} samples${left}`;
   listMore();
   choose(0, false);
 }

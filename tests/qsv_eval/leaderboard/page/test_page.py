@@ -141,6 +141,50 @@ def test_hostile_texts_stay_text(tmp_path):
     assert all(sample["question"] == HOSTILE[1] for sample in samples)
 
 
+@pytest.mark.parametrize("task", ["qsv_activitynetqa", "qsv_textvqa"], ids=["judged", "short"])
+def test_hostile_and_endless_open_answers_stay_text(tmp_path, task):
+    endless = "\x1b[31m\u202eand then " * 20_000
+    rows = rows_of(task, [*HOSTILE, endless], groups={"kind": ("object",)})
+    verdicts = {f"{HOSTILE[0]}{HOSTILE[4]}": 4.0}
+    write_run(tmp_path / "run", {task: [{**row, "verdicts": verdicts} for row in rows]}, answers={"x": HOSTILE[4]})
+    page = published(tmp_path, tmp_path / "out")
+    [shelf] = [score["shelf"] for score in page.data["scores"] if score["shelf"]]
+    samples = side_file(tmp_path / "out", shelf["key"])["samples"]
+    assert len(samples) == len(rows)
+    read = [sample.get("extracted") for sample in samples]
+    assert {text for text in read if isinstance(text, str)} >= {
+        HOSTILE[0],
+        HOSTILE[1],
+        r"\x1b[31mred\x1b[0m \u202eback line",
+        r"half of a pair: \ud800",
+    }
+    assert [text["characters"] > 200_000 for text in read if isinstance(text, dict)] == [True]
+    assert (tmp_path / "out" / "page" / f"{shelf['key']}.js").stat().st_size < 20_000
+    for file in (tmp_path / "out").rglob("*.*"):
+        assert file.is_dir() or not set(file.read_text("utf-8")) & {"\x1b", "\u202e", "\u2028"}, file
+
+
+def test_what_the_font_of_a_number_says_is_said_in_words_too(tmp_path):
+    for frames, right in ((4, 0.5), (8, 0.55), (16, 0.1)):
+        rows = {"qsv_mvbench": rows_of("qsv_mvbench", replies(90, right))}
+        write_run(tmp_path / "runs" / str(frames), rows, answers={"frame_rule": {"max_frames": frames}})
+    page = published(tmp_path / "runs", tmp_path / "out")
+    said = re.findall(r'class="unseen"> (.*?) <', page.source)
+    assert said == ["second best, cannot be told apart from the best", "best"]
+    [key] = [attrs["value"] for tag, attrs in page.tags if tag == "option" and "value" in attrs and attrs["value"]]
+    rows = side_file(tmp_path / "out", key)["rows"]
+    assert {cell["said"] for row in rows for cell in row["cells"] if cell and cell["mark"] == "best"} == {"best"}
+
+
+def test_a_score_without_a_value_is_sorted_as_none(tmp_path):
+    write_run(tmp_path / "run", {"qsv_mvbench": rows_of("qsv_mvbench", [ERROR_REPLY] * 3)})
+    page = published(tmp_path, tmp_path / "out")
+    [score] = [one for one in page.data["scores"] if one["kind"] != "published"]
+    assert score["value"] is None
+    number = page.data["scores"].index(score)
+    assert re.findall(rf'data-v="([^"]*)"><button[^>]* data-score="{number}"', page.source) == [""]
+
+
 def test_the_same_runs_give_the_same_bytes_and_leave_nothing_of_another_page(runs, tmp_path):
     published(runs, tmp_path / "one")
     published(runs / "mc", tmp_path / "two")

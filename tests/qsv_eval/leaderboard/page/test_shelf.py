@@ -6,6 +6,7 @@ import pytest
 from seen_runs import TASK, demo_rows, record_of, write_seen_run
 
 from qsv_eval.leaderboard.origins import origins_of
+from qsv_eval.leaderboard.page import videos
 from qsv_eval.leaderboard.page.chosen import Chosen
 from qsv_eval.leaderboard.page.looked import looked_at
 from qsv_eval.leaderboard.page.shelf import write_shelf
@@ -57,6 +58,23 @@ def test_a_sample_says_what_was_asked_seen_and_said(tmp_path):
     assert entry["groups"] == {name: [value] for name, value in row["groups"].items()}
     assert entry["use"]["videos"] == [{"frames": 12, "cubes": [[0, 4, 0, 4], [4, 4, 4, 8], [8, 4, 8, 12]], "lost": 0}]
     assert entry["use"]["tokens"] == 192
+
+
+HOSTILE = "<b>\x1b[31m\u202eback\ud800"
+
+
+def test_what_was_read_from_a_reply_can_be_seen_and_is_not_endless(tmp_path):
+    samples = samples_of(write_seen_run(tmp_path / "run", ["other", "other"]))
+    long = HOSTILE * 1_000
+    for sample, extracted in zip(samples, (HOSTILE, long), strict=True):
+        said = {"extracted": extracted, "verdicts": {HOSTILE: 4.0}, "rule": HOSTILE, "reason": HOSTILE}
+        sample["row"] = {**sample["row"], **said}
+    _, (one, other) = written(tmp_path, samples)
+    seen = r"<b>\x1b[31m\u202eback\ud800"
+    assert (one["extracted"], one["verdicts"], one["rule"], one["reason"]) == (seen, {seen: 4.0}, seen, seen)
+    assert other["extracted"]["characters"] == len(long)
+    text = (tmp_path / "out" / "page" / f"{other['extracted']['all']}.js").read_text("utf-8")
+    assert not set(text) & {"\x1b", "\u202e"}
 
 
 def test_thumbnails_are_of_the_frames_that_were_looked_at(tmp_path):
@@ -117,11 +135,22 @@ def test_videos_are_looked_for_without_a_network(monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    videos = Videos()
-    assert "not at hand" in videos.find("qsv_mvbench", "x")
+    found = Videos()
+    assert "not at hand" in found.find("qsv_mvbench", "x")
     assert constants.HF_HUB_OFFLINE is False
-    assert "do not have this question" in videos.find(TASK, "x")
-    assert "lmms-eval's own" in videos.find("videomme", "x")
+    assert "do not have this question" in found.find(TASK, "x")
+    assert "lmms-eval's own" in found.find("videomme", "x")
+
+
+def test_annotations_are_read_once_for_all_cells_of_a_sweep(tmp_path, monkeypatch):
+    read = []
+    real = videos._samples_of
+    monkeypatch.setattr(videos, "_samples_of", lambda task: read.append(task) or real(task))
+    [sample] = samples_of(write_seen_run(tmp_path / "run", ["other"]))
+    of = Videos()
+    found = {of.find(task, sample["id"]) for task in (TASK, f"{TASK}@max_frames=4", f"{TASK}@max_frames=8,fps=2")}
+    assert read == [TASK]
+    assert [type(one) for one in found] == [Clip]
 
 
 def test_frames_of_several_videos_are_not_told_apart_so_the_rule_decides():
