@@ -6,6 +6,7 @@ is to cut anywhere but between scenes. Stage 3 pulls it away from the cuts again
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -94,7 +95,7 @@ def legs(amounts: Amounts) -> list[Leg]:
     everything = Rates(cubing=RATE, resampler=RATE, vision_tower=RATE, language_model=RATE)
     cutting = Rates(cubing=RATE, resampler=RATE)
     settling = Rates(resampler=SETTLING, vision_tower=SETTLING, language_model=SETTLING)
-    clips = {"samples": "clips", "beside": {"texts": 3, "brief": 3}}
+    of_clips = partial(Leg, samples="clips", beside={"texts": 3, "brief": 3})
     return [
         Leg("letters", words, amounts.letters_steps, "letters", tokens=512),
         Leg("language", words, amounts.language_steps, "texts", tokens=1024),
@@ -102,9 +103,9 @@ def legs(amounts: Amounts) -> list[Leg]:
         Leg("motion", everything, amounts.motion_steps, "motion", {"glimpses": 10 / 3, "texts": 30}),
         Leg("brief", everything, amounts.brief_steps, "brief", {"texts": 5}, more={"thumbnails_only": 0.25}),
         Leg("stage1", cutting, amounts.stage1_steps, "views", gate_of="start", more={"thumbnails_only": 0.5}),
-        Leg("stage2", replace(everything, cubing=SLOW, language_model=None), amounts.stage2_steps, **clips),
-        Leg("stage3", replace(everything, cubing=SLOW), amounts.stage3_steps, **clips, more={"evaluate_every": 500}),
-        Leg("settling", settling, amounts.settling_steps, **clips, gate_of="stage1", more={"evaluate_every": 500}),
+        of_clips("stage2", replace(everything, cubing=SLOW, language_model=None), amounts.stage2_steps),
+        of_clips("stage3", replace(everything, cubing=SLOW), amounts.stage3_steps, more={"evaluate_every": 500}),
+        of_clips("settling", settling, amounts.settling_steps, gate_of="stage1", more={"evaluate_every": 500}),
     ]
 
 
