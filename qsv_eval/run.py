@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.modelargs import ModelArgs
 from qsv_eval.protocol import Protocol, Scoring, library_versions
+from qsv_eval.runfolders import RUN_FILE
 from qsv_eval.runlock import LOCK_FILES, hold
 from qsv_eval.tasknames import Selection, members, select, unknown_task
 from qsv_eval.tasks import FOLDER, task_files
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunReport", "TaskReport", "default_output", "run", "run_name"]
 
-_RUN_FILE, _JOURNAL = "run.json", "journal"
+_JOURNAL = "journal"
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def run(
 
 def _refuse_foreign_output(output: Path, model: ModelArgs) -> None:
     """Refuse an output folder that holds something else, before a model is loaded."""
-    marker = output / _RUN_FILE
+    marker = output / RUN_FILE
     if marker.is_file():
         held = _read_marker(marker)["options"]
         wanted = model.moving_replies
@@ -160,7 +161,7 @@ def _other_things(output: Path) -> bool:
 
 def _claim(output: Path, model: ModelArgs, checkpoint: str) -> None:
     """Write down whose folder this is, or see that the checkpoint is still the one that began it."""
-    marker = output / _RUN_FILE
+    marker = output / RUN_FILE
     if marker.is_file():
         held = _read_marker(marker)["checkpoint"]
         if held != checkpoint:

@@ -25,6 +25,7 @@ FLOORS = {
     "qsv_eval.data": 2,
     "qsv_eval.judge": 2,
     "qsv_eval.runlock": 2,
+    "qsv_eval.runfolders": 2,
     "qsv_eval.protocol": 3,
     "qsv_eval.scoring": 3,
     "qsv_eval.status": 3,

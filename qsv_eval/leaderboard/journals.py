@@ -9,10 +9,11 @@ from typing import Final
 from pydantic import ValidationError
 
 from qsv_eval.model_adapters.engine.journal import Fate, Record
+from qsv_eval.runfolders import RUN_FILE
 
 __all__ = ["journal_beside", "read_records"]
 
-_RUN_FILE, _JOURNAL = "run.json", "journal"
+_JOURNAL: Final = "journal"
 _TEXT: Final = rb'("(?:[^"\\]|\\.)*")'
 _TASK: Final = re.compile(rb'"task": ?' + _TEXT)
 _SAMPLE: Final = re.compile(rb'"sample_id": ?' + _TEXT)
@@ -21,7 +22,7 @@ _SAMPLE: Final = re.compile(rb'"sample_id": ?' + _TEXT)
 def journal_beside(results: Path) -> Path | None:
     """Return the journal of the run that a results file is of: in its output folder, which may be one further up."""
     for folder in (results.parent, results.parent.parent):
-        if (folder / _RUN_FILE).is_file() and (folder / _JOURNAL).is_dir():
+        if (folder / RUN_FILE).is_file() and (folder / _JOURNAL).is_dir():
             return folder / _JOURNAL
     return None
 

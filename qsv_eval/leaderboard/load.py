@@ -95,7 +95,7 @@ def load(folders: Sequence[Path]) -> Board:
     for file in files:
         behind = runs_behind(file, files)
         degraded = {task: count for run in reversed(behind) for task, count in degraded_of(run).items()}
-        of_task = protocols_of(file, behind[0])
+        of_task = protocols_of(file, behind)
         hashes = {task: protocol.hash for task, protocol in of_task.items()}
         protocols |= {hashes[task]: protocol.as_dict() for task, protocol in of_task.items()}
         own = {"model": model_named(behind[0]), "file": file.name, "date": file.date}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qsv_eval.leaderboard.journals import journal_beside
-from qsv_eval.leaderboard.resultfiles import ResultsFile, find_results, mapping, runs_behind
+from qsv_eval.leaderboard.resultfiles import ResultsFile, find_results, mapping, run_with, runs_behind
 from qsv_eval.leaderboard.samplelines import SamplesFile
 from qsv_eval.leaderboard.usage import Usage, usage_of
 
@@ -16,8 +16,9 @@ class Origin(NamedTuple):
     """A results file, and what lies beside it."""
 
     file: ResultsFile
-    run: ResultsFile
-    """The run that it is about: itself, unless it is a later scoring."""
+    runs: Sequence[ResultsFile]
+    """The results of the run that it is about, the newest first: itself, unless it is a later scoring. A run that was
+    resumed with other tasks has several, and each says something of its own tasks only."""
 
     def samples(self, task: str) -> SamplesFile | None:
         """Return the samples of one of its tasks, None where there is no such file."""
@@ -25,21 +26,21 @@ class Origin(NamedTuple):
         path = self.file.path.with_name(f"{stamp}_samples_{task}.jsonl")
         if not path.is_file():
             return None
-        config = mapping(mapping(self.run.content.get("configs")).get(task))
+        config = mapping(mapping(run_with(task, self.runs).content.get("configs")).get(task))
         keys = str(config.get("cluster_key") or ""), str(config.get("score_key") or "score")
         return SamplesFile(path, task, None, *keys)
 
     def usage(self, task: str) -> Usage | None:
         """Return what the answers to a task took, None where the run does not say it."""
-        return usage_of(mapping(mapping(self.run.content.get("usage")).get(task)))
+        return usage_of(mapping(mapping(run_with(task, self.runs).content.get("usage")).get(task)))
 
     @property
     def journal(self) -> Path | None:
         """The journal beside the run, None where there is none."""
-        return journal_beside(self.run.path)
+        return next(filter(None, (journal_beside(run.path) for run in self.runs)), None)
 
 
 def origins_of(folders: Sequence[Path]) -> dict[str, Origin]:
     """Return all results files below folders with what lies beside them, by the names that the tables have."""
     files = find_results(folders)
-    return {file.name: Origin(file, runs_behind(file, files)[0]) for file in files}
+    return {file.name: Origin(file, runs_behind(file, files)) for file in files}
