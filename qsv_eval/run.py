@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.modelargs import ModelArgs
 from qsv_eval.protocol import Protocol, Scoring, library_versions
@@ -25,7 +26,7 @@ from qsv_eval.tasknames import Selection, members, select, unknown_task
 from qsv_eval.tasks import FOLDER, task_files
 from qsv_eval.tasks.registry import task_named
 from qsv_eval.tasks.scored import judged_by, score_rows, write_submission
-from qsv_eval.tasks.variants import Variant, plain_name
+from qsv_eval.tasks.variants import Variant
 
 if TYPE_CHECKING:
     from lmms_eval.tasks import TaskManager

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.protocol import Protocol
 from qsv_eval.runfolders import only_run
@@ -21,7 +22,6 @@ from qsv_eval.scoring.summary import Brief, TaskSummary
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.registry import task_named
 from qsv_eval.tasks.scored import judged_by, score_rows, write_submission
-from qsv_eval.tasks.variants import plain_name
 
 if TYPE_CHECKING:
     from qsv_eval.judge import Agreement

@@ -14,7 +14,7 @@ from qsv_eval.leaderboard.records import degraded_of, protocols_of, scores_of
 from qsv_eval.leaderboard.resultfiles import find_results, model_named, runs_behind
 from qsv_eval.leaderboard.settings import setting_names
 from qsv_eval.leaderboard.text import plain
-from qsv_eval.tasks.variants import plain_name
+from qsv_eval.model_adapters.cells import plain_name
 
 __all__ = ["RUNS", "SCORES", "Board", "load"]
 

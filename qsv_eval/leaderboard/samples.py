@@ -13,9 +13,9 @@ import pandas as pd
 from qsv_eval.leaderboard.records import protocol_of
 from qsv_eval.leaderboard.resultfiles import find_results, mapping, read_results, run_with, runs_behind
 from qsv_eval.leaderboard.samplelines import SAMPLES, SamplesFile, samples_of
+from qsv_eval.model_adapters.cells import MARK, plain_name
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.runfolders import only_run
-from qsv_eval.tasks.variants import MARK, plain_name
 
 __all__ = ["find_samples", "read_samples", "refuse_repeated"]
 

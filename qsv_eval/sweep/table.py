@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qsv_eval.run import RunReport, TaskReport
-from qsv_eval.tasks.variants import MARK
+from qsv_eval.model_adapters.cells import MARK
 
 __all__ = ["print_cells"]
 

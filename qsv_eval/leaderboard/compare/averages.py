@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from qsv_eval.leaderboard.compare.pairs import Pairing, Side
 from qsv_eval.leaderboard.stats import Difference, Floats, McNemar, difference_of_averages, mcnemar, minimum_detectable
+from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.scoring.averages import POOLED, Average, Units
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.registry import task_named
-from qsv_eval.tasks.variants import plain_name
 
 __all__ = ["Compared", "Rule", "compare_averages", "is_ours", "rule_of"]
 
