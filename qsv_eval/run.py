@@ -22,7 +22,7 @@ from qsv_eval.model_adapters.modelargs import ModelArgs
 from qsv_eval.protocol import Protocol, Scoring, library_versions
 from qsv_eval.runfolders import RUN_FILE
 from qsv_eval.runlock import LOCK_FILES, hold
-from qsv_eval.tasknames import Selection, members, select, unknown_task
+from qsv_eval.tasknames import Selection, members, quiet_lmms_eval, select, unknown_task
 from qsv_eval.tasks import FOLDER, task_files
 from qsv_eval.tasks.registry import task_named
 from qsv_eval.tasks.scored import judged_by, score_rows, write_submission
@@ -198,7 +198,7 @@ def _evaluate(
 
     from qsv_eval.model_adapters.lmms import QuicksviewerChat
 
-    _quiet()
+    quiet_lmms_eval()
     manager = TaskManager(
         "WARNING", include_path=str(FOLDER), include_defaults=selection.foreign, model_name="quicksviewer"
     )
@@ -276,14 +276,6 @@ def _protocol(task: str, values: Mapping[str, Any]) -> dict[str, Any]:
         scoring=Scoring(extractor="lmms-eval's own", average="lmms-eval's own"),
         environment=library_versions() | session.environment(),
     ).as_dict()
-
-
-def _quiet() -> None:
-    """Let lmms-eval speak only of trouble; it logs through loguru and resets it when it is imported."""
-    from loguru import logger
-
-    logger.remove()
-    logger.add(sys.stderr, level="WARNING", format="{level}: {message}")
 
 
 def _metrics(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ FLOORS = {
     "qsv_eval.tasknames": 5,
     "qsv_eval.doctor": 5,
     "qsv_eval.score": 5,
-    "qsv_eval.leaderboard": 5,
+    "qsv_eval.leaderboard": 6,
     "qsv_eval.run": 6,
     "qsv_eval.protocolview": 6,
     "qsv_eval.sweep": 7,
