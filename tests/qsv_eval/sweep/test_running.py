@@ -48,7 +48,7 @@ def test_a_sweep_is_one_run_whose_cells_are_those_run_alone(grid, tiny, tmp_path
     for name in names:
         protocol = results["protocols"][name]
         assert protocol["task"] == "qsv_demo"
-        assert protocol["generation"]["max_new_tokens"] == 24
+        assert protocol["generation"]["max_new_tokens"] == 32
         assert protocol["generation"]["until"] == []
         frames, fps = protocol["answers"]["frame_rule"]["max_frames"], protocol["answers"]["frame_rule"]["fps"]
         assert name.startswith(f"qsv_demo@max_frames={frames},fps={fps},")
