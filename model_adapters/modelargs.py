@@ -133,6 +133,11 @@ class ModelArgs(BaseModel):
         """To how many bits the language model is quantised."""
         return 4 if self.load_in_4bit else 8 if self.load_in_8bit else None
 
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes for the keys and values of a batch."""
+        return int(self.cache_gb * _GB)
+
     def engine_options(self, frame_size: int, *, show_progress: bool) -> "EngineOptions":
         """Return what the engine wants to know."""
         from qsv_eval.model_adapters.engine.working import EngineOptions  # brings torch along
@@ -140,7 +145,7 @@ class ModelArgs(BaseModel):
         store = self.frame_store.expanduser() if self.frame_store else None
         return EngineOptions(
             batch_size=self.batch_size,
-            cache_bytes=int(self.cache_gb * _GB),
+            cache_bytes=self.cache_bytes,
             readers=default_readers() if self.readers is None else self.readers,
             readahead_bytes=int(self.readahead_gb * _GB),
             read_limit_s=self.read_limit_s,

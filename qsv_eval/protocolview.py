@@ -11,13 +11,18 @@ from rich.text import Text
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.protocol import differences
+from qsv_eval.runfolders import only_run
 from qsv_eval.tasknames import select
 
 __all__ = ["protocol_of", "show_differences"]
 
 
 def protocol_of(name: str, run: Path | None) -> dict[str, Any]:
-    """Return the record of a task: of a run's newest results, or what is known without a model."""
+    """Return the record of a task: of a run's newest results, or what is known without a model.
+
+    Raises:
+        SetupError: there is none, or the folder holds several runs.
+    """
     [task] = select([name]).names
     if run is None:
         from qsv_eval.tasks import task_files
@@ -26,6 +31,7 @@ def protocol_of(name: str, run: Path | None) -> dict[str, Any]:
         if task not in task_files():
             raise SetupError(f"{task} is lmms-eval's own; its protocol is known only of a run: --run FOLDER")
         return task_named(task).protocol().as_dict()
+    only_run(run)
     found: dict[str, Any] = {}
     for file in sorted(run.rglob("*_results.json"), key=lambda file: file.name):
         stored = json.loads(file.read_text("utf-8")).get("protocols", {})

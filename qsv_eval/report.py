@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from qsv_eval.leaderboard.shown import formatted
 from qsv_eval.run import RunReport, TaskReport
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def print_report(report: RunReport) -> None:
     if report.efficiency.get("questions"):
         console.print(_efficiency(report.efficiency))
     answered = f"{report.asked} questions asked in this run"
-    console.print(f"{answered}; results in {report.results_file}", soft_wrap=True, highlight=False)
+    console.print(Text(f"{answered}; results in {report.results_file}"), soft_wrap=True)
     if report.damaged:
         console.print(f"{report.damaged} answers rest on videos with frames that could not be decoded: see lost_frames")
     for task in report.tasks:
@@ -54,11 +55,13 @@ def _scores(summaries: Mapping[str, Mapping[str, Any]]) -> Table:
     incomplete = any(not summary["complete"] for summary in summaries.values())
     table = Table("task", "score", "95 %", "n", "outcomes", *(["possible"] if incomplete else []))
     for name, summary in summaries.items():
+        scale = summary["scale"]
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in summary["counts"].items() if count)
-        possible = "" if summary["complete"] else f"{_number(summary['lowest'])} to {_number(summary['highest'])}"
-        interval = " to ".join(map(_number, summary["interval"] or ()))
-        figures = [_number(summary["value"]), interval, str(summary["n"]), outcomes]
-        table.add_row(name, *figures, *([possible] if incomplete else []))
+        ends = [_number(summary[end], scale) for end in ("lowest", "highest")]
+        interval = " to ".join(_number(end, scale) for end in summary["interval"] or ())
+        figures = [_number(summary["value"], scale), interval, str(summary["n"]), outcomes]
+        possible = [] if not incomplete else ["" if summary["complete"] else " to ".join(ends)]
+        table.add_row(name, *figures, *possible)
     return table
 
 
@@ -66,7 +69,8 @@ def _breakdown(name: str, summary: Mapping[str, Any]) -> Table:
     table = Table(name, "", "score", "n")
     for field, groups in summary["breakdown"].items():
         for number, (value, group) in enumerate(groups.items()):
-            table.add_row(field if number == 0 else "", Text(value), _number(group["value"]), str(group["n"]))
+            figures = _number(group["value"], summary["scale"]), str(group["n"])
+            table.add_row(field if number == 0 else "", Text(value), *figures)
     return table
 
 
@@ -116,8 +120,8 @@ def _plain(tasks: list[TaskReport]) -> Table:
     return table
 
 
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.1f}"
+def _number(value: float | None, scale: str) -> str:
+    return "none" if value is None else formatted(value, scale)
 
 
 def print_agreement(found: Mapping[str, "Agreement"]) -> None:

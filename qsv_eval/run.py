@@ -16,15 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.modelargs import ModelArgs
 from qsv_eval.protocol import Protocol, Scoring, library_versions
+from qsv_eval.runfolders import RUN_FILE
 from qsv_eval.runlock import LOCK_FILES, hold
-from qsv_eval.tasknames import Selection, members, select, unknown_task
+from qsv_eval.tasknames import Selection, members, quiet_lmms_eval, select, unknown_task
 from qsv_eval.tasks import FOLDER, task_files
 from qsv_eval.tasks.registry import task_named
 from qsv_eval.tasks.scored import judged_by, score_rows, write_submission
-from qsv_eval.tasks.variants import Variant, plain_name
+from qsv_eval.tasks.variants import Variant
 
 if TYPE_CHECKING:
     from lmms_eval.tasks import TaskManager
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunReport", "TaskReport", "default_output", "run", "run_name"]
 
-_RUN_FILE, _JOURNAL = "run.json", "journal"
+_JOURNAL = "journal"
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def run(
 
 def _refuse_foreign_output(output: Path, model: ModelArgs) -> None:
     """Refuse an output folder that holds something else, before a model is loaded."""
-    marker = output / _RUN_FILE
+    marker = output / RUN_FILE
     if marker.is_file():
         held = _read_marker(marker)["options"]
         wanted = model.moving_replies
@@ -160,7 +162,7 @@ def _other_things(output: Path) -> bool:
 
 def _claim(output: Path, model: ModelArgs, checkpoint: str) -> None:
     """Write down whose folder this is, or see that the checkpoint is still the one that began it."""
-    marker = output / _RUN_FILE
+    marker = output / RUN_FILE
     if marker.is_file():
         held = _read_marker(marker)["checkpoint"]
         if held != checkpoint:
@@ -196,7 +198,7 @@ def _evaluate(
 
     from qsv_eval.model_adapters.lmms import QuicksviewerChat
 
-    _quiet()
+    quiet_lmms_eval()
     manager = TaskManager(
         "WARNING", include_path=str(FOLDER), include_defaults=selection.foreign, model_name="quicksviewer"
     )
@@ -274,14 +276,6 @@ def _protocol(task: str, values: Mapping[str, Any]) -> dict[str, Any]:
         scoring=Scoring(extractor="lmms-eval's own", average="lmms-eval's own"),
         environment=library_versions() | session.environment(),
     ).as_dict()
-
-
-def _quiet() -> None:
-    """Let lmms-eval speak only of trouble; it logs through loguru and resets it when it is imported."""
-    from loguru import logger
-
-    logger.remove()
-    logger.add(sys.stderr, level="WARNING", format="{level}: {message}")
 
 
 def _metrics(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,15 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.protocol import Protocol
+from qsv_eval.runfolders import only_run
 from qsv_eval.scoring.row import Row
 from qsv_eval.scoring.scorers import Judged, as_reference, score_row
 from qsv_eval.scoring.summary import Brief, TaskSummary
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.registry import task_named
 from qsv_eval.tasks.scored import judged_by, score_rows, write_submission
-from qsv_eval.tasks.variants import plain_name
 
 if TYPE_CHECKING:
     from qsv_eval.judge import Agreement
@@ -46,11 +47,13 @@ class Rescored(NamedTuple):
 
 
 def score_run(folder: Path, *, extractor: Extractor = "strict", judge: "JudgeSettings | None" = None) -> Rescored:
-    """Score the newest replies of each of our tasks below a folder, and write a results file.
+    """Score the newest replies of each of our tasks of the run below a folder, and write a results file in its folder.
 
     Raises:
-        SetupError: there are none, or the reference's extractor is asked for where there are no letters.
+        SetupError: there are none, or those of several runs, or the reference's extractor is asked for where there are
+            no letters.
     """
+    folder = only_run(folder)
     found = saved_rows(folder)
     if not found:
         raise SetupError(
@@ -79,7 +82,7 @@ def compare_judges(folder: Path, one: "JudgeSettings", other: "JudgeSettings") -
     """Return how far two judges agree on the newest replies of each task that a judge scores.
 
     Raises:
-        SetupError: there are none.
+        SetupError: there are none, or those of several runs.
     """
     from qsv_eval.judge import agreement, judge_cases
     from qsv_eval.scoring.judging import cases_of
@@ -97,9 +100,14 @@ def compare_judges(folder: Path, one: "JudgeSettings", other: "JudgeSettings") -
 
 
 def saved_rows(folder: Path) -> dict[str, list[Row]]:
-    """Return the rows of the newest samples file of each of our tasks below a folder."""
+    """Return the rows of the newest samples file of each of our tasks of the run below a folder.
+
+    Raises:
+        SetupError: there are several runs, or a file is damaged.
+    """
     import jsonlines
 
+    only_run(folder)
     newest: dict[str, Path] = {}
     for file in sorted(folder.rglob("*_samples_qsv_*.jsonl"), key=lambda file: file.name):
         newest[file.name.partition("_samples_")[2].removesuffix(".jsonl")] = file

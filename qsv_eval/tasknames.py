@@ -1,13 +1,26 @@
-"""Which task is meant by a name; nothing of lmms-eval is imported to find out."""
+"""Which task is meant by a name; lmms-eval is imported only to tell its own names from those that nobody has."""
 
 import difflib
-from collections.abc import Iterable
+import fnmatch
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.tasks import task_files
+from qsv_eval.tasks import FOLDER, task_files
 
-__all__ = ["FOREIGN", "Selection", "members", "own_tags", "select", "unknown_task"]
+__all__ = [
+    "FOREIGN",
+    "Selection",
+    "all_names",
+    "members",
+    "own_tags",
+    "quiet_lmms_eval",
+    "refuse_unknown",
+    "select",
+    "unknown_task",
+]
 
 FOREIGN = "lmms-eval/"
 """Prefix that asks for lmms-eval's own task where one of ours has the short name."""
@@ -59,6 +72,34 @@ def select(names: Iterable[str]) -> Selection:
     if not selected:
         raise SetupError("no task was named; `qsv-eval tasks` lists them")
     return Selection(list(dict.fromkeys(selected)), foreign)
+
+
+def refuse_unknown(selection: Selection) -> None:
+    """Refuse names that are neither ours nor lmms-eval's, whose names may be patterns.
+
+    Raises:
+        SetupError: there is no such task.
+    """
+    for name in selection.names if selection.foreign else ():
+        if not fnmatch.filter(all_names(), name):
+            raise unknown_task(name, all_names())
+
+
+@cache
+def all_names() -> Sequence[str]:
+    """Return every name that lmms-eval knows with our tasks on its path: tasks, groups, tags. It takes seconds once."""
+    from lmms_eval.tasks import TaskManager
+
+    quiet_lmms_eval()
+    return tuple(TaskManager("WARNING", include_path=str(FOLDER)).all_tasks)
+
+
+def quiet_lmms_eval() -> None:
+    """Let lmms-eval speak only of trouble; it logs through loguru and resets it when it is imported."""
+    from loguru import logger
+
+    logger.remove()
+    logger.add(sys.stderr, level="WARNING", format="{level}: {message}")
 
 
 def unknown_task(name: str, known: Iterable[str]) -> SetupError:

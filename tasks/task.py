@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from typing import Protocol as TypingProtocol
 
 from qsv_eval.data.sample import Sample, Video
+from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.model_adapters.engine import session
 from qsv_eval.protocol import Protocol, Scoring, library_versions
 from qsv_eval.scoring.averages import POOLED, Average
 from qsv_eval.scoring.row import Row
 from qsv_eval.scoring.scorers import Judged, Scorer
 from qsv_eval.scoring.summary import Brief, TaskSummary, summarise
-from qsv_eval.tasks.variants import plain_name
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -5,23 +5,16 @@ generation settings would replace all of them.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from qsv_eval.model_adapters.cells import MARK
 from qsv_eval.model_adapters.errors import SetupError
 
 if TYPE_CHECKING:
     from lmms_eval.api.task import ConfigurableMessagesTask
     from lmms_eval.tasks import TaskManager
 
-__all__ = ["MARK", "Variant", "plain_name"]
-
-MARK: Final = "@"
-"""Between a task's name and its settings."""
-
-
-def plain_name(task: str) -> str:
-    """Return the name of the task that a variant is of, or of the task itself."""
-    return task.partition(MARK)[0]
+__all__ = ["Variant"]
 
 
 class Variant(NamedTuple):

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # A module's floor is that of the longest prefix here; a higher floor may import a lower one, or its own by permission.
 FLOORS = {
+    "qsv_eval.model_adapters.cells": 0,
     "qsv_eval.model_adapters.cuberule": 1,
     "qsv_eval.model_adapters.errors": 0,
     "qsv_eval.model_adapters.paths": 0,
@@ -25,6 +26,7 @@ FLOORS = {
     "qsv_eval.data": 2,
     "qsv_eval.judge": 2,
     "qsv_eval.runlock": 2,
+    "qsv_eval.runfolders": 2,
     "qsv_eval.protocol": 3,
     "qsv_eval.scoring": 3,
     "qsv_eval.status": 3,
@@ -37,7 +39,7 @@ FLOORS = {
     "qsv_eval.tasknames": 5,
     "qsv_eval.doctor": 5,
     "qsv_eval.score": 5,
-    "qsv_eval.leaderboard": 5,
+    "qsv_eval.leaderboard": 6,
     "qsv_eval.run": 6,
     "qsv_eval.protocolview": 6,
     "qsv_eval.sweep": 7,

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.engine.question import ImageInMemory, Question
 from qsv_eval.model_adapters.frames import FrameRule
@@ -49,7 +50,8 @@ def answer_key(settings: AnswerSettings, question: Question, identities: Mapping
         "settings": model,
         "frame_rule": asdict(question.rule),
         "cube_rule": asdict(question.cube_rule),
-        "task": question.task,
+        # Of a sweep's cell not the settings: they are in what follows, whichever of them the sweep names.
+        "task": plain_name(question.task),
         "doc_id": question.doc_id,
         "split": question.split,
         "repeat": question.repeat,

@@ -112,7 +112,7 @@ class Engine:
         brought = ranks.all_gather(self._brought(own, files, tasks, faults))
         shares = share_out(self._units(brought), len(brought))
         mine = shares[ranks.rank()]
-        self.journal.begin(_share(brought, mine))
+        self.journal.begin(_share(brought, mine, self._renamed(places, questions)))
         for fault in faults:
             self.journal.append(fault)
         everyone = {key: question for one in brought for key, question, _ in one.questions}
@@ -156,6 +156,12 @@ class Engine:
         for fault in faults:
             counted[fault.task] = counted.get(fault.task, 0) + 1
         return _Brought(datetime.now(UTC).isoformat(), known, files, tasks, counted)
+
+    def _renamed(self, places: Sequence[str | Record], questions: Sequence[Question]) -> list[tuple[str, str, str]]:
+        """Return task, sample id and key of the questions that were answered under the name of another task."""
+        keyed = [(place, one) for place, one in zip(places, questions, strict=True) if isinstance(place, str)]
+        known = [(one, record) for key, one in keyed if (record := self.journal.answer(key)) is not None]
+        return [(one.task, one.sample_id, record.key) for one, record in known if record.task != one.task]
 
     def _costs(self) -> Costs:
         model = self.model.model
@@ -203,7 +209,7 @@ class Engine:
         )
 
 
-def _share(brought: Sequence[_Brought], units: Sequence[Unit]) -> Share:
+def _share(brought: Sequence[_Brought], units: Sequence[Unit], renamed: list[tuple[str, str, str]]) -> Share:
     """Say what this process is going to ask, and how much the run has in all."""
     distinct = {key: (question.task, known) for one in brought for key, question, known in one.questions}
     totals: dict[str, TaskTotal] = {}
@@ -221,6 +227,7 @@ def _share(brought: Sequence[_Brought], units: Sequence[Unit]) -> Share:
         world_size=len(brought),
         totals=totals,
         questions=[(questions[key].task, questions[key].sample_id, key) for key in mine],
+        renamed=renamed,
     )
 
 

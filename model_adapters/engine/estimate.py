@@ -12,7 +12,7 @@ from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, VideoFacts
 from qsv_eval.model_adapters.quicksviewer.configuration import QuicksviewerConfig
 
-__all__ = ["Costs", "Expected", "describe_bytes"]
+__all__ = ["Costs", "Expected", "describe_bytes", "frame_indices"]
 
 _TILES = 9
 """Tiles of an image at the most: itself and the eight of the longest canvas."""
@@ -86,7 +86,7 @@ class Costs:
         """Guess for one video; nothing where its header could not be read, since reading it will fail too."""
         if facts is None or facts.fps <= 0:
             return Expected()
-        frames = max(len(_indices(facts, ClipRequest(rule, start_s, end_s))), 1)
+        frames = max(len(frame_indices(facts, ClipRequest(rule, start_s, end_s))), 1)
         cubes = cube_rule.cubes(frames)
         passed = min(facts.frame_count, frames * _KEYFRAME_GAP // 2)
         decode_s = passed * facts.width * facts.height * self.pixel_s + frames * self.resize_s
@@ -96,7 +96,7 @@ class Costs:
         """Return how many frames of a video are wanted by any of the requests."""
         if facts is None or facts.fps <= 0:
             return 0
-        return max(len({index for request in requests for index in _indices(facts, request)}), 1)
+        return max(len({index for request in requests for index in frame_indices(facts, request)}), 1)
 
     def image(self) -> Expected:
         """Guess for one image: as many tiles as there can be."""
@@ -108,7 +108,8 @@ class Costs:
         return max(model_s, expected.decode_s / self.readers)
 
 
-def _indices(facts: VideoFacts, request: ClipRequest) -> list[int]:
+def frame_indices(facts: VideoFacts, request: ClipRequest) -> list[int]:
+    """Return which frames of a video a request is going to take, as far as its header says."""
     end_s = request.end_s
     if end_s is not None and end_s > facts.duration_s:
         end_s = None  # as the reader has it

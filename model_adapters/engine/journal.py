@@ -105,6 +105,9 @@ class Share(BaseModel):
     totals: dict[str, TaskTotal] = {}
     questions: list[tuple[str, str, str]] = []
     """(task, sample id, answer key) of each question of this share."""
+    renamed: list[tuple[str, str, str]] = []
+    """The same of each question that this process brought and whose answer stands in the journal under another task's
+    name: that of a cell of an earlier sweep which named other axes, and came to the same."""
 
 
 class How(StrEnum):

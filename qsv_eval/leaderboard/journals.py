@@ -2,26 +2,29 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
 
-from qsv_eval.model_adapters.engine.journal import Fate, Record
+from qsv_eval.model_adapters.engine.journal import Fate, Record, Share
+from qsv_eval.runfolders import RUN_FILE
 
 __all__ = ["journal_beside", "read_records"]
 
-_RUN_FILE, _JOURNAL = "run.json", "journal"
+_JOURNAL: Final = "journal"
 _TEXT: Final = rb'("(?:[^"\\]|\\.)*")'
+_KEY: Final = re.compile(rb'"key": ?' + _TEXT)
 _TASK: Final = re.compile(rb'"task": ?' + _TEXT)
 _SAMPLE: Final = re.compile(rb'"sample_id": ?' + _TEXT)
+_SHARE: Final = b'{"share"'
 
 
 def journal_beside(results: Path) -> Path | None:
     """Return the journal of the run that a results file is of: in its output folder, which may be one further up."""
     for folder in (results.parent, results.parent.parent):
-        if (folder / _RUN_FILE).is_file() and (folder / _JOURNAL).is_dir():
+        if (folder / RUN_FILE).is_file() and (folder / _JOURNAL).is_dir():
             return folder / _JOURNAL
     return None
 
@@ -29,32 +32,61 @@ def journal_beside(results: Path) -> Path | None:
 def read_records(journal: Path, wanted: Mapping[str, Set[str]]) -> dict[tuple[str, str], Record]:
     """Return the answers to questions by task and id, the last one of each; `wanted` has the ids by task.
 
-    The journal is read as a stream, and only lines that name a wanted question are taken apart.
+    A cell of a sweep may have the answers of another one, which named other axes and came to the same: the journal says
+    which. It is read as a stream, and only lines that name a wanted question are taken apart.
     """
-    names = {(_written(task), _written(one)) for task, ids in wanted.items() for one in ids}
+    names = {(task, one) for task, ids in wanted.items() for one in ids}
     if not names:
         return {}
-    return {(record.task, record.sample_id): record for record in _answers(journal, names) if record.repeat == 0}
+    files = sorted(journal.glob("*.jsonl"))
+    renamed = _renamed(files, names)
+    found: dict[tuple[str, str], Record] = {}
+    for record in _answers(files, names, renamed.keys()):
+        if record.repeat == 0:
+            own = (record.task, record.sample_id)
+            found |= dict.fromkeys([*({own} & names), *renamed.get(record.key, ())], record)
+    return found
 
 
-def _answers(journal: Path, names: Set[tuple[bytes, bytes]]) -> Iterator[Record]:
-    ids = {sample_id for _, sample_id in names}
-    for path in sorted(journal.glob("*.jsonl")):
+def _renamed(files: Sequence[Path], names: Set[tuple[str, str]]) -> dict[str, set[tuple[str, str]]]:
+    """Return which of the questions have the answer with a key, though it was given to another task."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for line in _lines(files):
+        if not line.startswith(_SHARE):
+            continue
+        try:
+            share = Share.model_validate(json.loads(line)["share"])
+        except ValueError:
+            continue  # a line that a kill has torn
+        for task, sample_id, key in share.renamed:
+            if (task, sample_id) in names:
+                found.setdefault(key, set()).add((task, sample_id))
+    return found
+
+
+def _answers(files: Sequence[Path], names: Set[tuple[str, str]], keys: Set[str]) -> Iterator[Record]:
+    written = {(_written(task), _written(sample_id)) for task, sample_id in names}
+    ids, written_keys = {sample_id for _, sample_id in written}, {_written(key) for key in keys}
+    for line in _lines(files):
+        # Searches, each for a beginning that is found at once; one pattern for all goes letter by letter.
+        sample = _SAMPLE.search(line)
+        if sample is None or sample[1] not in ids:
+            continue
+        task, key = _TASK.search(line), _KEY.search(line)
+        if task is None or key is None or ((task[1], sample[1]) not in written and key[1] not in written_keys):
+            continue
+        try:
+            record = Record.model_validate_json(line)
+        except ValidationError:
+            continue  # a line that a kill has torn
+        if record.fate is Fate.ANSWERED:
+            yield record
+
+
+def _lines(files: Iterable[Path]) -> Iterator[bytes]:
+    for path in files:
         with path.open("rb") as lines:
-            for line in lines:
-                # Two searches, each for a beginning that is found at once; one pattern for both goes letter by letter.
-                sample = _SAMPLE.search(line)
-                if sample is None or sample[1] not in ids:
-                    continue
-                task = _TASK.search(line)
-                if task is None or (task[1], sample[1]) not in names:
-                    continue
-                try:
-                    record = Record.model_validate_json(line)
-                except ValidationError:
-                    continue  # a line that a kill has torn
-                if record.fate is Fate.ANSWERED:
-                    yield record
+            yield from lines
 
 
 def _written(text: str) -> bytes:

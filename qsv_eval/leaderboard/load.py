@@ -15,7 +15,7 @@ from qsv_eval.leaderboard.records import degraded_of, protocols_of, scores_of
 from qsv_eval.leaderboard.resultfiles import find_results, model_named, runs_behind
 from qsv_eval.leaderboard.settings import setting_names
 from qsv_eval.leaderboard.text import plain
-from qsv_eval.tasks.variants import plain_name
+from qsv_eval.model_adapters.cells import plain_name
 
 __all__ = ["RUNS", "SCORES", "Board", "load"]
 
@@ -94,7 +94,7 @@ def load(folders: Sequence[Path]) -> Board:
     for file in files:
         behind = runs_behind(file, files)
         degraded = {task: count for run in reversed(behind) for task, count in degraded_of(run).items()}
-        of_task = protocols_of(file, behind[0])
+        of_task = protocols_of(file, behind)
         hashes = {task: protocol.hash for task, protocol in of_task.items()}
         protocols |= {hashes[task]: protocol.as_dict() for task, protocol in of_task.items()}
         own = {"model": model_named(behind[0]), "file": table_name(file.name), "date": file.date}

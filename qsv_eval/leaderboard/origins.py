@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from qsv_eval.leaderboard.journals import journal_beside
 from qsv_eval.leaderboard.naming import table_name
-from qsv_eval.leaderboard.resultfiles import ResultsFile, find_results, mapping, runs_behind
+from qsv_eval.leaderboard.resultfiles import ResultsFile, find_results, mapping, run_with, runs_behind
 from qsv_eval.leaderboard.samplelines import SamplesFile
 from qsv_eval.leaderboard.usage import Usage, usage_of
 
@@ -17,26 +17,28 @@ class Origin(NamedTuple):
     """A results file, and what lies beside it; its tasks go by the names that the tables have."""
 
     file: ResultsFile
-    run: ResultsFile
-    """The run that it is about: itself, unless it is a later scoring."""
+    runs: Sequence[ResultsFile]
+    """The results of the run that it is about, the newest first: itself, unless it is a later scoring. A run that was
+    resumed with other tasks has several, and each says something of its own tasks only."""
 
     def samples(self, cell: str) -> SamplesFile | None:
         """Return the samples of one of its tasks, None where there is no such file."""
         task = self._task(cell)
         if (path := self._samples_path(task)) is None:
             return None
-        config = mapping(mapping(self.run.content.get("configs")).get(task))
+        config = mapping(mapping(run_with(task, self.runs).content.get("configs")).get(task))
         keys = str(config.get("cluster_key") or ""), str(config.get("score_key") or "score")
         return SamplesFile(path, task, None, *keys)
 
     def usage(self, cell: str) -> Usage | None:
         """Return what the answers to a task took, None where the run does not say it."""
-        return usage_of(mapping(mapping(self.run.content.get("usage")).get(self._task(cell))))
+        task = self._task(cell)
+        return usage_of(mapping(mapping(run_with(task, self.runs).content.get("usage")).get(task)))
 
     @property
     def journal(self) -> Path | None:
         """The journal beside the run, None where there is none."""
-        return journal_beside(self.run.path)
+        return next(filter(None, (journal_beside(run.path) for run in self.runs)), None)
 
     def _task(self, cell: str) -> str:
         """Return the name that a task has in the files."""
@@ -55,4 +57,4 @@ class Origin(NamedTuple):
 def origins_of(folders: Sequence[Path]) -> dict[str, Origin]:
     """Return all results files below folders with what lies beside them, by the names that the tables have."""
     files = find_results(folders)
-    return {table_name(file.name): Origin(file, runs_behind(file, files)[0]) for file in files}
+    return {table_name(file.name): Origin(file, runs_behind(file, files)) for file in files}

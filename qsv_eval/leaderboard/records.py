@@ -7,13 +7,13 @@ them on the raw scores of questions, which are often not on the scale of the num
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from qsv_eval.leaderboard.resultfiles import ResultsFile, mapping, model_arguments
+from qsv_eval.leaderboard.resultfiles import ResultsFile, mapping, model_arguments, run_with
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.protocol import Protocol, Scoring
 from qsv_eval.scoring.outcome import Outcome
@@ -71,14 +71,14 @@ def degraded_of(run: ResultsFile) -> dict[str, int]:
     return {task: int(counts.get(task, 0)) for task in run.content["results"]}
 
 
-def protocols_of(file: ResultsFile, run: ResultsFile | None = None) -> dict[str, Protocol]:
+def protocols_of(file: ResultsFile, runs: Sequence[ResultsFile] = ()) -> dict[str, Protocol]:
     """Return the protocol of each task of a file; the parts of a task that is lmms-eval's own go by that of the whole.
 
-    `run` is the one that the file is about, where that is a later scoring.
+    `runs` are the results of the run that the file is about, the newest first, where that is a later scoring.
     """
     parents = _parents(file.content)
     tasks = (task for task in file.content["results"] if task not in parents or _is_ours(file, task))
-    return {task: protocol_of(file, task, run) for task in tasks}
+    return {task: protocol_of(file, task, run_with(task, runs or [file])) for task in tasks}
 
 
 def protocol_of(file: ResultsFile, task: str, run: ResultsFile | None = None) -> Protocol:

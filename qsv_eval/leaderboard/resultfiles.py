@@ -7,8 +7,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.runfolders import listed, run_of
 
-__all__ = ["ResultsFile", "find_results", "mapping", "model_arguments", "model_named", "read_results", "runs_behind"]
+__all__ = [
+    "ResultsFile",
+    "find_results",
+    "mapping",
+    "model_arguments",
+    "model_named",
+    "read_results",
+    "run_with",
+    "runs_behind",
+]
 
 _PATTERN = "*results.json"
 _SUBMISSIONS = "submissions"
@@ -85,20 +95,32 @@ def model_arguments(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def runs_behind(file: ResultsFile, others: Iterable[ResultsFile]) -> list[ResultsFile]:
-    """Return the runs that a file is about, the newest first: itself, or those below the folder of a later scoring.
+    """Return the results of the run that a file is about, the newest first: itself, or those that were scored later.
 
     Raises:
-        SetupError: it is a later scoring, and there is no run.
+        SetupError: it is a later scoring, and there is no run, or there are several.
     """
     if not file.is_rescored:
         return [file]
-    below = [one for one in others if not one.is_rescored and one.path.is_relative_to(file.path.parent)]
-    if not below:
+    place = file.path.parent
+    below = [one for one in others if not one.is_rescored and one.path.is_relative_to(place)]
+    runs = {run_of(one.path.parent, place) for one in below}
+    if not runs:
         raise SetupError(
             f"{file.path}: is a later scoring, and the results file of the run itself is not below its folder: "
             "keep it in the run's --output folder"
         )
+    if len(runs) > 1:
+        raise SetupError(
+            f"{file.path}: is a later scoring above {len(runs)} runs ({listed(map(str, sorted(runs)))}), so whose "
+            "numbers it holds cannot be told: move it away, and give `qsv-eval score` one run at a time"
+        )
     return sorted(below, key=lambda one: one.date, reverse=True)
+
+
+def run_with(task: str, runs: Sequence[ResultsFile]) -> ResultsFile:
+    """Return the first of a run's results that has a task, the first of all where none has."""
+    return next((run for run in runs if task in run.content["results"]), runs[0])
 
 
 def model_named(run: ResultsFile) -> str:

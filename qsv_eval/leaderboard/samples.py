@@ -11,26 +11,30 @@ from pathlib import Path
 import pandas as pd
 
 from qsv_eval.leaderboard.records import protocol_of
-from qsv_eval.leaderboard.resultfiles import find_results, mapping, read_results, runs_behind
+from qsv_eval.leaderboard.resultfiles import find_results, mapping, read_results, run_with, runs_behind
 from qsv_eval.leaderboard.samplelines import SAMPLES, SamplesFile, samples_of
+from qsv_eval.model_adapters.cells import MARK, plain_name
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.tasks.variants import MARK, plain_name
+from qsv_eval.runfolders import only_run
 
 __all__ = ["find_samples", "read_samples", "refuse_repeated"]
 
 
 def find_samples(place: Path) -> dict[str, SamplesFile]:
-    """Return samples files by their tasks' names: those beside a results file, or the newest of each below a folder.
+    """Return samples files by their tasks' names: those beside a results file, or the newest of each of a folder's run.
 
     Of a place such as `RUN@max_frames=64` it is those of a sweep's cell with these settings, by the plain names.
 
     Raises:
-        SetupError: there are none, or a results file beside them is damaged.
+        SetupError: there are none, or those of several runs, or a results file beside them is damaged.
     """
     if not place.exists() and MARK in place.name:
         run, _, settings = place.name.partition(MARK)
-        return _of_cell(find_samples(place.with_name(run)), settings, place)
+        folder = only_run(place.with_name(run), f"{MARK}{settings}")
+        return _of_cell(find_samples(folder), settings, place)
     is_results = place.is_file()
+    if not is_results:
+        only_run(place)
     pattern = f"{place.name.partition('_results')[0]}_samples_*.jsonl" if is_results else "*_samples_*.jsonl"
     found = place.parent.glob(pattern) if is_results else place.rglob(pattern)
     newest: dict[str, Path] = {}
@@ -54,8 +58,9 @@ def _described(task: str, path: Path) -> SamplesFile:
     beside = path.with_name(f"{path.name.partition('_samples_')[0]}_results.json")
     if not beside.is_file():
         return SamplesFile(path, task, None, "", "score")
-    file = read_results(beside)
-    run = runs_behind(file, find_results([beside.parent]))[0] if file.is_rescored else file
+    # As `find_results` has it, or the run would not be below a folder that was named from elsewhere.
+    file = read_results(beside.resolve())
+    run = run_with(task, runs_behind(file, find_results([beside.parent])) if file.is_rescored else [file])
     protocol = protocol_of(file, task, run).as_dict() if task in file.content["results"] else None
     config = mapping(mapping(run.content.get("configs")).get(task))
     keys = str(config.get("cluster_key") or ""), str(config.get("score_key") or "score")

@@ -1,9 +1,11 @@
 """How a number of a table reads, in pieces that each format dresses in its own way."""
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from qsv_eval.leaderboard.tables import Cell
 from qsv_eval.scoring.outcome import Outcome, named
+
+if TYPE_CHECKING:
+    from qsv_eval.leaderboard.tables import Cell
 
 __all__ = ["LEGEND", "Reading", "formatted", "reading"]
 
@@ -31,7 +33,7 @@ class Reading(NamedTuple):
     marks: tuple[str, ...]
 
 
-def reading(cell: Cell) -> Reading:
+def reading(cell: "Cell") -> Reading:
     """Return the pieces of a cell; empty where there is nothing to say."""
 
     def number(value: float | None) -> str:

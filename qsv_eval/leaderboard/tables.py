@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from qsv_eval.leaderboard.records import OFFICIAL, OWN, PUBLISHED
+from qsv_eval.leaderboard.shown import formatted
 from qsv_eval.leaderboard.text import natural
 from qsv_eval.scoring.outcome import Outcome
 
@@ -156,7 +157,8 @@ def _competes(cell: Cell, most: int) -> bool:
 def _rank_value(cell: Cell) -> float:
     assert cell.value is not None
     # Numbers that look the same in the table are no first and second.
-    return round(cell.value if cell.higher_is_better else -cell.value, 6)
+    printed = float(formatted(cell.value, cell.scale))
+    return printed if cell.higher_is_better else -printed
 
 
 def _told_apart(cell: Cell, best: Iterable[Cell]) -> bool:

@@ -33,10 +33,10 @@ def make_leaderboard(folders: Sequence[Path], peers: Path | None = None) -> Lead
     """Read all results below folders, and the published numbers.
 
     Raises:
-        SetupError: there is nothing to read, or something that cannot be read.
+        SetupError: there is nothing to read, or something that cannot be read or shown.
     """
     board = load(folders)
-    scores = pd.concat([board.scores, read_peers(peers)], ignore_index=True)
+    scores = pd.concat([board.scores, read_peers(peers, set(board.scores["task"]))], ignore_index=True)
     return Leaderboard(board, scores, headline_table(scores, "Official averages"), breakdowns(scores))
 
 

@@ -1,7 +1,7 @@
 """What a sweep would take, from the headers of its videos and the checkpoints' configurations; no weights are loaded.
 
-The plan is the engine's own, so a frame that several cells want is counted once. Its seconds are those of a nominal
-machine: only their proportions can be trusted.
+The plan is the engine's own, so a frame that several cells want is counted once, and so is what cells share that come
+to the same frames and cubes. Its seconds are those of a nominal machine: only their proportions can be trusted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ from rich.text import Text
 
 from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.engine.engine import asked_of
-from qsv_eval.model_adapters.engine.estimate import Costs, describe_bytes
-from qsv_eval.model_adapters.engine.plan import Asked, Unit, make_units
+from qsv_eval.model_adapters.engine.estimate import Costs, describe_bytes, frame_indices
+from qsv_eval.model_adapters.engine.plan import Asked, Unit, make_units, sight_of
 from qsv_eval.model_adapters.engine.question import (
     Generation,
     Question,
@@ -27,12 +27,12 @@ from qsv_eval.model_adapters.engine.question import (
 from qsv_eval.model_adapters.engine.readahead import default_readers
 from qsv_eval.model_adapters.engine.survey import FileFacts, survey
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.frames import FrameRule
+from qsv_eval.model_adapters.frames import ClipRequest, FrameRule
 from qsv_eval.model_adapters.modelargs import ModelArgs
 from qsv_eval.model_adapters.quicksviewer.checkpoint import read_config
 from qsv_eval.sweep.grid import Grid
 from qsv_eval.sweep.running import models
-from qsv_eval.tasknames import members, select
+from qsv_eval.tasknames import members, refuse_unknown, select
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.functions import doc_to_messages
 from qsv_eval.tasks.table import SETUP_ERROR, table_of
@@ -75,8 +75,10 @@ class Forecast(NamedTuple):
 
 
 def forecast(grid: Grid, options: Mapping[str, Any], limit: int | None = None) -> Forecast:
-    """Work out what a sweep would take; see `running.sweep` for the arguments."""
-    names = members(select(grid.tasks).names)
+    """Work out what a sweep would take; see `running.sweep` for the arguments. SetupError where a task is unknown."""
+    selection = select(grid.tasks)
+    refuse_unknown(selection)
+    names = members(selection.names)
     asked = {name: _questions(name, limit) for name in names if name in task_files()}
     files = survey([one for questions in asked.values() for one in questions], show_progress=True)
     cells, seconds = [], 0.0
@@ -144,6 +146,8 @@ class _Planner(NamedTuple):
     costs: Costs
     cube_rule: CubeRule
     files: Mapping[str, FileFacts]
+    frames: dict[tuple[str, ClipRequest], tuple[int, ...]]
+    """What was worked out of frames, which many questions share."""
 
     @classmethod
     def of(cls, model: ModelArgs, files: Mapping[str, FileFacts]) -> "_Planner":
@@ -156,19 +160,32 @@ class _Planner(NamedTuple):
             **({"flops": 3e10} if on_cpu else {}),
             readers=default_readers() if model.readers is None else model.readers,
         )
-        return cls(model, costs, model.cube_rule(config.cube_rule), files)
+        return cls(model, costs, model.cube_rule(config.cube_rule), files, {})
 
     def asked(self, variant: Variant, questions: Sequence[Question]) -> list[Asked]:
         """Return a cell's questions as the plan sees them, without those whose files are not there."""
         rule, cube_rule = rule_from_lmms(variant.settings, self.model.rule), self.cube_rule.but(variant.settings)
         there = [one for one in questions if not any(self.files[path].fault for path, _ in one.files)]
         varied = [replace(one, task=variant.name, rule=rule, cube_rule=cube_rule) for one in there]
-        return [asked_of(f"{one.task} {one.doc_id}", one, False, self.files, frozenset()) for one in varied]
+        keyed = ((f"{variant.task} {one.doc_id}", one) for one in varied)
+        return [self._shared(asked_of(key, one, False, self.files, frozenset())) for key, one in keyed]
+
+    def _shared(self, asked: Asked) -> Asked:
+        """Name a question by what it comes to: of cells with the same frames and cubes, all have one reply."""
+        videos = [(media.path or "", request) for media, request in sight_of(asked).videos()]
+        shown = tuple((path, self._frames(path, request)) for path, request in videos)
+        return replace(asked, key=f"{asked.key} {hash((shown, asked.cube_rule))}")
+
+    def _frames(self, path: str, request: ClipRequest) -> tuple[int, ...]:
+        if (path, request) not in self.frames:
+            facts = self.files[path].video
+            self.frames[path, request] = tuple(frame_indices(facts, request)) if facts and facts.fps > 0 else ()
+        return self.frames[path, request]
 
     def units(self, asked: Sequence[Asked]) -> list[Unit]:
         facts = {file.identity: file.video for file in self.files.values()}
-        cache_bytes = int(self.model.cache_gb * 1e9)
-        return make_units(asked, facts, self.costs, batch_size=self.model.batch_size, cache_bytes=cache_bytes)
+        sizes = {"batch_size": self.model.batch_size, "cache_bytes": self.model.cache_bytes}
+        return make_units(asked, facts, self.costs, **sizes)
 
     def cell(self, checkpoint: str, name: str, asked: Sequence[Asked]) -> CellForecast:
         units = self.units(asked)

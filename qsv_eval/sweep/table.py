@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from qsv_eval.leaderboard.shown import formatted
+from qsv_eval.model_adapters.cells import MARK
 from qsv_eval.run import RunReport, TaskReport
-from qsv_eval.tasks.variants import MARK
 
 __all__ = ["print_cells"]
 
@@ -20,7 +21,7 @@ def print_cells(reports: Mapping[str, RunReport]) -> None:
         console.print(Text(checkpoint, style="bold"), soft_wrap=True)
         console.print(_table(report))
         asked = f"{report.asked} questions asked in this run; results in {report.results_file}"
-        console.print(asked, soft_wrap=True, highlight=False)
+        console.print(Text(asked), soft_wrap=True)
     console.print("seconds: what cells share, such as a video's frames, is divided among their questions")
     if not all(report.complete for report in reports.values()):
         console.print("INCOMPLETE: some questions have no answer; the same command asks them again.")
@@ -43,8 +44,9 @@ def _score(task: TaskReport) -> tuple[str, str]:
     if not isinstance(summary, Mapping):
         first = next((value for name, value in task.metrics.items() if "_stderr" not in name), None)
         return (f"{first:.4g}" if isinstance(first, int | float) else "", "")
-    value = "none" if summary["value"] is None else f"{summary['value']:.1f}"
-    interval = " ({:.1f}-{:.1f})".format(*summary["interval"]) if summary["interval"] else ""
+    value = "none" if summary["value"] is None else formatted(summary["value"], summary["scale"])
+    ends = [formatted(end, summary["scale"]) for end in summary["interval"] or ()]
+    interval = f" ({'-'.join(ends)})" if ends else ""
     mark = "" if summary["complete"] else " INCOMPLETE"
     return f"{value}{interval}{mark}", str(summary["n"])
 

@@ -58,6 +58,19 @@ def test_a_complete_run(capsys):
     assert "INCOMPLETE" not in text
 
 
+def test_a_path_is_printed_as_it_is(capsys):
+    print_report(RunReport(Path("out"), Path("out[v2]/1_results.json"), [], 0, 0, summarise_efficiency([])))
+    assert "results in out[v2]/1_results.json" in capsys.readouterr().out
+
+
+def test_a_judges_scale_has_two_digits(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    outcome = summary("correct", "wrong") | {"value": 3.424, "interval": (3.311, 3.537), "scale": "0 to 5"}
+    text = shown(capsys, TaskReport("qsv_activitynetqa", {"outcome": outcome}, 0))
+    assert "3.42" in text
+    assert "3.31 to 3.54" in text
+
+
 def test_an_incomplete_run_shows_its_range(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     outcome = summary("correct", "wrong", "error", "error")

@@ -52,7 +52,7 @@ def test_run_stores_scores_breakdowns_and_protocol(model, tmp_path):
     assert stored["accuracy,none"] == outcome["value"]
     protocol = outcome["protocol"]
     assert protocol["answers"]["frame_rule"] == {"fps": 1.0, "max_frames": 16, "name": "reference"}
-    assert protocol["generation"]["max_new_tokens"] == 24
+    assert protocol["generation"]["max_new_tokens"] == 32
     assert "{question}" in protocol["prompt"]
     assert results["protocols"] == {"qsv_demo": protocol}
     assert results["usage"]["qsv_demo"]["answers"] == 10

@@ -14,6 +14,7 @@ from qsv_eval.cli import app
 from qsv_eval.data.sample import Sample
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.protocolview import protocol_of
 from qsv_eval.score import saved_rows, score_run
 from qsv_eval.scoring.row import new_row
 from qsv_eval.scoring.scorers import score_row
@@ -93,6 +94,30 @@ def test_the_newest_replies_of_each_task_count(tmp_path):
     found = saved_rows(tmp_path)
     assert sorted(found) == ["qsv_activitynetqa", "qsv_videomme"]
     assert {row["reply"] for row in found["qsv_videomme"]} == {"C"}
+
+
+def marked_run(folder: Path, *replies: str) -> Path:
+    save(folder, "qsv_videomme", choices(*replies))
+    (folder / "run.json").write_text("{}")
+    return folder
+
+
+def test_of_several_runs_none_is_taken_for_the_others(tmp_path):
+    """The folder of a sweep over checkpoints: the newest samples would be those of the last one."""
+    one, two = (marked_run(tmp_path / name, reply) for name, reply in (("one", "C"), ("two", "A")))
+    for wrong in (["score"], ["agreement", "--judge-model", "a", "--other-model", "b"]):
+        done = CliRunner().invoke(app, [wrong[0], str(tmp_path), *wrong[1:]])
+        assert isinstance(done.exception, SetupError)
+        assert f"name one of: {one}, {two}" in str(done.exception)
+    assert not list(tmp_path.glob("*_results.json"))
+    with pytest.raises(SetupError, match="holds 2 runs"):
+        protocol_of("videomme", tmp_path)
+    assert [score_run(run).summaries["qsv_videomme"]["value"] for run in (one, two)] == [100.0, 0.0]
+
+
+def test_a_run_that_is_named_from_above_is_scored_in_its_own_folder(tmp_path):
+    run = marked_run(tmp_path / "sweep" / "checkpoint", "C", "A")
+    assert score_run(tmp_path / "sweep").results_file.parent == run
 
 
 def test_a_judge_scores_what_a_run_left_unscored_and_is_asked_once(tmp_path, monkeypatch):

@@ -1,10 +1,11 @@
 """Averages of two runs on the same questions: what they differ by, and what that is worth.
 
 The difference is that of the official average, with videos (or images) resampled; groups are compared by the plain mean
-of their questions, or of a judge's scores.
+of their questions, or of a judge's scores. Where several questions count as one, they count only if both runs have a
+score for each of them, as in the official average of a run.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -13,10 +14,10 @@ from numpy.typing import NDArray
 
 from qsv_eval.leaderboard.compare.pairs import Pairing, Side
 from qsv_eval.leaderboard.stats import Difference, Floats, McNemar, difference_of_averages, mcnemar, minimum_detectable
+from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.scoring.averages import POOLED, Average, Units
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.registry import task_named
-from qsv_eval.tasks.variants import plain_name
 
 __all__ = ["Compared", "Rule", "compare_averages", "is_ours", "rule_of"]
 
@@ -61,7 +62,7 @@ def is_ours(task: str) -> bool:
 def rule_of(task: str, pairing: Pairing) -> Rule:
     """Return how the questions are averaged: officially where the task is ours, plainly where it is lmms-eval's own."""
     rows = [*pairing.first.rows, *pairing.second.rows]
-    if is_ours(task) and all("verdicts" in row for row in rows):
+    if is_ours(task) and all("verdicts" in row for row in [*rows, *pairing.blank]):
         known = task_named(task)
         return Rule("official average", known.average, known.fields)
     within = all(0 <= row["score"] <= 1 for row in rows)
@@ -73,7 +74,7 @@ def compare_averages(pairing: Pairing, rule: Rule) -> Iterator[Compared]:
     count = len(pairing.first.rows)
     if not count:
         return
-    headline = _compared(pairing, rule.average, np.arange(count), resamples=10_000)
+    headline = _compared(pairing, rule.average, np.arange(count), pairing.blank, resamples=10_000)
     yield headline._replace(group=rule.name)
     within = rule.average if rule.average.is_judged else POOLED
     for field in rule.fields:
@@ -93,11 +94,20 @@ def _places(side: Side, field: str) -> dict[str, list[int]]:
     return places
 
 
-def _compared(pairing: Pairing, average: Average, places: NDArray[np.intp], *, resamples: int) -> Compared:
+def _compared(
+    pairing: Pairing,
+    average: Average,
+    places: NDArray[np.intp],
+    blank: Sequence[dict[str, Any]] = (),
+    *,
+    resamples: int,
+) -> Compared:
     sides = pairing.first, pairing.second
     rows: list[list[dict[str, Any]]] = [[side.rows[place] for place in places] for side in sides]
+    scored = {row["cluster"] for own in rows for row in own}
+    rows = [[*own, *blank] for own in rows]
     first, second = (average.of(own) for own in rows)
-    sums = _by_cluster(*(average.units(own, None) for own in rows))
+    sums = _by_cluster(*(average.units(own, None) for own in rows), scored=scored)
     difference = detectable = test = None
     if first is not None and second is not None and len(sums[0]) > 1:
         difference = difference_of_averages(*sums, average.value, questions=len(places), resamples=resamples)
@@ -108,13 +118,14 @@ def _compared(pairing: Pairing, average: Average, places: NDArray[np.intp], *, r
     return Compared("", "", len(places), first, second, difference, test, detectable, average.scale)
 
 
-def _by_cluster(first: Units, second: Units) -> tuple[Floats, Floats]:
-    """Add up the units of each cluster, in the same order for both."""
-    place = {name: number for number, name in enumerate(sorted({*first.clusters, *second.clusters}))}
+def _by_cluster(first: Units, second: Units, *, scored: Set[str]) -> tuple[Floats, Floats]:
+    """Add up the units of each cluster, in the same order for both; a cluster in which nothing is scored is none."""
+    place = {name: number for number, name in enumerate(sorted({*first.clusters, *second.clusters} & scored))}
 
     def summed(units: Units) -> Floats:
         sums = np.zeros((len(place), units.sums.shape[1]))
-        np.add.at(sums, [place[name] for name in units.clusters], units.sums)
+        known = [number for number, name in enumerate(units.clusters) if name in place]
+        np.add.at(sums, [place[units.clusters[number]] for number in known], units.sums[known])
         return sums
 
     return summed(first), summed(second)

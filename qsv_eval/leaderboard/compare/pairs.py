@@ -28,6 +28,9 @@ class Pairing(NamedTuple):
 
     first: Side
     second: Side
+    blank: Sequence[dict[str, Any]]
+    """Rows of the questions that are left out, without a score: what several questions make up together (all orders of
+    a question's options, the two on an image) is not whole without them."""
     only_first: Sequence[str]
     """Ids that only the first has."""
     only_second: Sequence[str]
@@ -56,11 +59,15 @@ def pair_up(first: pd.DataFrame, second: pd.DataFrame) -> Pairing:
     shared, shared_other = one.loc[ids], other.loc[ids]
     changed = (shared["question"] != shared_other["question"]) | (shared["answer"] != shared_other["answer"])
     scored = shared["score"].notna() & shared_other["score"].notna()
+    kept = scored & ~changed
+    only_first, only_second = sorted({*one.index} - {*ids}), sorted({*other.index} - {*ids})
+    left_out = [*shared[~kept]["row"], *one.loc[only_first]["row"], *other.loc[only_second]["row"]]
     return Pairing(
-        first=_side(shared[scored & ~changed]),
-        second=_side(shared_other[scored & ~changed]),
-        only_first=sorted({*one.index} - {*ids}),
-        only_second=sorted({*other.index} - {*ids}),
+        first=_side(shared[kept]),
+        second=_side(shared_other[kept]),
+        blank=[_without_score(row) for row in left_out],
+        only_first=only_first,
+        only_second=only_second,
         changed=list(shared.index[changed]),
         unscored=int((~scored & ~changed).sum()),
     )
@@ -79,6 +86,10 @@ def flips(pairing: Pairing) -> Iterator[Flip]:
 
 def _side(samples: pd.DataFrame) -> Side:
     return Side(samples, list(samples["row"]), _right(samples))
+
+
+def _without_score(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"score": None} | ({"verdicts": {}} if "verdicts" in row else {})
 
 
 def _right(samples: pd.DataFrame) -> NDArray[np.bool_] | None:

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-from qsv_eval.leaderboard.plots.points import Point, lines_of, split
-from qsv_eval.leaderboard.plots.style import COLOURS, MARKERS, legend, new_figure, note, shortened
+from qsv_eval.leaderboard.plots.points import Point, doubtful, lines_of, split
+from qsv_eval.leaderboard.plots.style import COLOURS, HOLLOW, MARKERS, legend, new_figure, note, shortened
 from qsv_eval.leaderboard.usage import Usage
 
 __all__ = ["against_frames", "against_tokens", "lacking", "logarithmic", "score_label"]
@@ -34,7 +34,7 @@ def against_frames(task: str, points: Sequence[Point]) -> Figure | None:
     below.set_ylim(0, 1.15 * max(point.usage.prompt_tokens for point in drawn if point.usage) or None)
     logarithmic(below, [point.usage.frames for point in drawn if point.usage])
     below.set_xlabel("frames really used of a question: mean, and 5th to 95th percentile")
-    note(below, left)
+    note(below, [*left, *doubtful(drawn)])
     legend(figure, above)
     return figure
 
@@ -50,7 +50,7 @@ def against_tokens(task: str, points: Sequence[Point]) -> Figure | None:
     axes.set_ylabel(score_label(drawn))
     logarithmic(axes, [_tokens(point) for point in drawn])
     axes.set_xlabel("visual tokens of a question, mean")
-    note(axes, left)
+    note(axes, [*left, *doubtful(drawn)])
     legend(figure, axes)
     return figure
 
@@ -84,6 +84,9 @@ def _curves(axes: Axes, points: Sequence[Point], place: Callable[[Usage], float]
         look = _look(number)
         placed = sorted((place(one.usage), one.value, one) for one in own if one.usage and one.value is not None)
         axes.plot([x for x, _, _ in placed], [y for _, y, _ in placed], label=shortened(name), **look)
+        open_ones = [(x, y) for x, y, one in placed if one.doubt]
+        if open_ones:
+            axes.plot(*zip(*open_ones, strict=True), **look | HOLLOW)
         known = [(x, one.low, one.high) for x, _, one in placed if one.low is not None and one.high is not None]
         if known:
             axes.vlines(*zip(*known, strict=True), color=look["color"], linewidth=1.2, alpha=0.8)

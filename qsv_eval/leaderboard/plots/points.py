@@ -9,7 +9,7 @@ from qsv_eval.leaderboard.records import OFFICIAL
 from qsv_eval.leaderboard.text import natural
 from qsv_eval.leaderboard.usage import Usage
 
-__all__ = ["Point", "lines_of", "listed", "points_of", "split"]
+__all__ = ["Point", "doubtful", "lines_of", "listed", "points_of", "split"]
 
 
 class Point(NamedTuple):
@@ -22,6 +22,9 @@ class Point(NamedTuple):
     low: float | None
     high: float | None
     is_complete: bool
+    """Whether all questions have a score."""
+    is_degraded: bool
+    """Whether some answers rest on fewer frames, for want of memory."""
     usage: Usage | None
     """None where the run does not say it."""
 
@@ -29,6 +32,13 @@ class Point(NamedTuple):
     def name(self) -> str:
         """Its model and setting."""
         return " · ".join(filter(None, [self.model, self.setting]))
+
+    @property
+    def doubt(self) -> str:
+        """Why the score may yet change, in words; empty where nothing is the matter."""
+        if not self.is_complete:
+            return "some questions have no score"
+        return "some answers rest on fewer frames, for want of memory" if self.is_degraded else ""
 
 
 def points_of(scores: pd.DataFrame, usage: Mapping[tuple[str, str], Usage]) -> dict[str, list[Point]]:
@@ -40,7 +50,8 @@ def points_of(scores: pd.DataFrame, usage: Mapping[tuple[str, str], Usage]) -> d
         point = Point(
             **{name: row[name] for name in ("model", "setting", "scale")},
             **values,
-            is_complete=row["complete"] is not False,
+            is_complete=bool(pd.isna(row["complete"]) or row["complete"]),
+            is_degraded=bool(pd.notna(row["degraded"]) and row["degraded"] > 0),
             usage=usage.get((row["file"], row["cell"])),
         )
         points.setdefault(row["task"], []).append(point)
@@ -52,14 +63,21 @@ def points_of(scores: pd.DataFrame, usage: Mapping[tuple[str, str], Usage]) -> d
 
 def split(points: Iterable[Point], lacks: Callable[[Point], str]) -> tuple[list[Point], list[str]]:
     """Return the points that lack nothing, and for each reason which the others are, in words."""
-    drawn: list[Point] = []
-    left: dict[str, list[str]] = {}
+    known = list(points)
+    return [point for point in known if not lacks(point)], _said("left out", known, lacks)
+
+
+def doubtful(points: Iterable[Point]) -> list[str]:
+    """Say which points are drawn hollow, and why."""
+    return _said("hollow", points, lambda point: point.doubt)
+
+
+def _said(what: str, points: Iterable[Point], why: Callable[[Point], str]) -> list[str]:
+    found: dict[str, list[str]] = {}
     for point in points:
-        if why := lacks(point):
-            left.setdefault(why, []).append(point.name)
-        else:
-            drawn.append(point)
-    return drawn, [f"left out, {why}: {listed(names)}" for why, names in left.items()]
+        if reason := why(point):
+            found.setdefault(reason, []).append(point.name)
+    return [f"{what}, {reason}: {listed(names)}" for reason, names in found.items()]
 
 
 def lines_of(points: Sequence[Point]) -> dict[str, list[Point]]:

@@ -44,7 +44,8 @@ def power_law(task: str, points: Sequence[Point]) -> Figure | None:
 
 
 def _unfit(point: Point) -> str:
-    return lacking(point) or ("" if point.value and point.value > 0 else "a score of 0 has no logarithm")
+    # A line through them would be bent by what is missing, and nobody would see why.
+    return lacking(point) or point.doubt or ("" if point.value and point.value > 0 else "a score of 0 has no logarithm")
 
 
 def _fit(points: Sequence[Point]) -> PowerLaw | None:

@@ -10,11 +10,13 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "MARKERS", "legend", "new_figure", "note", "save", "shortened", "style"]
+__all__ = ["COLOURS", "HOLLOW", "MARKERS", "legend", "new_figure", "note", "save", "shortened", "style"]
 
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#6B6B6B", "#8C5A2B")
 """Okabe and Ito's, which people with any kind of colour vision can tell apart, and two more."""
 MARKERS: Final = ("o", "s", "D", "^", "v", "P", "X", "*")
+HOLLOW: Final[dict[str, Any]] = {"linestyle": "none", "markerfacecolor": "white", "zorder": 3}
+"""What turns a line's look into that of its points whose score may yet change; they are drawn over it."""
 
 _RC: Final[dict[Any, Any]] = {
     "axes.axisbelow": True,

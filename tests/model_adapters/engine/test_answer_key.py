@@ -70,6 +70,12 @@ def test_the_rule_is_the_questions_own():
     assert key_of(question(), other) == key_of(question())
 
 
+def test_how_a_sweep_names_its_cell_makes_no_difference():
+    cells = ["qsv_demo", "qsv_demo@max_frames=420", "qsv_demo@max_frames=420,fps=1.0"]
+    assert len({key_of(question(task=cell)) for cell in cells}) == 1
+    assert key_of(question(task="qsv_demo@max_frames=8", rule=FrameRule(max_frames=8))) != key_of(question())
+
+
 def test_media_count_by_content_not_by_name():
     video = {"type": "video", "video": "a.mp4"}
     moved = {"type": "video", "video": "b.mp4"}

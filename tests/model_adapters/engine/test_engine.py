@@ -1,6 +1,7 @@
 """The engine with a real model on real clips: what is asked, what is known, what shares what."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,6 +13,7 @@ from qsv_eval.model_adapters.engine.question import Generation, Kind
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.frames.reading import ReadSettings
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer
+from qsv_eval.status.reading import status_of
 
 
 def records(engine):
@@ -140,6 +142,28 @@ def test_cells_that_come_to_the_same_frames_are_answered_once(make_engine, quest
         alone = make_engine(folder=f"alone-{number}", batch_size=batch_size).answer(questions[4:])[number]
         assert (one.rule.max_frames, shared[4 + number].text) == (420, alone.text)
         assert shared[4 + number].use.frames == alone.use.frames
+
+
+def test_a_cell_under_another_name_has_its_answers_and_says_whose_they_are(make_engine, question, clips):
+    names = "task@max_frames=8", "task@max_frames=8,fps=1.0"
+    first, second = (
+        [question(number, clips[0], words=f"{number}?", task=name, rule=FrameRule(max_frames=8)) for number in range(2)]
+        for name in names
+    )
+    engine = make_engine()
+    before = engine.answer(first)
+    engine.journal.end(How.DONE)
+    again = make_engine()
+    assert again.answer(second) == before
+    assert not again.asked
+    again.journal.end(How.DONE)
+    *_, log = read_logs(again.journal.folder)
+    [share] = log.shares
+    assert [(task, sample) for task, sample, _ in share.renamed] == [(names[1], "q-0"), (names[1], "q-1")]
+    assert {key for *_, key in share.renamed} == {record.key for record in again.journal.records()}
+    assert share.totals[names[1]].model_dump() == {"total": 2, "known": 2}
+    status = status_of(again.journal.folder, datetime.now(UTC))
+    assert [(task.task, task.done, task.missing) for task in status.tasks] == [(names[1], 2, 0)]
 
 
 def test_samples_of_equal_sights_are_drawn_apart(make_engine, question, clips, monkeypatch):

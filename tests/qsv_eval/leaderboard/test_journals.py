@@ -4,7 +4,7 @@ from run_files import write_results
 from seen_runs import TASK, demo_rows, record_of, write_journal
 
 from qsv_eval.leaderboard.journals import journal_beside, read_records
-from qsv_eval.model_adapters.engine.journal import Fate
+from qsv_eval.model_adapters.engine.journal import Fate, How, Journal, Share
 
 
 def test_the_last_answer_counts_and_failures_do_not(tmp_path):
@@ -43,3 +43,23 @@ def test_a_journal_is_beside_its_results_or_one_further_up(tmp_path):
     # A folder of the same name that is no run's is none.
     (tmp_path / "journal").mkdir()
     assert journal_beside(write_results(tmp_path / "other", {})) is None
+
+
+def test_a_cell_that_has_the_answers_of_another_one_is_found(tmp_path):
+    """A later sweep named one axis more, with the value that it had before: nothing was asked, nothing written."""
+    rows = demo_rows(["right"] * 3)
+    first, second = f"{TASK}@max_frames=8", f"{TASK}@max_frames=8,fps=1.0"
+    journal = write_journal(tmp_path, [record_of(row, 8, task=first) for row in rows[:2]])
+    later = Journal(journal)
+    answered, unanswered = [(second, row["id"], f"{row['id']}-8") for row in (rows[0], rows[2])]
+    later.begin(Share(run="2", rank=0, world_size=1, renamed=[answered, unanswered]))
+    later.end(How.DONE)
+    with next(journal.glob("*.jsonl")).open("ab") as file:
+        file.write(b'{"share": {"run"')
+    ids = {row["id"] for row in rows}
+    found = read_records(journal, {second: ids})
+    assert {name: record.key for name, record in found.items()} == {(second, rows[0]["id"]): answered[2]}
+    assert set(read_records(journal, {first: ids, second: ids})) == {
+        *((first, row["id"]) for row in rows[:2]),
+        (second, rows[0]["id"]),
+    }

@@ -1,6 +1,7 @@
 """Samples files of any origin become one frame, and what is no sample is refused by its line."""
 
 import json
+from pathlib import Path
 
 import pytest
 from run_files import ANSWERS, rows_of, write_foreign, write_run
@@ -69,6 +70,26 @@ def test_a_later_scoring_has_the_protocol_of_its_run(tmp_path):
     assert after.path != before.path
     assert after.protocol["answers"] == before.protocol["answers"]
     assert after.protocol["answers"]["max_frames_num"] == "8"
+
+
+def test_a_later_scoring_is_found_by_a_relative_path(tmp_path, monkeypatch):
+    write_run(tmp_path / "run" / "model", {"qsv_mvbench": rows_of("qsv_mvbench", ["A"] * 3)})
+    score_run(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    assert find_samples(Path("run"))["qsv_mvbench"].protocol["answers"] == ANSWERS
+
+
+def test_a_cell_of_several_runs_is_refused_and_each_is_named(tmp_path):
+    cell = "qsv_mvbench@max_frames=8"
+    for name in ("one", "two"):
+        write_run(tmp_path / "sweep" / name / "model", {cell: rows_of("qsv_mvbench", ["A"] * 3)})
+        (tmp_path / "sweep" / name / "run.json").write_text("{}")
+    named = ", ".join(f"{tmp_path}/sweep/{name}@max_frames=8" for name in ("one", "two"))
+    with pytest.raises(SetupError, match=rf"sweep@max_frames=8: holds 2 runs.*name one of: {named}$"):
+        find_samples(tmp_path / "sweep@max_frames=8")
+    with pytest.raises(SetupError, match="sweep: holds 2 runs"):
+        find_samples(tmp_path / "sweep")
+    assert list(find_samples(tmp_path / "sweep" / "two@max_frames=8")) == ["qsv_mvbench"]
 
 
 def test_a_sample_of_lmms_evals_own(tmp_path):

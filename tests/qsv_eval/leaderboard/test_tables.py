@@ -49,6 +49,15 @@ def test_equals_are_both_the_best():
 
 
 @pytest.mark.parametrize(
+    ("best", "alike", "scale"), [(60.04, 59.96, "percent"), (3.424, 3.416, "0 to 5"), (0.123449, 0.123351, "")]
+)
+def test_numbers_that_are_printed_alike_are_both_the_best(best, alike, scale):
+    found = marks(score("a", best, scale=scale), score("b", alike, scale=scale), score("c", best / 2, scale=scale))
+    assert found["a"] == found["b"] == (Mark.BEST, False)
+    assert found["c"][0] is Mark.SECOND
+
+
+@pytest.mark.parametrize(
     "other",
     [
         score("b", 99, complete=False),

@@ -1,5 +1,8 @@
 import pytest
 
+from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.modelargs import ModelArgs
+from qsv_eval.sweep import forecast as forecasting
 from qsv_eval.sweep.forecast import forecast, print_forecast
 from qsv_eval.sweep.grid import Grid
 
@@ -25,6 +28,50 @@ def test_cells_cost_by_their_frames_and_together_less_than_one_by_one(tiny):
     assert seconds == sorted(seconds)
     [dearest] = found.dearest.values()
     assert dearest.seconds == seconds[-1] <= found.seconds < sum(seconds)
+
+
+@pytest.fixture
+def plans(monkeypatch):
+    """Collect what the plans are made with, and their units."""
+    made = []
+    plan = forecasting.make_units
+
+    def make_units(*args, **sizes):
+        made.append((sizes, plan(*args, **sizes)))
+        return made[-1][1]
+
+    monkeypatch.setattr(forecasting, "make_units", make_units)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("axes", "asked"),
+    [
+        # No clip has 100 frames, so what is allowed beyond is never used.
+        ({"frames": [100, 420]}, 8),
+        ({"frames": [4, 100, 420]}, 16),
+        ({"frames": [420], "cubing": ["learned", "equal"]}, 16),
+    ],
+)
+def test_cells_that_come_to_the_same_frames_and_cubes_cost_once(tiny, plans, axes, asked):
+    found = planned(tiny, **axes)
+    _, together = plans[-1]
+    assert sum(len(batch) for unit in together for batch in unit.due) == asked
+    assert {cell.questions for cell in found.cells} == {8}
+    assert found.seconds == sum(unit.cost_s for unit in together)
+
+
+def test_the_plan_has_the_cache_that_the_engine_has(tiny, plans):
+    planned(tiny, frames=[4])
+    options = ModelArgs.parse({"pretrained": str(tiny)}).engine_options(96, show_progress=False)
+    assert {sizes["cache_bytes"] for sizes, _ in plans} == {options.cache_bytes}
+
+
+@pytest.mark.parametrize(("name", "meant"), [("vidoemme", "videomme"), ("lmms-eval/hellaswagg", "hellaswag")])
+def test_a_task_that_nobody_has_is_refused_and_the_closest_named(tiny, name, meant):
+    said = name.rpartition("/")[2]
+    with pytest.raises(SetupError, match=rf"there is no task '{said}'; did you mean .*\b{meant}\b"):
+        forecast(Grid.of({"tasks": [name], "checkpoints": [str(tiny)]}), {"device": "cpu"})
 
 
 def test_a_shorter_cube_costs_tokens(tiny):

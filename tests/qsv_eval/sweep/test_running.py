@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qsv_eval.cli import app
+from qsv_eval.leaderboard.journals import journal_beside, read_records
 from qsv_eval.leaderboard.load import load
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.modelargs import ModelArgs
@@ -47,7 +48,7 @@ def test_a_sweep_is_one_run_whose_cells_are_those_run_alone(grid, tiny, tmp_path
     for name in names:
         protocol = results["protocols"][name]
         assert protocol["task"] == "qsv_demo"
-        assert protocol["generation"]["max_new_tokens"] == 24
+        assert protocol["generation"]["max_new_tokens"] == 32
         assert protocol["generation"]["until"] == []
         frames, fps = protocol["answers"]["frame_rule"]["max_frames"], protocol["answers"]["frame_rule"]["fps"]
         assert name.startswith(f"qsv_demo@max_frames={frames},fps={fps},")
@@ -88,6 +89,20 @@ def test_a_cell_more_costs_that_cell(grid, tmp_path):
     assert again.asked == 0
     results = json.loads(again.results_file.read_text())
     assert [use["answers"] for use in results["usage"].values()] == [3, 3], "known answers count too"
+
+
+def test_an_axis_more_with_the_value_that_it_had_costs_nothing(grid, tmp_path):
+    [first] = sweep(grid(frames=[4]), OPTIONS, tmp_path / "out", limit=3).values()
+    [second] = sweep(grid(frames=[4], fps=[1], frame_rule=["reference"]), OPTIONS, tmp_path / "out", limit=3).values()
+    assert (first.asked, second.asked) == (3, 0)
+    before, after = (json.loads(report.results_file.read_text()) for report in (first, second))
+    [old], [new] = before["results"], after["results"]
+    assert (old, new) == ("qsv_demo@max_frames=4", "qsv_demo@max_frames=4,fps=1.0,frame_rule=reference")
+    assert after["protocols"][new]["hash"] == before["protocols"][old]["hash"]
+    assert after["usage"][new] == before["usage"][old]
+    ids = {sample["outcome"]["id"] for sample in samples_of(second, new)}
+    found = read_records(journal_beside(second.results_file), {new: ids})
+    assert set(found) == {(new, one) for one in ids}
 
 
 def test_a_checkpoint_that_is_there_twice_is_refused(grid, tiny, tmp_path):

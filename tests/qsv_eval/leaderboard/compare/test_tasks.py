@@ -160,3 +160,43 @@ def test_a_question_of_several_groups_counts_in_each(tmp_path):
         write_run(tmp_path / name, {task: rows_of(task, said, groups=groups)})
     _, *found = compare_runs(tmp_path / "a", tmp_path / "b").tasks[task].averages
     assert {one.group: (one.n, one.difference.mean) for one in found} == {"entity": (12, 50.0), "temporal": (6, 100.0)}
+
+
+def right_if_yes(rows):
+    return [row | ({"score": 1.0, "outcome": "correct"} if row["reply"] == "yes" else {}) for row in rows]
+
+
+def circles(rows):
+    """Make the rows of each cluster the orders of one question's options."""
+    return [row | {"notes": {"circle": row["cluster"], "hint": ""}} for row in rows]
+
+
+def test_a_circle_counts_only_if_both_runs_have_a_score_for_each_order(tmp_path):
+    task, groups = "qsv_mmbench", {"ability": ("x",), "category": ("y",)}
+    said = ["C"] * 4 + ["A"] * 4 + ["C"] * 4
+    failed = [ERROR_REPLY, *said[1:]]
+    first, second = (circles(rows_of(task, one, per_video=4, groups=groups)) for one in (said, failed))
+    write_run(tmp_path / "a", {task: first})
+    write_run(tmp_path / "b", {task: second})
+    headline = compare_runs(tmp_path / "a", tmp_path / "b").tasks[task].averages[0]
+    assert headline.first == headline.second == task_named(task).average.of(second) == 50.0
+    assert (headline.n, headline.difference.clusters) == (11, 2)
+    # Of a circle that only one run has whole, or that another text has changed, no more is left than of a failure.
+    write_run(tmp_path / "c", {task: first[1:]})
+    write_run(tmp_path / "d", {task: [first[0] | {"question": "Another?"}, *first[1:]]})
+    for other in "cd":
+        headline = compare_runs(tmp_path / "a", tmp_path / other).tasks[task].averages[0]
+        assert (headline.first, headline.second) == (50.0, 50.0)
+
+
+def test_a_pair_counts_only_if_both_runs_have_a_score_for_both_questions(tmp_path):
+    task, groups = "qsv_mme", {"category": ("existence",)}
+    said = ["yes", "yes", "yes", "no", "yes", "yes"]
+    failed = ["yes", ERROR_REPLY, "yes", "no", ERROR_REPLY, ERROR_REPLY]
+    first, second = (right_if_yes(rows_of(task, one, per_video=2, groups=groups)) for one in (said, failed))
+    write_run(tmp_path / "a", {task: first})
+    write_run(tmp_path / "b", {task: second})
+    headline = compare_runs(tmp_path / "a", tmp_path / "b").tasks[task].averages[0]
+    assert headline.first == headline.second == pytest.approx(task_named(task).average.of(second))
+    assert headline.n == 3
+    assert headline.difference.clusters == 2, "an image without any score is none that could be drawn"

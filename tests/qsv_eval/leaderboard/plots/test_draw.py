@@ -9,11 +9,12 @@ from qsv_eval.leaderboard.plots.cost import cost_breakdown
 from qsv_eval.leaderboard.plots.curves import against_frames, against_tokens
 from qsv_eval.leaderboard.plots.draw import drawings_of, write_plots
 from qsv_eval.leaderboard.plots.groups import group_bars
-from qsv_eval.leaderboard.plots.points import Point
+from qsv_eval.leaderboard.plots.points import Point, points_of
 from qsv_eval.leaderboard.plots.scaling import power_law
 from qsv_eval.leaderboard.publish import publish
 from qsv_eval.leaderboard.usage import PARTS, Usage
 from qsv_eval.leaderboard.write import make_leaderboard
+from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 from qsv_eval.model_adapters.errors import SetupError
 
 
@@ -24,7 +25,8 @@ def point(frames, value, *, model="m", **more):
         usage = Usage(9, frames, frames / 2, 2 * frames, 3, 16 * frames, 16 * frames + 50, 16, 0.2, seconds)
     interval = {} if value is None else {"low": value - 2, "high": value + 2}
     fixed = {"model": model, "setting": f"max_frames={frames}", "scale": "percent", "value": value, "low": None}
-    return Point(**fixed | {"high": None, "is_complete": True, "usage": usage} | interval | more)
+    fixed |= {"high": None, "is_complete": True, "is_degraded": False, "usage": usage}
+    return Point(**fixed | interval | more)
 
 
 def legend_of(figure):
@@ -32,9 +34,8 @@ def legend_of(figure):
 
 
 def texts(figure):
-    return " ".join(
-        [axes.get_xlabel() + axes.get_ylabel() + axes.get_title() for axes in figure.axes] + legend_of(figure)
-    )
+    said = [axes.get_xlabel() + axes.get_ylabel() + axes.get_title() for axes in figure.axes] + legend_of(figure)
+    return " ".join(" ".join(said).split())
 
 
 def drawn(axes):
@@ -85,6 +86,39 @@ def test_the_power_law_says_its_exponent_and_which_models_are_too_short():
     assert "b = 0.10" in texts(figure)
     assert "not fitted, fewer than 3 numbers of frames: short" in texts(figure)
     assert power_law("t", CURVE[:2]) is None
+
+
+INCOMPLETE = point(32, 20.0, is_complete=False)
+DEGRADED = point(128, 90.0, is_degraded=True)
+
+
+@pytest.mark.parametrize("plot", [against_frames, against_tokens])
+def test_a_score_that_may_yet_change_is_hollow_and_named(plot):
+    figure = plot("t", [*CURVE, INCOMPLETE, DEGRADED])
+    line, hollow = figure.axes[0].lines
+    assert len(line.get_xdata()) == 5
+    assert (hollow.get_markerfacecolor(), list(hollow.get_ydata())) == ("white", [20.0, 90.0])
+    assert "hollow, some questions have no score: m · max_frames=32" in texts(figure)
+    assert "hollow, some answers rest on fewer frames, for want of memory: m · max_frames=128" in texts(figure)
+    assert "hollow" not in texts(plot("t", CURVE))
+
+
+def test_no_power_law_goes_through_a_score_that_may_yet_change():
+    figure = power_law("t", [*CURVE, INCOMPLETE, DEGRADED])
+    [alone] = legend_of(power_law("t", CURVE))
+    assert legend_of(figure) == [alone]
+    assert "left out, some questions have no score: m · max_frames=32" in texts(figure)
+    assert "left out, some answers rest on fewer frames, for want of memory: m · max_frames=128" in texts(figure)
+    assert power_law("t", [*CURVE[:2], INCOMPLETE]) is None
+
+
+def test_what_is_incomplete_or_degraded_is_known_of_a_point(tmp_path):
+    write_run(tmp_path / "a", {"qsv_mvbench": rows_of("qsv_mvbench", ["C", "A", ERROR_REPLY])}, model="a")
+    degraded = {"qsv_mvbench": 1}
+    write_run(tmp_path / "b", {"qsv_mvbench": rows_of("qsv_mvbench", ["C", "A"])}, model="b", degraded=degraded)
+    write_run(tmp_path / "c", {"qsv_mvbench": rows_of("qsv_mvbench", ["C", "A"])}, model="c")
+    points = points_of(make_leaderboard([tmp_path]).board.scores, {})["qsv_mvbench"]
+    assert [(point.is_complete, point.is_degraded) for point in points] == [(False, False), (True, True), (True, False)]
 
 
 def test_parts_of_the_cost_add_up():
