@@ -29,13 +29,13 @@ def shown(model):
 def test_it_sees_and_does_not_guess_from_the_words(model, shown):
     blind = try_out(model, clips=24, blind=True)
     assert {one.kind for one in shown.answers} == set(KINDS)
-    assert accuracy(shown.answers) > 0.5
+    assert accuracy(shown.answers) > 0.65
     assert accuracy(blind.answers) < 0.4
     assert shown.found_cuts["difference"] > 0.9 * shown.true_cuts
 
 
 def test_its_gate_cuts_where_scenes_do(shown):
-    assert shown.found_cuts["learned"] > 0.8 * shown.true_cuts
+    assert shown.found_cuts["learned"] > 0.65 * shown.true_cuts
     assert shown.found_cuts["equal"] < 0.3 * shown.true_cuts
 
 
