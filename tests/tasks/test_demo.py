@@ -25,7 +25,7 @@ def test_only_the_clips_asked_for_are_made(empty_machine, evaluate):
     made = list((empty_machine / "demo").iterdir())
     assert [str(path) for path in made] == [video["url"]]
     assert text["text"] == "\n".join([record["question"], *record["options"], "Answer:"])
-    assert settings["max_new_tokens"] == 24
+    assert settings["max_new_tokens"] == 32
 
 
 def test_both_kinds_of_model_are_asked_the_same(empty_machine, evaluate):
