@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from qsv_eval.data.sample import Sample
+from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.model_adapters.errors import QsvError, SetupError
 from qsv_eval.tasks.media import media_parts
 from qsv_eval.tasks.registry import task_named
-from qsv_eval.tasks.variants import plain_name
 
 __all__ = ["Clip", "Videos"]
 
