@@ -212,6 +212,7 @@ def train_command(
     """Train a stage. Several GPUs: accelerate launch -m qsv_eval.cli train …; a run that was stopped goes on."""
     from qsv_eval.model_adapters.errors import SetupError
     from qsv_eval.tiny.course import train_tiny
+    from qsv_eval.tiny.tryout import try_out
     from qsv_eval.train import forecast_stage, train_stage
 
     output = output or Path("qsv_runs/train") / stage
@@ -226,9 +227,17 @@ def train_command(
     elif dry_run:
         forecast_stage(stage, preset, backbone, changes or [])
     else:
-        typer.echo(
-            train_stage(stage, preset, backbone, changes or [], output, cpu=device == "cpu", report_to=report_to)
+        final = train_stage(
+            stage,
+            preset,
+            backbone,
+            changes or [],
+            output,
+            lambda model, _: try_out(model).metrics(),
+            cpu=device == "cpu",
+            report_to=report_to,
         )
+        typer.echo(final)
 
 
 @app.command(

@@ -5,20 +5,26 @@ from pathlib import Path
 from typing import cast, get_args
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.tiny.tryout import try_out
 from qsv_eval.training.recipe import Recipe, vary
-from qsv_eval.training.run import train
+from qsv_eval.training.run import Evaluate, train
 from qsv_eval.training.stages import STAGES, Backbone, Preset
 
 __all__ = ["forecast_stage", "train_stage"]
 
 
 def train_stage(
-    stage: str, preset: str, backbone: str, changes: Sequence[str], output: Path, *, cpu: bool, report_to: str
+    stage: str,
+    preset: str,
+    backbone: str,
+    changes: Sequence[str],
+    output: Path,
+    evaluate: Evaluate,
+    *,
+    cpu: bool,
+    report_to: str,
 ) -> Path:
     """Train one of the three stages, and return the folder of its last checkpoint."""
-    recipe = _recipe(stage, preset, backbone, changes)
-    return train(recipe, output, lambda model, _: try_out(model).metrics(), cpu=cpu, report_to=report_to)
+    return train(_recipe(stage, preset, backbone, changes), output, evaluate, cpu=cpu, report_to=report_to)
 
 
 def forecast_stage(stage: str, preset: str, backbone: str, changes: Sequence[str]) -> None:
