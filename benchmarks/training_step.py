@@ -36,7 +36,7 @@ from qsv_eval.training.data.samples import Batch, collate  # noqa: E402
 from qsv_eval.training.recipe import Rates, Recipe, Start  # noqa: E402
 from qsv_eval.training.run import train  # noqa: E402
 from qsv_eval.training.setup import set_up  # noqa: E402
-from qsv_eval.training.tiny.clips import pack_clips, pack_glimpses  # noqa: E402
+from qsv_eval.training.tiny.clips import pack, samplers  # noqa: E402
 from qsv_eval.training.tiny.recipes import tiny  # noqa: E402
 from qsv_eval.training.tiny.start import SIDE, make_start  # noqa: E402
 
@@ -44,8 +44,9 @@ MICRO_BATCHES = 4
 
 
 def make_recipe(folder: Path) -> Recipe:
-    pack_clips(folder / "clips", 120, SIDE, questions=6)
-    pack_glimpses(folder / "glimpses", 40, SIDE)
+    draws = samplers(SIDE, questions=6)
+    pack(folder / "clips", 120, draws["clips"])
+    pack(folder / "glimpses", 40, draws["glimpses"])
     start = make_start(folder / "start")
     mixture = f"{folder}/clips/shard-000000.tar;{folder}/glimpses/shard-000000.tar"
     recipe = tiny("step", Rates(1e-4, 1e-4, None, 1e-4, 1e-4), MICRO_BATCHES, 2048, mixture)

@@ -54,7 +54,7 @@ def score_run(folder: Path, *, extractor: Extractor = "strict", judge: "JudgeSet
             no letters.
     """
     folder = only_run(folder)
-    found = saved_rows(folder)
+    found = _newest_rows(folder)
     if not found:
         raise SetupError(
             f"{folder}: no saved replies of our tasks (*_samples_qsv_*.jsonl); name a run's --output folder"
@@ -105,9 +105,12 @@ def saved_rows(folder: Path) -> dict[str, list[Row]]:
     Raises:
         SetupError: there are several runs, or a file is damaged.
     """
+    return _newest_rows(only_run(folder))
+
+
+def _newest_rows(folder: Path) -> dict[str, list[Row]]:
     import jsonlines
 
-    only_run(folder)
     newest: dict[str, Path] = {}
     for file in sorted(folder.rglob("*_samples_qsv_*.jsonl"), key=lambda file: file.name):
         newest[file.name.partition("_samples_")[2].removesuffix(".jsonl")] = file

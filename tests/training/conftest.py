@@ -10,13 +10,13 @@ from qsv_eval.training.recipe import Batching, Noise, Optimiser, Rates, Recipe, 
 
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory) -> Path:
-    from qsv_eval.training.tiny.clips import pack_clips, pack_glimpses, pack_texts
+    from qsv_eval.training.tiny.clips import pack, samplers
     from qsv_eval.training.tiny.start import SIDE
 
     folder = tmp_path_factory.mktemp("shards")
-    pack_texts(folder / "texts", 12)
-    pack_glimpses(folder / "glimpses", 12, SIDE)
-    pack_clips(folder / "clips", 12, SIDE, questions=2)
+    draws = samplers(SIDE, questions=2)
+    for kind in ("texts", "glimpses", "clips"):
+        pack(folder / kind, 12, draws[kind])
     return folder
 
 

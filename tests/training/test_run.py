@@ -12,7 +12,7 @@ from qsv_eval.model_adapters.quicksviewer import load_pretrained
 from qsv_eval.training.recipe import Optimiser, Rates
 from qsv_eval.training.run import last_checkpoint, make_trainer, train
 from qsv_eval.training.setup import set_up
-from qsv_eval.training.tiny.clips import pack_texts
+from qsv_eval.training.tiny.clips import pack, text_sample
 
 
 def losses(folder):
@@ -99,7 +99,7 @@ def test_a_run_does_not_go_on_with_other_data(done, shards, tmp_path):
     moved = replace(recipe, mixture=recipe.mixture.replace(str(shards), str(data)))
     record = json.loads((torn / "recipe.json").read_text())
     (torn / "recipe.json").write_text(json.dumps(record | {"mixture": moved.mixture}))
-    pack_texts(data / "texts", 40)
+    pack(data / "texts", 40, text_sample)
     with pytest.raises(SetupError, match="its data changed since the run began"):
         train(moved, torn, cpu=True)
 

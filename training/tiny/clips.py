@@ -4,7 +4,7 @@ Clips come from the `train` split, whose seeds the benchmark's `demo` split shar
 size of the benchmark's clips and brought to the model's size as those are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -29,16 +29,7 @@ from qsv_eval.training.tiny.texts import (
     view_turns,
 )
 
-__all__ = [
-    "Packed",
-    "pack_brief",
-    "pack_clips",
-    "pack_glimpses",
-    "pack_letters",
-    "pack_motion",
-    "pack_texts",
-    "pack_views",
-]
+__all__ = ["Packed", "Sampler", "pack", "samplers"]
 
 SHOWN_SHARE: Final = 0.5
 """Of how many brief clips it is asked what is shown."""
@@ -54,6 +45,10 @@ class Packed(NamedTuple):
 
     sample: dict[str, Any]
     pictures: list[bytes]
+
+
+Sampler = Callable[[int], Packed]
+"""Draws a sample from its number."""
 
 
 def text_sample(number: int) -> Packed:
@@ -150,48 +145,32 @@ def _shown(uid: str, spec: ClipSpec, turns: list[dict[str, str]], side: int) -> 
     return Packed(sample, [_small(frame_HWC, side) for frame_HWC in sampled_frames(spec)])
 
 
-def pack_letters(folder: Path, samples: int) -> Path:
-    """Write questions on letters to shards; what is there already is kept."""
-    return _pack(folder, samples, letter_sample)
+def samplers(side: int, questions: int) -> Mapping[str, Sampler]:
+    """Return the samplers of all kinds of data of the course, by name.
+
+    Args:
+        side: of the frames, in pixels.
+        questions: on each clip of `clips`.
+    """
+    return {
+        "letters": letter_sample,
+        "texts": text_sample,
+        "glimpses": partial(glimpse_sample, side=side),
+        "motion": partial(motion_sample, side=side),
+        "brief": partial(brief_sample, side=side),
+        "views": partial(view_sample, side=side),
+        "clips": partial(clip_sample, side=side, questions=questions),
+    }
 
 
-def pack_texts(folder: Path, samples: int) -> Path:
-    """Write texts."""
-    return _pack(folder, samples, text_sample)
-
-
-def pack_glimpses(folder: Path, samples: int, side: int) -> Path:
-    """Write glimpses of scenes."""
-    return _pack(folder, samples, partial(glimpse_sample, side=side))
-
-
-def pack_motion(folder: Path, samples: int, side: int) -> Path:
-    """Write scenes of which only the direction is asked for."""
-    return _pack(folder, samples, partial(motion_sample, side=side))
-
-
-def pack_brief(folder: Path, samples: int, side: int) -> Path:
-    """Write clips of two brief scenes."""
-    return _pack(folder, samples, partial(brief_sample, side=side))
-
-
-def pack_views(folder: Path, samples: int, side: int) -> Path:
-    """Write clips of which only what is shown is asked."""
-    return _pack(folder, samples, partial(view_sample, side=side))
-
-
-def pack_clips(folder: Path, samples: int, side: int, questions: int) -> Path:
-    """Write clips."""
-    return _pack(folder, samples, partial(clip_sample, side=side, questions=questions))
-
-
-def _pack(folder: Path, samples: int, make: Callable[[int], Packed]) -> Path:
+def pack(folder: Path, samples: int, sampler: Sampler) -> Path:
+    """Draw so many samples into shards; what is there already is kept, and what is more than that removed."""
     number = -(-samples // _BLOCK)
     for shard in sorted(folder.glob("shard-*.tar"))[number:]:  # of a course of more samples
         shard.unlink()
     blocks = [block for block in range(number) if not _is_drawn(folder, block, samples)]
     with ProcessPoolExecutor() as pool:
-        written = pool.map(_write_block, ((folder, block, samples, make) for block in blocks))
+        written = pool.map(_write_block, ((folder, block, samples, sampler) for block in blocks))
         for _ in tqdm(written, total=len(blocks), desc=f"drawing {folder.name}", disable=not blocks):
             pass
     return folder
@@ -202,11 +181,11 @@ def _is_drawn(folder: Path, block: int, samples: int) -> bool:
     return path.is_file() and len(Shard(path)) == len(_numbers(block, samples))
 
 
-def _write_block(job: tuple[Path, int, int, Callable[[int], Packed]]) -> None:
-    folder, block, samples, make = job
+def _write_block(job: tuple[Path, int, int, Sampler]) -> None:
+    folder, block, samples, sampler = job
     with ShardWriter(folder, first=block) as writer:
         for number in _numbers(block, samples):
-            writer.write(*make(number))
+            writer.write(*sampler(number))
 
 
 def _numbers(block: int, samples: int) -> range:

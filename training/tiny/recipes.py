@@ -11,15 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from qsv_eval.training.recipe import Batching, Noise, Optimiser, Rates, Recipe, Start
-from qsv_eval.training.tiny.clips import (
-    pack_brief,
-    pack_clips,
-    pack_glimpses,
-    pack_letters,
-    pack_motion,
-    pack_texts,
-    pack_views,
-)
+from qsv_eval.training.tiny.clips import pack, samplers
 from qsv_eval.training.tiny.start import SIDE, make_start, with_gate
 
 __all__ = ["RATE", "Amounts", "Leg", "chain", "legs", "tiny"]
@@ -112,34 +104,16 @@ def legs(amounts: Amounts) -> list[Leg]:
 def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
     """Yield the recipes in order, each with its data drawn and starting where the one before ended."""
     data = folder / "data"
+    draws = samplers(SIDE, amounts.questions)
     start = make_start(folder / "start")
     ends = {"start": start}
     for leg in legs(amounts):
-        _draw(data, leg.samples, amounts)
+        pack(data / leg.samples, getattr(amounts, leg.samples), draws[leg.samples])
         recipe = tiny(f"tiny_{leg.name}", leg.rates, leg.steps, leg.tokens, _mixture(data, leg, amounts))
         if leg.gate_of is not None:
             start = with_gate(start, ends[leg.gate_of], folder / f"{recipe.name}_start")
         yield replace(recipe, start=Start(str(start)), **leg.more)
         start = ends[leg.name] = folder / recipe.name / "final"
-
-
-def _draw(data: Path, samples: str, amounts: Amounts) -> None:
-    number = getattr(amounts, samples)
-    match samples:
-        case "letters":
-            pack_letters(data / samples, number)
-        case "texts":
-            pack_texts(data / samples, number)
-        case "glimpses":
-            pack_glimpses(data / samples, number, SIDE)
-        case "motion":
-            pack_motion(data / samples, number, SIDE)
-        case "brief":
-            pack_brief(data / samples, number, SIDE)
-        case "views":
-            pack_views(data / samples, number, SIDE)
-        case "clips":
-            pack_clips(data / samples, number, SIDE, amounts.questions)
 
 
 def _mixture(data: Path, leg: Leg, amounts: Amounts) -> str:

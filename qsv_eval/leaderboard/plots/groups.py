@@ -1,4 +1,4 @@
-"""Scores of a task's groups as bars, a colour for each run."""
+"""Scores of a task's groups as bars, a colour for each run; hatched where the score may yet change."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -31,7 +31,7 @@ def group_bars(task: str, field: str, scores: pd.DataFrame) -> Figure | None:
     groups = list(dict.fromkeys(known["group"]))
     if not groups:
         return None
-    left = _left_out(scores, runs, groups)
+    notes = _left_out(scores, runs, groups)
     runs, groups = runs[:_MOST_RUNS], groups[:_MOST_GROUPS]
     figure, (axes,) = new_figure(6.8, 1.5 + len(groups) * (0.16 + 0.15 * len(runs)))
     for number, (model, setting) in enumerate(runs):
@@ -45,7 +45,9 @@ def group_bars(task: str, field: str, scores: pd.DataFrame) -> Figure | None:
     axes.set_title(shortened(f"{task}: score by {'further average' if field == 'also' else field}", 70))
     scale = known["scale"].iloc[0]
     axes.set_xlabel("score, %" if scale == "percent" else "score")
-    note(axes, left)
+    if unsure := sum(bar.get_hatch() is not None for bar in axes.patches):
+        notes.append(f"hatched, some questions have no score: {unsure} bars")
+    note(axes, notes)
     legend(figure, axes)
     return figure
 
@@ -56,7 +58,10 @@ def _bars(
     place = {group: number + offset for number, group in enumerate(groups)}
     shown = [row for row in own if row["group"] in place]
     at = [place[row["group"]] for row in shown]
-    axes.barh(at, [row["value"] for row in shown], height * 0.92, alpha=0.85, **look)
+    bars = axes.barh(at, [row["value"] for row in shown], height * 0.92, alpha=0.85, **look)
+    for bar, row in zip(bars, shown, strict=True):
+        if pd.notna(row["complete"]) and not row["complete"]:
+            bar.set(facecolor="white", edgecolor=look["color"], hatch="////")
     known = [
         (y, row["low"], row["high"]) for y, row in zip(at, shown, strict=True) if pd.notna(row["low"] + row["high"])
     ]

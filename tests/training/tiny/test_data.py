@@ -19,8 +19,7 @@ from qsv_eval.training.tiny.clips import (
     glimpse_sample,
     letter_sample,
     motion_sample,
-    pack_clips,
-    pack_texts,
+    pack,
     text_sample,
     view_sample,
 )
@@ -183,23 +182,25 @@ def test_no_clip_is_the_benchmarks(monkeypatch):
 
 
 def test_packing_goes_on_where_it_stopped(tmp_path):
-    pack_texts(tmp_path, 300)
+    pack(tmp_path, 300, text_sample)
     shards = sorted(tmp_path.glob("*.tar"))
     assert [len(Shard(path)) for path in shards] == [250, 50]
     kept = shards[0].stat().st_mtime_ns
     shards[1].unlink()
-    pack_texts(tmp_path, 300)
+    pack(tmp_path, 300, text_sample)
     assert [len(Shard(path)) for path in shards] == [250, 50]
     assert shards[0].stat().st_mtime_ns == kept
-    pack_texts(tmp_path, 260)
+    pack(tmp_path, 260, text_sample)
     assert [len(Shard(path)) for path in shards] == [250, 10]
-    pack_texts(tmp_path, 250)
+    pack(tmp_path, 250, text_sample)
     assert sorted(tmp_path.glob("*.tar")) == shards[:1]
     assert shards[0].stat().st_mtime_ns == kept
 
 
 def test_shards_are_the_same_again(tmp_path):
-    one, two = (pack_clips(tmp_path / name, 2, 48, 2) / "shard-000000.tar" for name in "ab")
+    one, two = (
+        pack(tmp_path / name, 2, partial(clip_sample, side=48, questions=2)) / "shard-000000.tar" for name in "ab"
+    )
     assert one.read_bytes() == two.read_bytes()
     assert json.loads(Shard(one).line(0))["conversations"]
 

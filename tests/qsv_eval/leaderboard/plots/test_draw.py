@@ -138,6 +138,20 @@ def test_groups_as_bars(tmp_path):
     assert group_bars("t", "x", part[part["value"].isna()]) is None
 
 
+def test_a_bar_of_a_group_with_questions_without_a_score_is_hatched(tmp_path):
+    said = replies(30, 0.5)
+    write_run(tmp_path, {"qsv_mvbench": rows_of("qsv_mvbench", [ERROR_REPLY, *said[1:]])})
+    scores = make_leaderboard([tmp_path]).board.scores
+    part = scores[scores["field"] == "subtask"]
+    [unsure] = part[part["complete"] == False]["group"]  # noqa: E712 - a frame's column
+    figure = group_bars("qsv_mvbench", "subtask", part)
+    [axes] = figure.axes
+    places = {label.get_text(): place for place, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)}
+    [hatched] = [bar for bar in axes.patches if bar.get_hatch()]
+    assert hatched.get_y() < places[unsure] < hatched.get_y() + hatched.get_height()
+    assert "hatched, some questions have no score: 1 bars" in texts(figure)
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
