@@ -1,5 +1,6 @@
 r"""Tables as LaTeX, for \input in a paper that loads booktabs and, for what is not ASCII, has a font that shows it."""
 
+import re
 from typing import Final
 
 from qsv_eval.leaderboard.shown import reading
@@ -23,18 +24,20 @@ _SPECIAL: Final = str.maketrans(
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
-        '"': r"\textquotedbl{}",
+        '"': r"{\char34}",  # \textquotedbl needs an encoding that papers do not load
         "[": "{[}",  # else an optional argument after a line's end
         "]": "{]}",
         "≈": r"$\approx$",
         "…": r"\dots{}",
     }
 )
+_LIGATURE: Final = re.compile(r"([-,'`])(?=\1)")
+"""What TeX would print as one character, such as a dash."""
 
 
 def latex_escaped(text: object) -> str:
     """Return text that LaTeX prints as it is."""
-    return plain(text).translate(_SPECIAL)
+    return _LIGATURE.sub(r"\1{}", plain(text).translate(_SPECIAL))
 
 
 def as_latex(table: Table) -> str:

@@ -3,6 +3,8 @@
 import csv
 import io
 import re
+import shutil
+import subprocess
 
 import pandas as pd
 import pytest
@@ -144,6 +146,21 @@ def test_text():
 def test_markdown_and_latex_escapes():
     assert escaped("a|b <i> https://x *c*") == r"a\|b &lt;i&gt; https:/&#47;x \*c\*"
     assert latex_escaped("50% of a_b & {c}\\") == r"50\% of a\_b \& \{c\}\textbackslash{}"
+    assert latex_escaped('a--b "c"') == r"a-{}-b {\char34}c{\char34}"
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
+def test_a_paper_can_take_the_tables_in(tmp_path):
+    ascii_only = "".join(map(chr, range(32, 127)))
+    for number, name in enumerate([HOSTILE, ascii_only]):
+        write_run(tmp_path / str(number), {"qsv_mvbench": rows_of("qsv_mvbench", replies(9, 0.5))}, model=name)
+    write_files(make_leaderboard([tmp_path]), tmp_path)
+    head, end = r"\documentclass{article}\usepackage{booktabs}\begin{document}", r"\end{document}"
+    for table in ("leaderboard", "breakdowns"):
+        (tmp_path / "paper.tex").write_text(rf"{head}\tiny\input{{{table}.tex}}{end}")
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+        made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert made.returncode == 0, made.stdout
 
 
 @pytest.mark.parametrize(
