@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from accelerate import PartialState
+
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.tiny.modelcard import publish
 from qsv_eval.tiny.tryout import try_out
@@ -26,9 +28,9 @@ def train_tiny(output: Path, changes: Sequence[str]) -> Path:
         course.append(output / recipe.name)
         train(vary(recipe, others), course[-1], lambda model, _: try_out(model).metrics(), cpu=True)
     finished = output / "quicksviewer-tiny"
-    if (finished / "README.md").is_file():
-        return finished
-    return publish(course, finished, amounts.tried_clips)
+    if PartialState(cpu=True).is_main_process and not (finished / "README.md").is_file():
+        publish(course, finished, amounts.tried_clips)
+    return finished
 
 
 def _amounts(changes: Sequence[str]) -> tuple[Amounts, list[str]]:

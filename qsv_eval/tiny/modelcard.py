@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from accelerate import PartialState
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from scipy.stats import binomtest
 from tqdm import tqdm
@@ -66,7 +67,7 @@ def _card(model: Quicksviewer, course: Sequence[Path], clips: int) -> str:
         vision=config.vision_config,
         text=config.text_config,
         course=[_stage(run) for run in course],
-        threads=torch.get_num_threads(),
+        threads=torch.get_num_threads() * PartialState(cpu=True).num_processes,
         seed=json.loads((course[-1] / "recipe.json").read_text())["batching"]["seed"],
         shown=shown,
         clips=clips,

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from accelerate import PartialState
+
 from qsv_eval.training.recipe import Batching, Noise, Optimiser, Rates, Recipe, Start
 from qsv_eval.training.tiny.clips import pack, samplers
 from qsv_eval.training.tiny.start import SIDE, make_start, with_gate
@@ -102,16 +104,23 @@ def legs(amounts: Amounts) -> list[Leg]:
 
 
 def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
-    """Yield the recipes in order, each with its data drawn and starting where the one before ended."""
+    """Yield the recipes in order, each with its data drawn and starting where the one before ended.
+
+    Of several processes one draws, while the others wait.
+    """
+    state = PartialState(cpu=True)
     data = folder / "data"
     draws = samplers(SIDE, amounts.questions)
-    start = make_start(folder / "start")
+    with state.main_process_first():
+        start = make_start(folder / "start")
     ends = {"start": start}
     for leg in legs(amounts):
-        pack(data / leg.samples, getattr(amounts, leg.samples), draws[leg.samples])
-        recipe = tiny(f"tiny_{leg.name}", leg.rates, leg.steps, leg.tokens, _mixture(data, leg, amounts))
-        if leg.gate_of is not None:
-            start = with_gate(start, ends[leg.gate_of], folder / f"{recipe.name}_start")
+        with state.main_process_first():
+            pack(data / leg.samples, getattr(amounts, leg.samples), draws[leg.samples])
+            mixture = _mixture(data, leg, amounts)
+            if leg.gate_of is not None:
+                start = with_gate(start, ends[leg.gate_of], folder / f"tiny_{leg.name}_start")
+        recipe = tiny(f"tiny_{leg.name}", leg.rates, leg.steps, leg.tokens, mixture)
         yield replace(recipe, start=Start(str(start)), **leg.more)
         start = ends[leg.name] = folder / recipe.name / "final"
 
@@ -121,5 +130,7 @@ def _mixture(data: Path, leg: Leg, amounts: Amounts) -> str:
     weights = {leg.samples: 1.0} | {name: most / every / getattr(amounts, name) for name, every in leg.beside.items()}
     path = data / f"{leg.samples}.yaml"
     lines = [f"  - path: {folder}/*.tar\n    weight: {weight}\n" for folder, weight in weights.items()]
-    path.write_text("sources:\n" + "".join(lines))
+    content = "sources:\n" + "".join(lines)
+    if not path.is_file() or path.read_text() != content:
+        path.write_text(content)
     return str(path)
