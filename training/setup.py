@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+from torch import nn
 from transformers import PreTrainedConfig
 
 from qsv_eval.model_adapters.errors import SetupError
@@ -14,7 +15,7 @@ from qsv_eval.training.assemble import assemble
 from qsv_eval.training.data.batches import MicroBatches
 from qsv_eval.training.data.cost import Size
 from qsv_eval.training.data.samples import TrainingSamples
-from qsv_eval.training.parts import set_trainable
+from qsv_eval.training.parts import part_of, set_trainable
 from qsv_eval.training.planning import plan_run
 from qsv_eval.training.recipe import Recipe
 
@@ -90,14 +91,23 @@ def change_config(config: PreTrainedConfig, recipe: Recipe) -> None:
 def _cast(model: QuicksviewerForConditionalGeneration, recipe: Recipe) -> None:
     """Keep what is only read in bfloat16 where that loses nothing, as it does of a released checkpoint.
 
-    What learns stays float32, where small steps do not vanish; what is saved of the rest is what was loaded.
+    What learns stays float32, where small steps do not vanish; what is saved of the rest is what was loaded. A part is
+    of one type: a layer norm's kernel does not take weights of another than what comes from the layer before.
     """
     if recipe.dtype == "float32" or recipe.sharded:  # FSDP's units hold one type each
         return
-    for parameter in model.parameters():
-        half = parameter.data.to(torch.bfloat16)
-        if not parameter.requires_grad and torch.equal(half.float(), parameter.data):
-            parameter.data = half
+    parts = dict[str | None, list[nn.Parameter]]()
+    for name, parameter in model.named_parameters():
+        parts.setdefault(part_of(name), []).append(parameter)
+    for own in parts.values():
+        if not any(parameter.requires_grad for parameter in own) and all(map(_is_half, own)):
+            for parameter in own:
+                parameter.data = parameter.data.to(torch.bfloat16)
+
+
+def _is_half(parameter: nn.Parameter) -> bool:
+    """Tell whether bfloat16 can hold it."""
+    return torch.equal(parameter.data.to(torch.bfloat16).float(), parameter.data)
 
 
 def _checkpoint_activations(model: QuicksviewerForConditionalGeneration, recipe: Recipe) -> None:

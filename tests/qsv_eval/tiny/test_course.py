@@ -1,5 +1,10 @@
 """The course of quicksviewer-tiny, two steps of everything."""
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from PIL import Image
@@ -10,21 +15,26 @@ from qsv_eval.tiny.course import train_tiny
 from qsv_eval.training.tiny.recipes import Amounts, legs
 
 
-@pytest.fixture(scope="module")
-def course(tmp_path_factory):
-    """The whole course of quicksviewer-tiny, two steps of everything."""
-    folder = tmp_path_factory.mktemp("course")
+def words_of(steps, micro_batches):
     samples = {"letters": 30, "texts": 30, "glimpses": 20, "motion": 20, "brief": 20, "views": 8, "clips": 8}
-    steps = {name: 2 for name in Amounts._fields if name.endswith("_steps")}
-    words = [f"{name}={value}" for name, value in (samples | steps | {"questions": 2, "tried_clips": 3}).items()]
+    taken = {name: steps for name in Amounts._fields if name.endswith("_steps")}
+    words = [f"{name}={value}" for name, value in (samples | taken | {"questions": 2, "tried_clips": 3}).items()]
     few = [
         "batching.tokens=500",
-        "batching.micro_batches=1",
+        f"batching.micro_batches={micro_batches}",
         "batching.workers=0",
         "log_every=1",
         "evaluate_every=none",
     ]
-    return folder, [*words, *few], train_tiny(folder, [*words, *few])
+    return [*words, *few]
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """The whole course of quicksviewer-tiny, two steps of everything."""
+    folder = tmp_path_factory.mktemp("course")
+    words = words_of(steps=2, micro_batches=1)
+    return folder, words, train_tiny(folder, words)
 
 
 def test_the_course_ends_with_a_small_checkpoint_and_its_card(course):
@@ -88,6 +98,20 @@ def test_a_finished_course_is_not_done_again(course):
     before = (finished / "model.safetensors").stat().st_mtime_ns
     train_tiny(folder, words)
     assert (finished / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_two_processes_share_the_course(tmp_path):
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    words = ["train", "tiny", *words_of(steps=1, micro_batches=2), "--output", str(tmp_path)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*launcher, "-m", "qsv_eval.cli", *words], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "on 2 CPU threads" in (tmp_path / "quicksviewer-tiny" / "README.md").read_text()
+    for leg in legs(Amounts()):
+        lines = map(json.loads, (tmp_path / f"tiny_{leg.name}" / "metrics.jsonl").read_text().splitlines())
+        assert [line["step"] for line in lines if "loss" in line] == [1]
 
 
 def test_amounts_are_numbers():
