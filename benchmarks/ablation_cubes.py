@@ -1,6 +1,6 @@
 """What are learned cubes worth? Learned against equally long ones, from one shared beginning.
 
-    python benchmarks/ablation_cubes.py COURSE --output RUNS [--seeds 0 1 2] [--steps 100 500] [--clips 150]
+    python benchmarks/ablation_cubes.py COURSE --output RUNS [--seeds 0 1 2] [--steps 100 300] [--clips 150]
 
 COURSE is the folder of a `qsv-eval train tiny`, whose `tiny_stage1_start` all runs start from: language, single scenes,
 brief clips, and a gate that has learned nothing. Each run is so many steps of stage 1 on views, and of stage 3 on
@@ -8,13 +8,16 @@ clips. Each seed orders the samples and draws the gate's noise; with it the two 
 same order. Questions are on clips of the split `val`, paired over the two and clustered by clip. What is done is not
 done again; the tables are printed as Markdown. The last shows what the procedure finds where it is known what is there:
 two runs of equal cubes that differ by their seeds alone, and points planted in one.
+
+On two cores, `--rules learned` and `--rules equal` beside each other, with OMP_NUM_THREADS=1, take two thirds of the
+time. What came of the trials is in RUNS/trials, and all that the tables are made of.
 """
 
 import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
@@ -47,14 +50,20 @@ def run(course: Path, folder: Path, rule: str, seed: int, steps: Sequence[int]) 
     return start
 
 
-def trial(final: Path, tested: str, clips: int) -> Trial:
-    """Ask about clips, cut by a rule that need not be the one of training; keeps what came of it beside the weights."""
-    kept = final / f"trial-{tested}-{clips}.json"
+def trial(final: Path, tested: str, clips: int, kept: Path) -> None:
+    """Ask about clips, cut by a rule that need not be the one of training, and keep what came of it in a file."""
     if not kept.is_file():
         model = load_pretrained(final, device="cpu")
         model.model.config.cubing = tested
-        done = try_out(model, clips, progress=lambda indices: tqdm(indices, desc=f"{final.parent.name}, {tested}"))
-        kept.write_text(json.dumps(done._asdict()))
+        done = try_out(model, clips, progress=lambda indices: tqdm(indices, desc=kept.stem))
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = kept.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(done._asdict()))
+        unfinished.rename(kept)
+
+
+def read_trial(kept: Path) -> Trial:
+    """Return what came of a trial."""
     content = json.loads(kept.read_text())
     return Trial([Answered(*one) for one in content["answers"]], content["true_cuts"], content["found_cuts"])
 
@@ -99,35 +108,52 @@ def row(name: str, pairs: Sequence[tuple[Trial, Trial]]) -> str:
     return f"| {name} | {share(learned)} | {share(equal)} | {gap} | {found.p:.3f} | {brief} | {found.questions} |"
 
 
+def report(trials: Path) -> str:
+    """Return the tables of all seeds that were tried out with both kinds of cubes."""
+    done = [{int(path.stem.split("-")[1]) for path in trials.glob(f"{rule}-*-as-equal.json")} for rule in RULES]
+    seeds = sorted(set.intersection(*done))
+    if not seeds:
+        return "no seed is done with both kinds of cubes yet\n"
+    pairs, recalls = list[tuple[Trial, Trial]](), list[str]()
+    for seed in seeds:
+        learned, equal = (read_trial(trials / f"{rule}-{seed}-as-{rule}.json") for rule in RULES)
+        swapped = read_trial(trials / f"learned-{seed}-as-equal.json")
+        pairs.append((learned, equal))
+        found = " | ".join(f"{100 * learned.metrics()[f'{rule}_cut_recall']:.1f}" for rule in RULES)
+        recalls.append(f"| {seed} | {found} | {share(swapped.answers)} |")
+    lines = [
+        "| seed | learned | equal | difference (95 %) | p | on brief scenes | n |",
+        "|---|---|---|---|---|---|---|",
+        *(row(str(seed), [pair]) for seed, pair in zip(seeds, pairs, strict=True)),
+        row("all", pairs),
+        "",
+        "| seed | true cuts found by learned cubes | by equal ones | learned, tested as equal |",
+        "|---|---|---|---|",
+        *recalls,
+    ]
+    runs = [equal for _, equal in pairs]
+    if len(runs) > 1:
+        lines += ["", "| planted between seeds of equal cubes | found at p < 0.05 |", "|---|---|"]
+        lines += [f"| {points} points | {planted(runs, points / 100)} |" for points in (0, 2, 4, 8)]
+    return "\n".join([*lines, ""])
+
+
 def main() -> None:
     """Run what is missing, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("course", type=Path)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, nargs=2, default=[100, 500])
+    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES))
+    parser.add_argument("--steps", type=int, nargs=2, default=[100, 300])
     parser.add_argument("--clips", type=int, default=150)
     chosen = parser.parse_args()
-    pairs, recalls = list[tuple[Trial, Trial]](), list[str]()
-    for seed in chosen.seeds:
-        finals = {rule: run(chosen.course, chosen.output, rule, seed, chosen.steps) for rule in RULES}
-        own = {rule: trial(final, rule, chosen.clips) for rule, final in finals.items()}
-        swapped = trial(finals["learned"], "equal", chosen.clips)
-        pairs.append((own["learned"], own["equal"]))
-        figures = " | ".join(
-            f"{100 * own['learned'].metrics()[f'{rule}_cut_recall']:.1f}" for rule in ("learned", "equal")
-        )
-        recalls.append(f"| {seed} | {figures} | {share(swapped.answers)} |")
-    print("| seed | learned | equal | difference (95 %) | p | on brief scenes | n |\n|---|---|---|---|---|---|---|")
-    for seed, pair in zip(chosen.seeds, pairs, strict=True):
-        print(row(str(seed), [pair]))
-    print(row("all", pairs))
-    print("\n| seed | true cuts found by learned cubes | by equal ones | learned, tested as equal |\n|---|---|---|---|")
-    print("\n".join(recalls))
-    equal = [pair[1] for pair in pairs]
-    if len(equal) > 1:
-        print("\n| planted between seeds of equal cubes | found at p < 0.05 |\n|---|---|")
-        print("\n".join(f"| {points} points | {planted(equal, points / 100)} |" for points in (0, 2, 4, 8)))
+    trials = chosen.output / "trials"
+    for seed, rule in product(chosen.seeds, chosen.rules):
+        final = run(chosen.course, chosen.output, rule, seed, chosen.steps)
+        for tested in dict.fromkeys((rule, "equal")):
+            trial(final, tested, chosen.clips, trials / f"{rule}-{seed}-as-{tested}.json")
+    print(report(trials), end="")
 
 
 if __name__ == "__main__":
