@@ -1,6 +1,6 @@
 """What are learned cubes worth? Learned against equally long ones, from one shared beginning.
 
-    python benchmarks/ablation_cubes.py COURSE --output RUNS [--shared 750] [--steps 100 200] [--seeds 0 1 2]
+    python benchmarks/ablation_cubes.py COURSE --output RUNS [--shared 900] [--steps 100 200] [--seeds 0 1 2]
 
 COURSE is the folder of a `qsv-eval train tiny` that has come to its stages. All runs start from one model: the course's
 after brief clips, which then learned clips for so many steps cut at random, as many cubes as ever: that is ahead with
@@ -174,7 +174,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("course", type=Path)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--shared", type=int, default=750)
+    parser.add_argument("--shared", type=int, default=900)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES))
     parser.add_argument("--steps", type=int, nargs=2, default=[100, 200])
