@@ -1,14 +1,14 @@
 """What are learned cubes worth? Learned against equally long ones, from one shared beginning.
 
-    python benchmarks/ablation_cubes.py COURSE --output RUNS [--shared 900] [--steps 100 200] [--seeds 0 1 2]
+    python benchmarks/ablation_cubes.py --output RUNS [--shared 300] [--steps 150] [--seeds 0 1 2] [--clips 150]
 
-COURSE is the folder of a `qsv-eval train tiny` that has come to its stages. All runs start from one model: the course's
-after brief clips, which then learned clips for so many steps cut at random, as many cubes as ever: that is ahead with
-neither kind. Its gate is new. Each run is so many steps of stage 1 on views, and of stage 3 on clips. Each seed orders
-the samples and draws the gate's noise; with it the two kinds of cubes see the same clips in the same order. Questions
-are on clips of the split `val`, paired over the two and clustered by clip. What is done is not done again; the tables
-are printed as Markdown. The last shows what the procedure finds where it is known what is there: two runs of equal
-cubes that differ by their seeds alone, and points planted in one.
+All runs start from one model: quicksviewer-tiny, which then learned clips for so many steps cut at random, into as many
+cubes as ever, so that it is used to neither kind; the first table says what it answers with cubes that are equally long
+and with such as begin at the true cuts. Its gate is the one it had. Each run is so many steps of stage 3. Each seed
+orders the samples; with it the two kinds of cubes see the same clips in the same order. Questions are on clips of the
+split `val`, paired over the two and clustered by clip. What is done is not done again; the tables are printed as
+Markdown. The last shows what the procedure finds where it is known what is there: two runs of equal cubes that differ
+by their seeds alone, and points planted in one.
 
 On two cores, `--rules learned` and `--rules equal` beside each other, each with OMP_NUM_THREADS=1, take less time than
 one after the other. What came of the trials is in RUNS/trials, and all that the tables are made of: `--tables` prints
@@ -27,36 +27,39 @@ import torch
 from accelerate import PartialState
 from tqdm import tqdm
 
+from qsv_eval.demo import CHECKPOINT
 from qsv_eval.leaderboard.stats import Difference, paired_difference
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
 from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
 from qsv_eval.tiny.tryout import Answered, Trial, try_out
 from qsv_eval.training.recipe import Noise, Start
 from qsv_eval.training.run import train
-from qsv_eval.training.tiny.recipes import Amounts, legs, tiny
+from qsv_eval.training.tiny.recipes import Amounts, draw, legs, tiny
 from qsv_eval.training.tiny.start import with_gate
 
 RULES = ("learned", "equal")
-STAGES = ("stage1", "stage3")
+TRUE_OR_EQUAL = {"learned": "difference", "equal": "equal"}
+"""How the shared beginning is cut for its trials; of clips drawn here, plain differences find every true cut."""
+[LEG] = (leg for leg in legs(Amounts()) if leg.name == "stage3")
 
 
-def shared(course: Path, folder: Path, steps: int) -> Path:
-    """Train on clips cut at random, and return a checkpoint with the gate of the course's start."""
-    [leg] = (leg for leg in legs(Amounts(stage3_steps=steps)) if leg.name == "stage3")
-    mixture = course / "data" / f"{leg.samples}.yaml"
-    recipe = tiny("shared", replace(leg.rates, cubing=None), leg.steps, leg.tokens, str(mixture))
-    with PartialState(cpu=True).main_process_first():
-        blank = _with_blank_gate(course / "tiny_stage1_start", folder / "blank")
+def shared(folder: Path, steps: int) -> Path:
+    """Train quicksviewer-tiny on clips cut at random, and return a checkpoint with its own gate again."""
+    state = PartialState(cpu=True)
+    with state.main_process_first():
+        mixture = draw(folder / "data", LEG, Amounts())
+        blank = _with_blank_gate(folder / "blank")
+    recipe = tiny("shared", replace(LEG.rates, cubing=None), steps, LEG.tokens, mixture)
     # Where the gate says nothing, its noise alone says where cubes begin.
-    recipe = replace(recipe, start=Start(str(blank)), noise=Noise(start=1.0, end=1.0), **leg.more)
-    final = train(replace(recipe, evaluate_every=None), folder / "shared-training", cpu=True)
-    with PartialState(cpu=True).main_process_first():
-        return with_gate(final, course / "start", folder / "shared")
+    recipe = replace(recipe, start=Start(str(blank)), noise=Noise(start=1.0, end=1.0))
+    final = train(recipe, folder / "shared-training", cpu=True)
+    with state.main_process_first():
+        return with_gate(final, CHECKPOINT, folder / "shared")
 
 
-def _with_blank_gate(checkpoint: Path, folder: Path) -> Path:
+def _with_blank_gate(folder: Path) -> Path:
     if not folder.is_dir():
-        model, processor = load_checkpoint(checkpoint, dtype="float32")
+        model, processor = load_checkpoint(CHECKPOINT, dtype="float32")
         for parameter in model.model.perception.gate.logits.parameters():
             torch.nn.init.zeros_(parameter)
         unfinished = folder.with_suffix(".unfinished")
@@ -66,19 +69,12 @@ def _with_blank_gate(checkpoint: Path, folder: Path) -> Path:
     return folder
 
 
-def run(course: Path, start: Path, folder: Path, rule: str, seed: int, steps: Sequence[int]) -> Path:
+def run(start: Path, folder: Path, rule: str, seed: int, steps: int) -> Path:
     """Train with cubes cut by a rule; return the last checkpoint."""
-    for leg in legs(Amounts(stage1_steps=steps[0], stage3_steps=steps[1])):
-        if leg.name not in STAGES:
-            continue
-        mixture = course / "data" / f"{leg.samples}.yaml"
-        recipe = tiny(f"{rule}-{seed}-{leg.name}", leg.rates, leg.steps, leg.tokens, str(mixture))
-        changes = {**leg.more, "evaluate_every": None, "model": {"cubing": rule}}
-        batching = replace(recipe.batching, seed=seed)
-        start = train(
-            replace(recipe, start=Start(str(start)), batching=batching, **changes), folder / recipe.name, cpu=True
-        )
-    return start
+    recipe = tiny(f"{rule}-{seed}", LEG.rates, steps, LEG.tokens, draw(folder / "data", LEG, Amounts()))
+    recipe = replace(recipe, start=Start(str(start)), batching=replace(recipe.batching, seed=seed))
+    recipe = replace(recipe, noise=Noise(start=0.01, end=0.01), model={"cubing": rule})
+    return train(recipe, folder / recipe.name, cpu=True)
 
 
 def trial(final: Path, tested: str, clips: int, kept: Path) -> None:
@@ -152,7 +148,12 @@ def report(trials: Path) -> str:
         pairs.append((learned, equal))
         found = " | ".join(f"{100 * learned.metrics()[f'{rule}_cut_recall']:.1f}" for rule in RULES)
         recalls.append(f"| {seed} | {found} | {share(swapped.answers)} |")
+    beginning = [share(read_trial(trials / f"shared-as-{TRUE_OR_EQUAL[rule]}.json").answers) for rule in RULES]
     lines = [
+        "| the beginning, cut at true cuts | equally |",
+        "|---|---|",
+        f"| {' | '.join(beginning)} |",
+        "",
         "| seed | learned | equal | difference (95 %) | p | on brief scenes | n |",
         "|---|---|---|---|---|---|---|",
         *(row(str(seed), [pair]) for seed, pair in zip(seeds, pairs, strict=True)),
@@ -172,20 +173,20 @@ def report(trials: Path) -> str:
 def main() -> None:
     """Run what is missing, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("course", type=Path)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--shared", type=int, default=900)
+    parser.add_argument("--shared", type=int, default=300)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES))
-    parser.add_argument("--steps", type=int, nargs=2, default=[100, 200])
+    parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--clips", type=int, default=150)
     parser.add_argument("--tables", action="store_true")
     chosen = parser.parse_args()
     trials = chosen.output / "trials"
     if not chosen.tables:
-        start = shared(chosen.course, chosen.output, chosen.shared)
+        start = shared(chosen.output, chosen.shared)
         for seed, rule in product(chosen.seeds, chosen.rules):
-            final = run(chosen.course, start, chosen.output, rule, seed, chosen.steps)
+            trial(start, TRUE_OR_EQUAL[rule], chosen.clips, trials / f"shared-as-{TRUE_OR_EQUAL[rule]}.json")
+            final = run(start, chosen.output, rule, seed, chosen.steps)
             for tested in dict.fromkeys((rule, "equal")):
                 trial(final, tested, chosen.clips, trials / f"{rule}-{seed}-as-{tested}.json")
     print(report(trials), end="")

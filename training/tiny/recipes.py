@@ -16,7 +16,7 @@ from qsv_eval.training.recipe import Batching, Noise, Optimiser, Rates, Recipe, 
 from qsv_eval.training.tiny.clips import pack, samplers
 from qsv_eval.training.tiny.start import SIDE, make_start, with_gate
 
-__all__ = ["RATE", "Amounts", "Leg", "chain", "legs", "tiny"]
+__all__ = ["RATE", "Amounts", "Leg", "chain", "draw", "legs", "tiny"]
 
 
 RATE: Final = 1.5e-3
@@ -110,14 +110,12 @@ def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
     """
     state = PartialState(cpu=True)
     data = folder / "data"
-    draws = samplers(SIDE, amounts.questions)
     with state.main_process_first():
         start = make_start(folder / "start")
     ends = {"start": start}
     for leg in legs(amounts):
         with state.main_process_first():
-            pack(data / leg.samples, getattr(amounts, leg.samples), draws[leg.samples])
-            mixture = _mixture(data, leg, amounts)
+            mixture = draw(data, leg, amounts)
             if leg.gate_of is not None:
                 start = with_gate(start, ends[leg.gate_of], folder / f"tiny_{leg.name}_start")
         recipe = tiny(f"tiny_{leg.name}", leg.rates, leg.steps, leg.tokens, mixture)
@@ -125,7 +123,10 @@ def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
         start = ends[leg.name] = folder / recipe.name / "final"
 
 
-def _mixture(data: Path, leg: Leg, amounts: Amounts) -> str:
+def draw(data: Path, leg: Leg, amounts: Amounts) -> str:
+    """Draw what a part of the course learns from, unless it is there, and return its mixture."""
+    for samples in (leg.samples, *leg.beside):
+        pack(data / samples, getattr(amounts, samples), samplers(SIDE, amounts.questions)[samples])
     most = getattr(amounts, leg.samples)
     weights = {leg.samples: 1.0} | {name: most / every / getattr(amounts, name) for name, every in leg.beside.items()}
     path = data / f"{leg.samples}.yaml"
