@@ -1,6 +1,6 @@
 """What are learned cubes worth? Learned against equally long ones, from one shared beginning.
 
-    python benchmarks/ablation_cubes.py --output RUNS [--shared 300] [--steps 150] [--seeds 0 1 2] [--clips 150]
+    python benchmarks/ablation_cubes.py --output RUNS [--shared 300] [--steps 120] [--seeds 0 1 2] [--clips 150]
 
 All runs start from one model: quicksviewer-tiny, which then learned clips for so many steps cut at random, into as many
 cubes as ever, so that it is used to neither kind; the first table says what it answers with cubes that are equally long
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--shared", type=int, default=300)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES))
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--clips", type=int, default=150)
     parser.add_argument("--tables", action="store_true")
     chosen = parser.parse_args()
