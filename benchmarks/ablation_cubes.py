@@ -79,7 +79,7 @@ def run(start: Path, folder: Path, rule: str, seed: int, steps: int) -> Path:
 
 def trial(final: Path, tested: str, clips: int, kept: Path) -> None:
     """Ask about clips, cut by a rule that need not be the one of training, and keep what came of it in a file."""
-    if not kept.is_file():
+    if not kept.is_file() or len({one.clip for one in read_trial(kept).answers}) != clips:
         model = load_pretrained(final, device="cpu")
         model.model.config.cubing = tested
         done = try_out(model, clips, progress=lambda indices: tqdm(indices, desc=kept.stem))
