@@ -29,13 +29,14 @@ from tqdm import tqdm
 
 from qsv_eval.demo import CHECKPOINT
 from qsv_eval.leaderboard.stats import Difference, paired_difference
+from qsv_eval.model_adapters.paths import whole
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
 from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
 from qsv_eval.tiny.tryout import Answered, Trial, try_out
 from qsv_eval.training.recipe import Noise, Start
 from qsv_eval.training.run import train
 from qsv_eval.training.tiny.recipes import Amounts, draw, legs, tiny
-from qsv_eval.training.tiny.start import with_gate
+from qsv_eval.training.tiny.start import save, with_gate
 
 RULES = ("learned", "equal")
 TRUE_OR_EQUAL = {"learned": "difference", "equal": "equal"}
@@ -58,15 +59,12 @@ def shared(folder: Path, steps: int) -> Path:
 
 
 def _with_blank_gate(folder: Path) -> Path:
-    if not folder.is_dir():
-        model, processor = load_checkpoint(CHECKPOINT, dtype="float32")
-        for parameter in model.model.perception.gate.logits.parameters():
-            torch.nn.init.zeros_(parameter)
-        unfinished = folder.with_suffix(".unfinished")
-        model.save_pretrained(unfinished)
-        processor.save_pretrained(unfinished)
-        unfinished.rename(folder)
-    return folder
+    if folder.is_dir():
+        return folder
+    model, processor = load_checkpoint(CHECKPOINT, dtype="float32")
+    for parameter in model.model.perception.gate.logits.parameters():
+        torch.nn.init.zeros_(parameter)
+    return save(model, processor, folder)
 
 
 def run(start: Path, folder: Path, rule: str, seed: int, steps: int) -> Path:
@@ -83,10 +81,8 @@ def trial(final: Path, tested: str, clips: int, kept: Path) -> None:
         model = load_pretrained(final, device="cpu")
         model.model.config.cubing = tested
         done = try_out(model, clips, progress=lambda indices: tqdm(indices, desc=kept.stem))
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = kept.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(done._asdict()))
-        unfinished.rename(kept)
+        with whole(kept) as draft:
+            draft.write_text(json.dumps(done._asdict()))
 
 
 def read_trial(kept: Path) -> Trial:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.modelargs import ModelArgs
+from qsv_eval.model_adapters.paths import UNFINISHED, whole
 from qsv_eval.protocol import Protocol, Scoring, library_versions
 from qsv_eval.runfolders import RUN_FILE
 from qsv_eval.runlock import LOCK_FILES, hold
@@ -157,7 +158,8 @@ def _refuse_foreign_output(output: Path, model: ModelArgs) -> None:
 
 def _other_things(output: Path) -> bool:
     """Tell whether there is more than the beginning of a run; its other ranks may be a little ahead of this one."""
-    return any(path.name not in LOCK_FILES | {_JOURNAL} for path in output.iterdir())
+    names = {path.name for path in output.iterdir() if path.suffix != UNFINISHED}
+    return not names <= LOCK_FILES | {_JOURNAL}
 
 
 def _claim(output: Path, model: ModelArgs, checkpoint: str) -> None:
@@ -172,9 +174,8 @@ def _claim(output: Path, model: ModelArgs, checkpoint: str) -> None:
             )
         return
     record = {"options": model.moving_replies, "checkpoint": checkpoint}
-    draft = marker.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
-    os.replace(draft, marker)
+    with whole(marker, many_writers=True) as draft:
+        draft.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
 
 
 def _read_marker(marker: Path) -> dict[str, Any]:

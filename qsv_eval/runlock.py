@@ -16,11 +16,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.paths import whole
 
 __all__ = ["LOCK_FILES", "hold"]
 
 _LOCK, _HOLDER = ".lock", ".lock.json"
-LOCK_FILES = frozenset({_LOCK, _HOLDER, f"{_HOLDER}.unfinished"})
+LOCK_FILES = frozenset({_LOCK, _HOLDER})
 """What a run leaves in its folder before anything else; a folder with nothing more is still new."""
 
 
@@ -67,10 +68,9 @@ def _write_holder(folder: Path) -> None:
         "pid": os.getpid(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    with suppress(OSError):  # a full disk is met, and told of, where the first answer is written
-        draft = folder / f"{_HOLDER}.unfinished"  # a second run may look at any moment
+    # A full disk is met, and told of, where the first answer is written; a second run may look at any moment.
+    with suppress(OSError), whole(folder / _HOLDER) as draft:
         draft.write_text(json.dumps(holder) + "\n", "utf-8")
-        draft.replace(folder / _HOLDER)
 
 
 def _holder(folder: Path) -> str:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from accelerate import PartialState
 
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.paths import whole
 from qsv_eval.training.data.batches import MicroBatches
 from qsv_eval.training.recipe import Rates, Recipe
 
@@ -58,16 +58,14 @@ def keep_record(recipe: Recipe, plan: MicroBatches, output: Path) -> None:
             "order), so it cannot go on where it stopped; put them back, or begin anew with --output"
         )
     if PartialState().is_main_process:
-        output.mkdir(parents=True, exist_ok=True)
         _write(output / _RECIPE, asdict(recipe))
         _write(path, data)
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     """Write all of a file or nothing, for other processes may be reading it."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1))
-    os.replace(part, path)
+    with whole(path) as draft:
+        draft.write_text(json.dumps(content, indent=1))
 
 
 def _merged(defaults: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:

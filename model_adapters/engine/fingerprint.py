@@ -7,12 +7,11 @@ under the file's place, size, time of change and inode.
 
 import hashlib
 import json
-import os
 import sys
 from pathlib import Path
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.paths import cache_folder
+from qsv_eval.model_adapters.paths import cache_folder, whole
 
 __all__ = ["checkpoint_fingerprint"]
 
@@ -67,8 +66,6 @@ def _content_hash(path: Path) -> str:
     print(f"Hashing {path.name}, {stat.st_size / 1e9:.1f} GB (once)", file=sys.stderr, flush=True)
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    draft = memo.with_suffix(f".{os.getpid()}")
-    draft.write_text(found, "utf-8")
-    os.replace(draft, memo)
+    with whole(memo, many_writers=True) as draft:
+        draft.write_text(found, "utf-8")
     return found

@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import platform
-import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -37,6 +36,7 @@ from qsv_eval.model_adapters.frames.entry import (
 from qsv_eval.model_adapters.frames.footage import Allocate, ClipRequest, Footage, empty_frames, read_footage
 from qsv_eval.model_adapters.frames.media import identity
 from qsv_eval.model_adapters.frames.pixels import Resize
+from qsv_eval.model_adapters.paths import UNFINISHED, whole
 
 __all__ = ["FRAME_CODE", "FrameStore", "Stored"]
 
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 FRAME_CODE = ("decode", "entry", "footage", "packing", "pixels", "rule", "scan")
 """The modules of this package that decide what is in an entry."""
-_SUFFIX, _UNFINISHED = ".frames", ".unfinished"
+_SUFFIX = ".frames"
 _STALE_S = 3600.0  # a writer that has not written for so long was killed
 
 
@@ -103,30 +103,22 @@ class FrameStore:
         return None
 
     def _keep(self, entry: Path, names: Sequence[str], footage: Footage) -> None:
-        # In the same folder, so that it can take its place in one step. Nothing is synced to the disk: what a power cut
-        # tears has a wrong checksum.
-        unfinished = entry.with_name(f"{entry.stem}-{os.getpid()}-{secrets.token_hex(4)}{_UNFINISHED}")
+        # Nothing is synced to the disk: what a power cut tears has a wrong checksum.
         try:
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("xb") as file:
+            with whole(entry, many_writers=True) as draft, draft.open("xb") as file:
                 write_entry(file, names, footage, self.max_bytes)
-            os.replace(unfinished, entry)
             self._make_room()
         except TooLargeError:
-            _remove(unfinished)
+            pass
         except OSError as error:
-            _remove(unfinished)
             _warn_once(self.folder, error.strerror or str(error))
-        except BaseException:
-            _remove(unfinished)
-            raise
 
     def _make_room(self) -> None:
         """Remove what was used least recently until the rest fits, and what killed writers left behind."""
         stale = time.time() - _STALE_S
         kept, total = [], 0
         for file, stat in _files(self.folder):
-            if file.endswith(_UNFINISHED) and stat.st_mtime < stale:
+            if file.endswith(UNFINISHED) and stat.st_mtime < stale:
                 _remove(file)
                 continue
             total += stat.st_size
@@ -184,7 +176,7 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
     for shard in os.scandir(folder):
         with suppress(OSError), os.scandir(shard) as items:
             for item in items:
-                if item.name.endswith((_SUFFIX, _UNFINISHED)):
+                if item.name.endswith((_SUFFIX, UNFINISHED)):
                     with suppress(FileNotFoundError):
                         yield item.path, item.stat()
 

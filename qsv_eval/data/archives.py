@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 from tqdm import tqdm
 
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.paths import whole
 
 __all__ = ["Archive", "find_archives", "unpack"]
 
@@ -107,11 +108,9 @@ def _write(member: _Member, target: Path, archive: Archive) -> bool:
         raise SetupError(f"{archive.files[0]}: {member.name} would lie outside of {target}; refused")
     if place.is_file() and place.stat().st_size == member.size:
         return False
-    place.parent.mkdir(parents=True, exist_ok=True)
-    draft = place.with_name(f"{place.name}.unfinished")
-    with member.open() as source, draft.open("wb") as file:
-        shutil.copyfileobj(source, file, 1 << 20)
-    if draft.stat().st_size != member.size:
-        raise EOFError(f"{member.name} has {draft.stat().st_size} of {member.size} bytes")
-    draft.replace(place)
+    with whole(place) as draft:
+        with member.open() as source, draft.open("wb") as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+        if draft.stat().st_size != member.size:
+            raise EOFError(f"{member.name} has {draft.stat().st_size} of {member.size} bytes")
     return True

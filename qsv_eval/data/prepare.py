@@ -18,6 +18,7 @@ from qsv_eval.data.archives import Archive, find_archives, unpack
 from qsv_eval.data.benchmark import Benchmark
 from qsv_eval.data.sample import Sample, write_samples
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.paths import whole
 
 __all__ = ["Prepared", "prepare"]
 
@@ -74,9 +75,8 @@ def _unpack_once(archive: Archive, folder: Path) -> None:
     if finished.get(archive.name) == state:
         return
     unpack(archive, (folder / archive.name).parent)
-    draft = done.with_suffix(".unfinished")
-    draft.write_text(json.dumps(finished | {archive.name: state}, indent=1) + "\n", "utf-8")
-    draft.replace(done)
+    with whole(done) as draft:
+        draft.write_text(json.dumps(finished | {archive.name: state}, indent=1) + "\n", "utf-8")
 
 
 def _place_files(source: Path, folder: Path, archives: set[Path]) -> None:
@@ -94,9 +94,8 @@ def _place_files(source: Path, folder: Path, archives: set[Path]) -> None:
         try:
             os.link(original, place)
         except OSError:  # another disk, or a file system without links
-            draft = place.with_name(f"{place.name}.unfinished")
-            shutil.copyfile(original, draft)
-            draft.replace(place)
+            with whole(place) as draft:
+                shutil.copyfile(original, draft)
 
 
 def _relative(sample: Sample, folder: Path) -> Sample:

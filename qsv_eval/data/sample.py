@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.paths import whole
 
 __all__ = ["Sample", "Video", "read_samples", "repeated_ids", "write_samples"]
 
@@ -79,10 +80,8 @@ def read_samples(file: Path) -> list[Sample]:
 
 def write_samples(file: Path, samples: Iterable[Sample]) -> None:
     """Write one sample a line, all or nothing."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_suffix(".unfinished")
-    draft.write_text("".join(f"{sample.model_dump_json(exclude_defaults=True)}\n" for sample in samples), "utf-8")
-    draft.replace(file)
+    with whole(file) as draft:
+        draft.write_text("".join(f"{sample.model_dump_json(exclude_defaults=True)}\n" for sample in samples), "utf-8")
 
 
 def repeated_ids(samples: Iterable[Sample]) -> list[str]:

@@ -7,7 +7,6 @@ generator never finds an old clip. Writers may race or be killed: a file appears
 import hashlib
 import json
 import os
-import uuid
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final, cast
@@ -17,6 +16,7 @@ from av.video.stream import VideoStream
 
 from qsv_eval.demo.draw import frame_at, video_frames
 from qsv_eval.demo.scene import ClipSpec
+from qsv_eval.model_adapters.paths import whole
 
 __all__ = ["ensure_video", "video_name"]
 
@@ -41,14 +41,8 @@ def ensure_video(spec: ClipSpec, folder: str | os.PathLike[str]) -> Path:
     path = Path(folder) / video_name(spec)
     if path.exists():
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own for every writer, in the same folder: os.replace is atomic only within a file system.
-    part = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.part")
-    try:
-        _encode(spec, part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole(path, many_writers=True) as draft:
+        _encode(spec, draft)
     return path
 
 

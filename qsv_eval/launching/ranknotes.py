@@ -12,6 +12,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from qsv_eval.model_adapters.paths import whole
+
 __all__ = [
     "FOLDER_VARIABLE",
     "STOP_SIGNALS",
@@ -89,6 +91,5 @@ def _rank() -> int:
 
 def _write(note: Note) -> None:
     path = Path(os.environ[FOLDER_VARIABLE], f"{note.rank}.json")
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(asdict(note)), "utf-8")
-    os.replace(draft, path)
+    with whole(path) as draft:
+        draft.write_text(json.dumps(asdict(note)), "utf-8")

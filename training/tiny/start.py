@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention
 
 from qsv_eval.demo.questions import LETTERS
+from qsv_eval.model_adapters.paths import whole
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
 from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
@@ -19,7 +20,7 @@ from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
 from qsv_eval.model_adapters.quicksviewer.resampler import sincos
 from qsv_eval.training.tiny.texts import corpus
 
-__all__ = ["SIDE", "make_start", "with_gate"]
+__all__ = ["SIDE", "make_start", "save", "with_gate"]
 
 SIDE, PATCH = 48, 8
 """Of a frame, and of what is one token of it, in pixels."""
@@ -39,7 +40,7 @@ def make_start(folder: Path, seed: int = 0) -> Path:
         _initialise(model.model.language_model)
         _place(model.model.perception.vision_tower.embeddings.position_embedding)
     image = QuicksviewerImageProcessor(SIDE, canvases_hw=[(SIDE, SIDE)])
-    return _save(model, QuicksviewerProcessor(image, tokenizer, QuicksviewerVideoProcessor(SIDE)), folder)
+    return save(model, QuicksviewerProcessor(image, tokenizer, QuicksviewerVideoProcessor(SIDE)), folder)
 
 
 def with_gate(checkpoint: Path, gate_of: Path, folder: Path) -> Path:
@@ -48,15 +49,14 @@ def with_gate(checkpoint: Path, gate_of: Path, folder: Path) -> Path:
         return folder
     whole, other = (load_checkpoint(path, dtype="float32") for path in (checkpoint, gate_of))
     whole.model.model.perception.gate.load_state_dict(other.model.model.perception.gate.state_dict())
-    return _save(whole.model, whole.processor, folder)
+    return save(whole.model, whole.processor, folder)
 
 
-def _save(model: QuicksviewerForConditionalGeneration, processor: QuicksviewerProcessor, folder: Path) -> Path:
-    """Write a checkpoint; the folder is there when it is whole."""
-    unfinished = folder.with_suffix(".unfinished")
-    processor.save_pretrained(unfinished)
-    model.save_pretrained(unfinished)
-    unfinished.rename(folder)
+def save(model: QuicksviewerForConditionalGeneration, processor: QuicksviewerProcessor, folder: Path) -> Path:
+    """Write a checkpoint to a folder, which is there when it is whole, and return the folder."""
+    with whole(folder) as draft:
+        processor.save_pretrained(draft)
+        model.save_pretrained(draft)
     return folder
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.paths import whole
 
 __all__ = ["FOLDER", "SideFiles", "as_json"]
 
@@ -46,12 +47,9 @@ class SideFiles:
         """
         path = self._path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             text = f"qsvData[{as_json(key)}] = {as_json(value)};\n"
-            # Through a draft: a file that is there is whole, so one that is named by its content can be trusted.
-            draft = path.with_suffix(".unfinished")
-            draft.write_text(text, "utf-8", newline="\n")
-            draft.replace(path)
+            with whole(path) as draft:  # so one that is there and named by its content can be trusted
+                draft.write_text(text, "utf-8", newline="\n")
         except OSError as error:
             raise SetupError(f"{path}: cannot be written ({error}); name another --output") from error
         self._kept.add(path)
