@@ -7,6 +7,7 @@ Exit codes: 0 complete results, 1 a bug (with its traceback), 2 something in the
 import sys
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -192,8 +193,9 @@ def ask(
     qv = load_pretrained(
         pretrained, device=device, dtype=dtype, frame_rule=rule, revision=revision, subfolder=subfolder
     )
-    reply = qv.chat(asked, max_new_tokens=max_new_tokens)
-    typer.echo(reply_as_json(reply) if as_json else reply.text)
+    hear = None if as_json else partial(print, end="", flush=True)
+    reply = qv.chat(asked, max_new_tokens=max_new_tokens, hear=hear)
+    typer.echo(reply_as_json(reply) if as_json else "")
 
 
 @app.command(name="train", epilog="Example: qsv-eval train stage1 mixture=data.yaml rates.cubing=2e-4 --dry-run")

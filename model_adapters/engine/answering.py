@@ -231,8 +231,7 @@ class UnitWork:
             conversation, visual = self.model.see(read, question.cube_rule)
             prompt = self.model.prompt(conversation, visual)
             config = self.model.generation(**question.generation.for_model())
-            [ids] = generate(self.model.model, [prompt], config)
-            reply = self.model.reply(conversation, prompt, ids)
+            reply = self.model.answer(conversation, prompt, config)
             rounds.append(question.generation.cut(reply.text))
         return said._replace(reply=replace(reply, text=rounds[-1]), rounds=tuple(rounds))
 

@@ -29,6 +29,7 @@ from qsv_eval.model_adapters.quicksviewer.configuration import (
     ReleasedQwenConfig,
 )
 from qsv_eval.model_adapters.quicksviewer.device import resolve_device
+from qsv_eval.model_adapters.quicksviewer.dialogue import Dialogue
 from qsv_eval.model_adapters.quicksviewer.loading import load_pretrained
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration, QuicksviewerModel
 from qsv_eval.model_adapters.quicksviewer.pixels import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
@@ -36,6 +37,7 @@ from qsv_eval.model_adapters.quicksviewer.processing import QuicksviewerProcesso
 
 __all__ = [
     "Cube",
+    "Dialogue",
     "Quicksviewer",
     "QuicksviewerConfig",
     "QuicksviewerForConditionalGeneration",

@@ -1,6 +1,6 @@
 """Ask Quicksviewer about videos and images: the one entry that `ask`, the engine and the demos share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -24,7 +24,7 @@ from qsv_eval.model_adapters.quicksviewer.processing import (
     media_of,
     parts_of,
 )
-from qsv_eval.model_adapters.quicksviewer.replying import Prompt, generate, merge_prompt
+from qsv_eval.model_adapters.quicksviewer.replying import NO_PREFIX, Prefix, Prompt, Voice, generate, merge_prompt
 
 __all__ = ["Cube", "Quicksviewer", "Reply", "Seen"]
 
@@ -81,9 +81,18 @@ class Quicksviewer:
         self.frame_rule = frame_rule or FrameRule()
         self.resize = resize
 
-    def chat(self, messages: Conversation, *, max_new_tokens: int = 2048, **generation: Any) -> Reply:
-        """Answer one conversation; see `chat_batch`."""
-        return self.chat_batch([messages], max_new_tokens=max_new_tokens, **generation)[0]
+    def chat(
+        self,
+        messages: Conversation,
+        *,
+        max_new_tokens: int = 2048,
+        hear: Callable[[str], object] | None = None,
+        **generation: Any,
+    ) -> Reply:
+        """Answer one conversation; see `chat_batch`. Whoever wants to `hear` is told the reply piece by piece."""
+        conversation, visual = self.see(self.read_media(messages))
+        prompt = self.prompt(conversation, visual)
+        return self.answer(conversation, prompt, self.generation(max_new_tokens, **generation), hear=hear)
 
     def chat_batch(
         self, conversations: Sequence[Conversation], *, max_new_tokens: int = 2048, **generation: Any
@@ -148,6 +157,22 @@ class Quicksviewer:
         """Merge a conversation, with `SeenImage` and `SeenVideo` for media, with what was seen of them."""
         return merge_prompt(self.model, self.processor.tokens(conversation), visual)
 
+    def answer(
+        self,
+        conversation: Conversation,
+        prompt: Prompt,
+        config: GenerationConfig,
+        prefix: Prefix = NO_PREFIX,
+        hear: Callable[[str], object] | None = None,
+    ) -> Reply:
+        """Answer a conversation whose prompt stands, and of which `prefix` has been read."""
+        voice = None if hear is None else Voice(self.processor.decode_reply, hear)
+        [ids] = generate(self.model, [prompt], config, prefix, voice)
+        reply = self.reply(conversation, prompt, ids)
+        if voice is not None:
+            voice.say(reply.text)  # of beams nothing was heard until now
+        return reply
+
     def read_media(self, messages: Conversation, rule: FrameRule | None = None) -> list[dict[str, Any]]:
         """Return the conversation with its files and arrays read: PIL images and `Video`s.
 
@@ -184,7 +209,7 @@ class Quicksviewer:
         # transformers would cut sampling off at the 50 most probable tokens.
         defaults: dict[str, Any] = {"top_k": 0} if options.get("do_sample") else {"do_sample": False}
         defaults |= {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
-        return GenerationConfig(**{"max_new_tokens": max_new_tokens, **defaults, **options})
+        return GenerationConfig(**{"max_new_tokens": max_new_tokens, "num_beams": 1, **defaults, **options})
 
     def reply(self, conversation: Conversation, prompt: Prompt, ids: list[int]) -> Reply:
         """Put together the reply to a conversation (as in `prompt`) from the generated ids."""

@@ -9,7 +9,7 @@ Shape legend: B prompts, P tokens of the prefix, L tokens of the longest rest, D
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 from transformers.cache_utils import Cache, DynamicCache
+from transformers.generation.streamers import BaseStreamer
 
 from qsv_eval.model_adapters.quicksviewer.merging import PADDING
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
@@ -29,6 +30,7 @@ __all__ = [
     "Prefix",
     "Prompt",
     "Score",
+    "Voice",
     "common_length",
     "generate",
     "merge_prompt",
@@ -69,6 +71,13 @@ class Prefix(NamedTuple):
             copied.batch_repeat_interleave(batch)
         return copied
 
+    def first(self, length: int) -> "Prefix":
+        """Return so many of its tokens, and let go of the others."""
+        if self.cache is None or length < 1:
+            return NO_PREFIX
+        self.cache.crop(length - self.length)  # by how many
+        return Prefix(length, self.cache)
+
 
 NO_PREFIX = Prefix(0, None)
 
@@ -104,13 +113,18 @@ def common_length(prompts: Sequence[Prompt]) -> int:
     return int(differing[0]) if len(differing) else shortest
 
 
-def read_prefix(model: QuicksviewerForConditionalGeneration, prompt: Prompt, length: int) -> Prefix:
-    """Let the language model read the first tokens of a prompt."""
-    if length < 1:
-        return NO_PREFIX
+def read_prefix(
+    model: QuicksviewerForConditionalGeneration, prompt: Prompt, length: int, read: Prefix = NO_PREFIX
+) -> Prefix:
+    """Let the language model read the first tokens of a prompt.
+
+    The prompt begins with the tokens of `read`, which are not read again; its cache goes into the new one.
+    """
+    if length <= read.length:
+        return read
     with stage("prefill"), torch.inference_mode():
-        cache = DynamicCache(config=model.config.text_config)
-        embeds = model.model.embed(prompt.names[:length].unsqueeze(0), prompt.visual)
+        cache = DynamicCache(config=model.config.text_config) if read.cache is None else read.cache
+        embeds = model.model.embed(prompt.names[read.length : length].unsqueeze(0), prompt.visual)
         model.model.language_model(inputs_embeds=embeds, past_key_values=cache, use_cache=True)
         return Prefix(length, cache)
 
@@ -120,10 +134,14 @@ def generate(
     prompts: Sequence[Prompt],
     config: GenerationConfig,
     prefix: Prefix = NO_PREFIX,
+    voice: BaseStreamer | None = None,
 ) -> list[list[int]]:
-    """Return the generated ids of each prompt, the end token included; all prompts must begin with `prefix`."""
+    """Return the generated ids of each prompt, the end token included; all prompts must begin with `prefix`.
+
+    A single prompt's are given to `voice` one by one as they come, unless there are beams.
+    """
     if config.num_beams != 1:
-        prefix = NO_PREFIX  # beams would have to be copies within the cache
+        prefix, voice = NO_PREFIX, None  # beams would have to be copies within the cache, and change their minds
     with stage("prefill"), torch.inference_mode():
         embeds, mask = _rest_embedded(model, prompts, prefix.length)
         options: dict[str, Any] = {} if prefix.cache is None else {"past_key_values": prefix.copies(len(prompts))}
@@ -132,10 +150,36 @@ def generate(
             attention_mask=mask,
             generation_config=config,
             stopping_criteria=StoppingCriteriaList([_FirstToken()]),
+            streamer=voice,
             **options,
         ).tolist()
     eos = config.eos_token_id
     return [row[: row.index(eos) + 1] if eos in row else row for row in ids]
+
+
+class Voice(BaseStreamer):
+    """Says a reply piece by piece while it is generated; the pieces together are the reply."""
+
+    def __init__(self, decode: Callable[[Sequence[int]], str], hear: Callable[[str], object]) -> None:
+        self._decode, self._hear = decode, hear
+        self._ids, self._said = list[int](), 0
+
+    def put(self, value: Tensor) -> None:
+        """Take the next id; before the first one `generate` gives the prompt's, which are none beside embeddings."""
+        self._ids += value.flatten().tolist()
+        text = self._decode(self._ids)
+        if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # a character of several tokens is said as a whole
+            self.say(text)
+
+    def end(self) -> None:
+        """Say what was held back."""
+        self.say(self._decode(self._ids))
+
+    def say(self, text: str) -> None:
+        """Say what of the reply has not been said."""
+        if len(text) > self._said:
+            piece, self._said = text[self._said :], len(text)
+            self._hear(piece)
 
 
 class _FirstToken(StoppingCriteria):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from qsv_eval.model_adapters.paths import UNFINISHED, cache_folder, whole
 
 
@@ -20,22 +21,30 @@ def test_a_file_is_replaced_at_the_end(tmp_path: Path, many_writers: bool) -> No
     for content in ("one", "two"):
         with whole(place, many_writers=many_writers) as draft:
             draft.write_text(content)
-            assert draft.parent == place.parent and draft.suffix == UNFINISHED
+            assert (draft.parent, draft.suffix) == (place.parent, UNFINISHED)
             assert place.exists() == (content == "two")
         assert place.read_text() == content
     assert list(place.parent.iterdir()) == [place]
 
 
 def test_what_failed_is_gone_and_what_was_there_stays(tmp_path: Path) -> None:
-    place, folder = tmp_path / "file.json", tmp_path / "folder"
+    place = tmp_path / "file.json"
     place.write_text("before")
-    with pytest.raises(ZeroDivisionError), whole(place) as draft:
-        draft.write_text("ha")
-        raise ZeroDivisionError
-    with pytest.raises(ZeroDivisionError), whole(folder) as draft:
-        draft.mkdir()
-        (draft / "half").touch()
-        raise ZeroDivisionError
+
+    def half_a_file() -> None:
+        with whole(place) as draft:
+            draft.write_text("ha")
+            raise ZeroDivisionError
+
+    def half_a_folder() -> None:
+        with whole(tmp_path / "folder") as draft:
+            draft.mkdir()
+            (draft / "half").touch()
+            raise ZeroDivisionError
+
+    for fails in (half_a_file, half_a_folder):
+        with pytest.raises(ZeroDivisionError):
+            fails()
     assert place.read_text() == "before"
     assert list(tmp_path.iterdir()) == [place]
 
