@@ -230,6 +230,7 @@ def _evaluate(
         # lmms-eval knows of a model that it is given only how Python prints it.
         results["config"]["model"] = tracker.general_config_tracker.model_source = "quicksviewer"
         results |= {"efficiency": adapter.efficiency(), "usage": adapter.usage(), "degraded": adapter.degraded()}
+        results["failures"] = adapter.failures()
         results["protocols"] = {name: _protocol(name, values) for name, values in results["results"].items()}
         tracker.save_results_aggregated(results=results, samples=samples, datetime_str=stamp)
         for name in results["configs"]:

@@ -8,9 +8,12 @@ __all__ = ["Headline", "chosen"]
 
 
 class Headline(NamedTuple):
-    """What a choice is made by. Better ones sort later, by the first four."""
+    """What a choice is made by. Better ones sort later, by the first five."""
 
+    answered: int
+    """Questions with a score, where outcomes say so; else all that were asked."""
     n: int
+    """Questions asked."""
     is_scored: bool
     """Whether it has a value."""
     date: str
@@ -23,7 +26,7 @@ class Headline(NamedTuple):
 
 
 def chosen(headlines: Iterable[Headline], protocols: Mapping[str, Mapping[str, Any]]) -> set[tuple[str, str]]:
-    """Return file and cell of one score for each model and protocol: of the most questions, and of those the newest.
+    """Return file and cell of one score for each model and protocol: of the most answers, and of those the newest.
 
     A score that still waits for a judge gives way to any that has had one.
     """

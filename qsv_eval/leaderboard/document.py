@@ -42,6 +42,7 @@ def _behind(scores: pd.DataFrame) -> list[str]:
         value = "" if pd.isna(row["value"]) else formatted(row["value"], row["scale"])
         said = (row[name] for name in ("model", "setting", "task"))
         average = row["average"] or f"{row['kind']}: {row['metric'] or 'no number'}"
+        average += f", judged by {row['judge']}" if row["judge"] else ""
         last = (escaped(row[name]) for name in behind)
         rows.append([*map(escaped, said), value, _outcomes(row), micro, escaped(average), *last])
     return lines_of(header, rows)

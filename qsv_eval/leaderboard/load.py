@@ -13,7 +13,7 @@ from qsv_eval.leaderboard.choose import Headline, chosen
 from qsv_eval.leaderboard.naming import LONGEST, table_name
 from qsv_eval.leaderboard.records import degraded_of, protocols_of, scores_of
 from qsv_eval.leaderboard.resultfiles import find_results, model_named, runs_behind
-from qsv_eval.leaderboard.settings import setting_names
+from qsv_eval.leaderboard.settings import setting_names, unlike_conditions
 from qsv_eval.leaderboard.text import plain
 from qsv_eval.model_adapters.cells import plain_name
 
@@ -51,6 +51,7 @@ SCORES: Final[Mapping[str, str]] = {
     "scale": "percent, or the ends of the scale; empty where it is lmms-eval's own",
     "average": "the rule of the average in words",
     "metric": "the metric's name in the results file",
+    "judge": "the model that judged replies; empty where rules score",
     "higher_is_better": "which way is up",
     "micro": "the mean over questions",
     "macro": "the mean over the groups of the first field",
@@ -61,7 +62,7 @@ SCORES: Final[Mapping[str, str]] = {
     "file": "the results file it is from",
     "cell": "the task's name in that file, a sweep's settings and all",
     "date": "when the run began",
-    "shown": "whether it is in the tables; an older run of the same protocol, or with fewer questions, is not",
+    "shown": "whether it is in the tables; an older run of the same protocol, or with fewer answers, is not",
     "source": "where a published number was published",
     "note": "what is to be known of a published number",
 }
@@ -102,7 +103,8 @@ def load(folders: Sequence[Path]) -> Board:
         for score in scores_of(file, degraded):
             cell = score["task"]
             named = {"cell": table_name(cell), "task": plain_name(cell)}
-            scores.append(score | own | named | {"protocol": hashes[cell]})
+            by = {"protocol": hashes[cell], "judge": of_task[cell].scoring.judge or ""}
+            scores.append(score | own | named | by)
     frame = tidy(scores)
     frame["shown"] = _shown(frame, protocols)
     return Board(_frame(runs, RUNS), _with_settings(frame, protocols), protocols)
@@ -130,7 +132,8 @@ def _shown(scores: pd.DataFrame, protocols: Mapping[str, Mapping[str, Any]]) -> 
     """Tell which scores are in the tables: groups go with their headline."""
     headlines = (
         Headline(
-            n=0 if pd.isna(row["n"]) else row["n"],
+            answered=_counted(row["n"]) - _counted(row["error"]) - _counted(row["unscored"]),
+            n=_counted(row["n"]),
             is_scored=bool(pd.notna(row["value"])),
             **{name: row[name] for name in ("date", "file", "cell", "model", "protocol")},
         )
@@ -141,10 +144,18 @@ def _shown(scores: pd.DataFrame, protocols: Mapping[str, Mapping[str, Any]]) -> 
     return pd.Series([pair in kept for pair in pairs], index=scores.index, dtype="boolean")
 
 
+def _counted(value: Any) -> int:
+    return 0 if pd.isna(value) else int(value)
+
+
 def _with_settings(scores: pd.DataFrame, protocols: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    in_tables = scores[scores["shown"]]
+    stated = set[str]()
+    if in_tables["model"].nunique() > 1:
+        stated = unlike_conditions([protocols[digest] for digest in in_tables["protocol"].unique()])
     for _, own in scores.groupby("model", sort=True):
         shown = own[own["shown"]]["protocol"].unique()
-        names = setting_names({digest: protocols[digest] for digest in sorted(shown)})
+        names = setting_names({digest: protocols[digest] for digest in sorted(shown)}, stated)
         # What is not shown has no setting of its own, only its protocol.
         scores.loc[own.index, "setting"] = own["protocol"].map(names).fillna("").map(lambda name: plain(name, LONGEST))
     return scores

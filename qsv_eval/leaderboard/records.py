@@ -24,6 +24,9 @@ OFFICIAL: Final = "official"
 OWN: Final = "lmms-eval's own"
 PUBLISHED: Final = "published"
 
+_OF_PROMPT: Final = ("system_instruction", "chat_template_sha", "fewshot_as_multiturn")
+"""What lmms-eval notes of a whole run that moves its prompts."""
+
 Record = dict[str, Any]
 
 
@@ -145,8 +148,35 @@ def _of_metric(content: Mapping[str, Any], task: str) -> Record:
 
 
 def _own(content: Mapping[str, Any], task: str, metric: str, higher_is_better: bool) -> Record:
-    asked = mapping(mapping(content.get("n-samples")).get(task)).get("effective")
-    return {"task": task, "kind": OWN, "metric": metric, "n": asked, "higher_is_better": higher_is_better}
+    asked, failed = _asked(content, task), _failed(content, task)
+    said = {"task": task, "kind": OWN, "metric": metric, "n": asked, "higher_is_better": higher_is_better}
+    # lmms-eval's own tasks count a question without an answer as wrong: such a number is none yet.
+    return said | ({"error": failed, "complete": False} if failed else {})
+
+
+def _asked(content: Mapping[str, Any], task: str) -> int | None:
+    """Return how many questions were asked; of a group, lmms-eval counts those of its tasks alone."""
+    samples = mapping(content.get("n-samples"))
+    counts = [mapping(samples.get(leaf)).get("effective") for leaf in _leaves(content, task)]
+    known = [count for count in counts if isinstance(count, int)]
+    return sum(known) if known else None
+
+
+def _failed(content: Mapping[str, Any], task: str) -> int:
+    """Return how many questions have no answer, as far as the run says so."""
+    failures = mapping(content.get("failures"))
+    return sum(int(failures.get(leaf, 0)) for leaf in _leaves(content, task))
+
+
+def _leaves(content: Mapping[str, Any], task: str) -> list[str]:
+    """Return the tasks of a group, and of a task itself."""
+    below, found, left = mapping(content.get("group_subtasks")), list[str](), [task]
+    while left:
+        one = left.pop()
+        if one not in found:
+            found.append(one)
+            left += below.get(one) or []
+    return [one for one in found if not below.get(one)]
 
 
 def _parents(content: Mapping[str, Any]) -> dict[str, str]:
@@ -170,6 +200,9 @@ def _own_protocol(content: Mapping[str, Any], task: str) -> Protocol:
     """Return what a results file says of the protocol of a task that is lmms-eval's own."""
     config = mapping(mapping(content.get("configs")).get(task))
     prompt = {name: config[name] for name in ("lmms_eval_specific_kwargs", "description") if config.get(name)}
+    prompt |= {name: content[name] for name in _OF_PROMPT if content.get(name)}
+    if shots := mapping(content.get("n-shot")).get(task):
+        prompt["n-shot"] = shots
     version = mapping(content.get("versions")).get(task)
     return Protocol(
         task=task,
@@ -186,9 +219,10 @@ def _completed(protocol: Protocol, run: ResultsFile) -> Protocol:
     if protocol.answers is not None:
         return protocol
     stated = mapping(mapping(mapping(run.content.get("configs")).get(protocol.task)).get("generation_kwargs"))
-    model = mapping(run.content.get("config")).get("model")
+    config = mapping(run.content.get("config"))
+    generation = dict(protocol.generation or stated)
+    if generation.get("do_sample") and config.get("torch_seed") is not None:
+        generation["seed"] = config["torch_seed"]
     return replace(
-        protocol,
-        generation=protocol.generation or dict(stated),
-        answers={"model": model, **model_arguments(run.content)},
+        protocol, generation=generation, answers={"model": config.get("model"), **model_arguments(run.content)}
     )

@@ -1,24 +1,55 @@
-"""What the runs of one model differ in: the name of a row beside the model's."""
+"""What the runs of one model differ in, and what runs of several do not share: the name of a row beside the model's."""
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, Final
 
 from qsv_eval.protocol import differences
 
-__all__ = ["setting_names"]
+__all__ = ["setting_names", "unlike_conditions"]
 
 _LONGEST: Final = 40
 """A value with more characters, such as a prompt, is named by a digest."""
 _OF_RUN: Final = ("environment.", "generation.")
 """Parts of a protocol that a run has, and not a task."""
+_OF_MODEL: Final = frozenset({"answers.checkpoint", "answers.model", "answers.model_code", "answers.pretrained"})
+"""Fields that say which model it is."""
 
 Record = Mapping[str, Any]
 
 
-def setting_names(protocols: Mapping[str, Record]) -> dict[str, str]:
+def unlike_conditions(records: Sequence[Record]) -> set[str]:
+    """Return the fields that every row must state, because models were asked under unlike conditions.
+
+    Those are options that two have in common, at different values, and the frames that each saw where they have no
+    words in common for them. What else is particular to one model is its own affair, and prompts and scoring are the
+    tasks'.
+    """
+    flat = [_flat({"answers": record["answers"] or {}}) for record in records]
+    values: dict[str, set[str]] = {}
+    for one in flat:
+        for field, value in one.items():
+            values.setdefault(field, set()).add(json.dumps(value, sort_keys=True))
+    unlike = {field for field, those in values.items() if len(those) > 1} - _OF_MODEL
+    frames = [set(filter(_is_of_frames, one)) for one in flat]
+    return unlike.union(*frames) if any(one != frames[0] for one in frames) else unlike
+
+
+def _is_of_frames(field: str) -> bool:
+    name = field.rpartition(".")[2]
+    return name == "fps" or name.endswith(("frames", "frames_num"))
+
+
+def _flat(record: Mapping[str, Any], at: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        flat |= _flat(value, f"{at}{name}.") if isinstance(value, Mapping) else {f"{at}{name}": value}
+    return flat
+
+
+def setting_names(protocols: Mapping[str, Record], stated: Set[str] = frozenset()) -> dict[str, str]:
     """Name the setting of each of one model's protocols, as in "dtype=float32, max_frames=64".
 
     What the model answers with (frames, fps, dtype …) is told apart between all of them; prompts, scoring, generation
@@ -27,20 +58,21 @@ def setting_names(protocols: Mapping[str, Record]) -> dict[str, str]:
 
     Args:
         protocols: records by their hashes.
+        stated: fields that each states if it has them, whether they differ or not.
 
     Returns:
-        The names by the same hashes; empty where nothing differs.
+        The names by the same hashes; empty where nothing differs and nothing is stated.
     """
     across = _differing([{"answers": record["answers"]} for record in protocols.values()])
     by_task: dict[str, list[Record]] = {}
     for record in protocols.values():
         by_task.setdefault(record["task"], []).append(record)
     within = {task: _differing(records) for task, records in by_task.items()}
-    short = _short_names(across.union(*within.values()))
-    ran_with = {field for field in short if field.startswith(_OF_RUN)}
+    short = _short_names(across.union(stated, *within.values()))
+    also = stated | {field for field in short if field.startswith(_OF_RUN)}
 
     def name(record: Record) -> str:
-        own = across | within[record["task"]] | {field for field in ran_with if _at(record, field) is not None}
+        own = across | within[record["task"]] | {field for field in also if _at(record, field) is not None}
         return ", ".join(f"{short[field]}={_shown(_at(record, field))}" for field in sorted(own))
 
     names = {digest: name(record) for digest, record in protocols.items()}

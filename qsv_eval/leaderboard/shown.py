@@ -14,6 +14,7 @@ LEGEND: Final = (
     ("n", "questions asked; after it, how many replies were unparsed or empty, and how many questions have no score"),
     ("incomplete", "some questions have no score: the range is what the average could be if all of them had one"),
     ("≈", "cannot be told apart from the best by the two intervals; `qsv-eval compare` pairs questions and sees more"),
+    ("no mark in a column", "of two numbers without intervals nothing is said; by different judges none is the best"),
     ("degraded", "some answers rest on fewer frames, for want of memory"),
     ("published", "from the source that is named, under its authors' own protocol; no competitor for the best"),
     ("lmms-eval's own", "its first metric on its own scale, with no outcomes behind it and no interval"),

@@ -2,7 +2,8 @@
 
 Only measured, complete scores on as many questions as any in the column compete for best and second best. Two numbers
 are told apart where their difference exceeds what the intervals of both allow (root of the sum of the squared half
-widths). That takes the runs for independent; on the same questions `compare` sees smaller differences.
+widths). That takes the runs for independent; on the same questions `compare` sees smaller differences. Nothing is said
+of two without intervals, such as lmms-eval's own numbers. Scores by different judges do not compete.
 """
 
 import math
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from qsv_eval.leaderboard.records import OFFICIAL, OWN, PUBLISHED
+from qsv_eval.leaderboard.records import OWN, PUBLISHED
 from qsv_eval.leaderboard.shown import formatted
 from qsv_eval.leaderboard.text import natural
 from qsv_eval.scoring.outcome import Outcome
@@ -54,11 +55,11 @@ class Cell:
     highest: float | None
     is_complete: bool | None
     is_degraded: bool
-    is_official: bool
     is_published: bool
     higher_is_better: bool
     scale: str
-    source: str
+    judge: str
+    """Empty where rules score."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """How many questions of each outcome, in their order; empty where that is not known."""
     mark: Mark = Mark.NONE
@@ -67,8 +68,10 @@ class Cell:
 
     @property
     def half_width(self) -> float | None:
-        """Half of the interval's width."""
-        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+        """Half of the interval's width, as it would be without the ends of the scale."""
+        if self.value is None or self.low is None or self.high is None:
+            return None
+        return max(self.high - self.value, self.value - self.low)
 
 
 @dataclass(frozen=True)
@@ -124,11 +127,10 @@ def _cell(row: Mapping[Any, Any]) -> Cell:
         **{name: number(name) for name in ("value", "low", "high", "n", "lowest", "highest")},
         is_complete=number("complete"),
         is_degraded=bool(number("degraded")),
-        is_official=row["kind"] == OFFICIAL,
         is_published=row["kind"] == PUBLISHED,
         higher_is_better=number("higher_is_better") is not False,
         scale=row["scale"],
-        source=row["source"],
+        judge=row["judge"],
         counts={outcome.value: row[outcome.value] for outcome in Outcome if pd.notna(row[outcome.value])},
     )
 
@@ -138,7 +140,7 @@ def _ranked(cells: Mapping[Place, Cell]) -> dict[Place, Cell]:
     most = max((cell.n or 0 for cell in cells.values() if not cell.is_published), default=0)
     competing = {place: _rank_value(cell) for place, cell in cells.items() if _competes(cell, most)}
     values = sorted(set(competing.values()), reverse=True)
-    if len(competing) < 2:
+    if len(competing) < 2 or len({cells[place].judge for place in competing}) > 1:
         return dict(cells)
     marks = dict(zip(values, (Mark.BEST, Mark.SECOND), strict=False))
     best = [cells[place] for place, value in competing.items() if value == values[0]]
@@ -162,12 +164,15 @@ def _rank_value(cell: Cell) -> float:
 
 
 def _told_apart(cell: Cell, best: Iterable[Cell]) -> bool:
-    """Tell whether a number differs from each of the best by more than the intervals allow, as far as there are any."""
-    return all(
-        one.half_width is None
-        or cell.half_width is None
-        or one.value is None
-        or cell.value is None
-        or abs(one.value - cell.value) > math.hypot(one.half_width, cell.half_width)
-        for one in best
-    )
+    """Tell whether a number differs from each of the best by more than the intervals allow.
+
+    Where nothing varies, as at 100 %, there is no interval, and the other one's alone is what is allowed.
+    """
+
+    def apart(one: Cell) -> bool:
+        if one.half_width is None and cell.half_width is None:
+            return True
+        gap = abs((one.value or 0.0) - (cell.value or 0.0))
+        return gap > math.hypot(one.half_width or 0.0, cell.half_width or 0.0)
+
+    return all(map(apart, best))

@@ -9,8 +9,8 @@ PROTOCOLS = {
 }
 
 
-def headline(file, *, n=10, scored=True, date="1", model="m", protocol="plain"):
-    return Headline(n, scored, date, file, "t", model, protocol)
+def headline(file, *, n=10, failed=0, scored=True, date="1", model="m", protocol="plain"):
+    return Headline(n - failed, n, scored, date, file, "t", model, protocol)
 
 
 def files(*headlines):
@@ -19,6 +19,11 @@ def files(*headlines):
 
 def test_most_questions_before_newest():
     assert files(headline("a", n=10, date="1"), headline("b", n=3, date="9"), headline("c", n=10, date="2")) == {"c"}
+
+
+def test_a_newer_run_with_failures_does_not_hide_a_whole_one():
+    assert files(headline("a", date="1"), headline("b", failed=4, date="2")) == {"a"}
+    assert files(headline("a", n=3, date="1"), headline("b", failed=4, date="2")) == {"b"}
 
 
 def test_models_and_protocols_each_have_one():

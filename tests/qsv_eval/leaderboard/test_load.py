@@ -73,6 +73,49 @@ def test_a_group_of_lmms_evals_own_has_its_subtasks_as_a_breakdown(tmp_path):
     }
 
 
+def test_failures_of_lmms_evals_own_task_make_its_number_incomplete(tmp_path):
+    """It counts a question without an answer as wrong."""
+    write_foreign(tmp_path, failures={"videomme": 1})
+    score = headlines(load([tmp_path])).loc[("Qwen/Qwen2.5-VL-7B-Instruct", "videomme")]
+    assert (score["complete"], score["error"], score["n"]) == (False, 1, 3)
+
+
+def test_of_a_group_the_run_with_the_most_questions_counts(tmp_path):
+    subtasks = {"mvbench": ["mvbench_a", "mvbench_b"], "mvbench_a": [], "mvbench_b": []}
+    for day, (n, value) in enumerate([(200, 60.0), (8, 90.0)], 1):
+        results = {"mvbench": {"acc,none": value}, "mvbench_a": {"acc,none": value}, "mvbench_b": {"acc,none": value}}
+        samples = {name: {"original": 200, "effective": n} for name in ("mvbench_a", "mvbench_b")}
+        more = {"group_subtasks": subtasks, "n-samples": samples}
+        write_foreign(tmp_path / str(day), stamp=f"2026110{day}_000000", results=results, **more)
+    shown = load([tmp_path]).scores.query("shown", engine="python")
+    assert set(shown["value"]) == {60.0}
+    assert dict(shown[["group", "n"]].to_numpy()) == {"": 400, "mvbench_a": 200, "mvbench_b": 200}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"system_instruction": "Be brief."}),
+        ({"n-shot": {"videomme": 0}}, {"n-shot": {"videomme": 4}}),
+        ({}, {"fewshot_as_multiturn": True}),
+    ],
+    ids=["system instruction", "shots", "turns"],
+)
+def test_what_moves_the_prompts_of_others_keeps_their_runs_apart(tmp_path, one, other):
+    for name, more in (("a", one), ("b", other)):
+        write_foreign(tmp_path / name, **more)
+    shown = headlines(load([tmp_path])).query("shown", engine="python")
+    assert shown["protocol"].nunique() == len(shown) == 2
+
+
+def test_samples_drawn_with_other_seeds_are_other_runs(tmp_path):
+    for do_sample, seed in ((False, 1), (False, 2), (True, 1), (True, 2)):
+        configs = {"videomme": {"generation_kwargs": {"do_sample": do_sample}}}
+        config = {"model": "qwen2_5_vl", "model_args": "pretrained=a/b", "torch_seed": seed}
+        write_foreign(tmp_path / f"{do_sample}{seed}", configs=configs, config=config)
+    assert headlines(load([tmp_path]))["shown"].sum() == 3
+
+
 def test_settings_are_what_the_runs_of_a_model_differ_in(tmp_path):
     rows = rows_of("qsv_videomme", replies(9, 0.5))
     for frames in (64, 128):
@@ -85,7 +128,8 @@ def test_settings_are_what_the_runs_of_a_model_differ_in(tmp_path):
     scores = headlines(load([tmp_path]))
     assert sorted(scores.loc[("org/tiny", "qsv_videomme")]["setting"]) == ["max_frames=128", "max_frames=64"]
     assert scores.loc[("org/tiny", "qsv_mvbench"), "setting"] == "max_frames=64"
-    assert scores.loc[("org/other", "qsv_videomme"), "setting"] == ""
+    # Nor would a row beside it that says nothing be comparable.
+    assert scores.loc[("org/other", "qsv_videomme"), "setting"] == "max_frames=420"
 
 
 def test_runs_of_another_model_are_kept_apart_by_its_arguments(tmp_path):

@@ -40,6 +40,15 @@ def test_the_interval_has_the_truth_in_95_percent_of_cases(equals):
     assert 0.93 <= np.mean([one.low <= 0 <= one.high for one in equals]) <= 0.97
 
 
+@pytest.mark.parametrize("clusters", [10, 30])
+def test_few_videos_have_an_interval_as_true(clusters):
+    found = [
+        paired_difference(*answers(np.random.default_rng(seed), clusters, 3, 0.0), resamples=399, seed=seed)
+        for seed in range(1_000)
+    ]
+    assert 0.93 <= np.mean([one.low <= 0 <= one.high for one in found]) <= 0.97
+
+
 def test_the_standard_error_is_how_much_differences_vary(equals):
     assert np.mean([one.error for one in equals]) == pytest.approx(np.std([one.mean for one in equals]), rel=0.05)
 

@@ -42,6 +42,25 @@ def test_two_can_be_told_apart_where_the_difference_exceeds_both_intervals_toget
     assert marks(score("a", 60, half=1.0), score("b", 60 - width - 0.01, half=2.0))["b"] == (Mark.SECOND, False)
 
 
+def test_an_interval_that_ends_at_100_is_as_wide_as_its_other_side():
+    cut = {"low": 96.4, "high": 100.0}
+    assert marks(score("a", 98.8, half=None, **cut), score("b", 95.5, half=2.5))["b"] == (Mark.SECOND, True)
+
+
+def test_a_number_without_an_interval_is_told_apart_by_the_other_ones():
+    """At 100 % nothing varies."""
+    wide = score("b", 90, n=10, half=22)
+    assert marks(score("a", 100, n=10, half=None), wide)["b"] == (Mark.SECOND, True)
+    assert marks(score("a", 100, half=None), score("b", 90, half=2))["b"] == (Mark.SECOND, False)
+    assert marks(score("a", 60.1, half=None, kind=OWN), score("b", 60.0, half=None, kind=OWN))["b"][1] is False
+
+
+def test_scores_by_different_judges_do_not_compete():
+    both = score("a", 60, judge="gpt"), score("b", 50, judge="gpt")
+    assert marks(*both)["a"][0] is Mark.BEST
+    assert set(marks(both[0], both[1] | {"judge": "qwen"}).values()) == {(Mark.NONE, False)}
+
+
 def test_equals_are_both_the_best():
     found = marks(score("a", 60), score("b", 60), score("c", 50))
     assert found["a"] == found["b"] == (Mark.BEST, False)
