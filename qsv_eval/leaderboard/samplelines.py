@@ -14,7 +14,8 @@ from qsv_eval.scoring.outcome import Outcome
 __all__ = ["SAMPLES", "Glances", "SamplesFile", "glance", "samples_at", "samples_of"]
 
 SAMPLES: Final[Mapping[str, str]] = {
-    "id": "of the question; lmms-eval's number of it where the task names none",
+    "id": "of the question; lmms-eval's number of it where the task names none, or names two alike",
+    "number": "lmms-eval's",
     "cluster": "what questions share, such as the video; the id where that is not known",
     "score": "0 to 1, or as the task's metric has it; empty where there is none",
     "outcome": "of our tasks; empty of others",
@@ -34,6 +35,8 @@ _END: Final = b"}\n"
 """Without it, a line was torn."""
 _IDS: Final = ("question_id", "id", "qid", "sample_id")
 _ANSWERS: Final = ("answer", "gt_answer", "target")
+_PREDICTIONS: Final = ("pred_answer", "parsed_pred")
+_LETTER: Final = re.compile("[A-Z]")
 _FIXED: Final = {
     *("doc_id", "doc_hash", "target", "resps", "filtered_resps", "token_counts", "input", "input_media"),
     *("doc", "arguments"),
@@ -57,6 +60,8 @@ class Glances(NamedTuple):
 
     ids: list[str]
     """As JSON."""
+    numbers: list[int | None]
+    """Of samples of lmms-eval's own; ours are known by their ids."""
     outcomes: list[str]
     scores: list[float | None]
     """Of other models' tasks, which have no outcomes."""
@@ -73,18 +78,20 @@ def glance(file: SamplesFile) -> Glances:
     Raises:
         SetupError: a line is no sample, as far as it was looked at.
     """
-    found, start = Glances([], [], [], []), 0
+    found, start = Glances([], [], [], [], []), 0
     with file.path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             outcome = _OUTCOME.search(line) if line.endswith(_END) else None
             named = _ID.search(line, outcome.end()) if outcome else None
             if outcome and named:
                 found.ids.append(named[1].decode("utf-8", "replace"))
+                found.numbers.append(None)
                 found.outcomes.append(outcome[1].decode())
                 found.scores.append(None)
             else:
                 columns = _columns(file, number, line)
                 found.ids.append(json.dumps(columns["id"]))
+                found.numbers.append(columns["number"])
                 found.outcomes.append(columns["outcome"])
                 found.scores.append(columns["score"])
             found.starts.append(start)
@@ -120,7 +127,7 @@ def _columns(file: SamplesFile, number: int, line: bytes) -> dict[str, Any]:
         sample = json.loads(line.decode("utf-8", "replace"))
         outcome = sample.get("outcome")
         is_ours = isinstance(outcome, Mapping) and outcome.keys() >= _KEYS
-        return _our_sample(outcome) if is_ours else _other_sample(sample, file)
+        return (_our_sample(outcome) if is_ours else _other_sample(sample, file)) | {"number": sample["doc_id"]}
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise SetupError(
             f"{file.path}:{number}: is no sample ({type(error).__name__}: {error}); the file is damaged or "
@@ -134,8 +141,10 @@ def _our_sample(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _other_sample(sample: Mapping[str, Any], file: SamplesFile) -> dict[str, Any]:
     """Read a sample of lmms-eval's own: beside its fixed keys there is one for each metric."""
-    metric = next((value for name, value in sample.items() if name not in _FIXED), None)
-    detail = mapping(metric)
+    metrics = [value for name, value in sample.items() if name not in _FIXED]
+    scores = [_score(metric, file.score_key) for metric in metrics]
+    score = next((one for one in scores if one is not None), None)
+    detail = next(filter(None, map(mapping, metrics)), {})
     own = next((detail[name] for name in _IDS if detail.get(name) is not None), sample["doc_id"])
     answer = next((detail[name] for name in _ANSWERS if detail.get(name) is not None), sample.get("target", ""))
     said = {
@@ -147,14 +156,19 @@ def _other_sample(sample: Mapping[str, Any], file: SamplesFile) -> dict[str, Any
         "reply": _text(sample.get("filtered_resps", "")),
     }
     texts = {name: encodable(text) for name, text in said.items()}
-    score = _score(metric, file.score_key)
     row: dict[str, Any] = {"id": texts["id"], "cluster": texts["cluster"], "score": score, "groups": {}}
     return texts | {"score": score, "row": row}
 
 
 def _score(metric: object, key: str) -> float | None:
-    value = metric.get(key) if isinstance(metric, Mapping) else metric
-    return float(value) if isinstance(value, int | float) else None
+    """Return the score of a metric, or whether the letter of multiple choice is right, where only letters are kept."""
+    detail = mapping(metric)
+    value = detail.get(key) if detail else metric
+    if isinstance(value, int | float):
+        return float(value)
+    said = next((detail[name] for name in _PREDICTIONS if name in detail), None)
+    is_letter = isinstance(said, str) and _LETTER.fullmatch(str(detail.get("answer")))
+    return float(said == detail["answer"]) if is_letter else None
 
 
 def _text(value: object) -> str:

@@ -12,12 +12,12 @@ import pandas as pd
 
 from qsv_eval.leaderboard.records import protocol_of
 from qsv_eval.leaderboard.resultfiles import find_results, mapping, read_results, run_with, runs_behind
-from qsv_eval.leaderboard.samplelines import SAMPLES, SamplesFile, samples_of
+from qsv_eval.leaderboard.samplelines import SAMPLES, Glances, SamplesFile, samples_of
 from qsv_eval.model_adapters.cells import MARK, plain_name
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.runfolders import only_run
 
-__all__ = ["find_samples", "read_samples", "refuse_repeated"]
+__all__ = ["find_samples", "read_samples", "refuse_repeated", "telling_ids"]
 
 
 def find_samples(place: Path) -> dict[str, SamplesFile]:
@@ -67,15 +67,31 @@ def _described(task: str, path: Path) -> SamplesFile:
     return SamplesFile(path, task, protocol, *keys)
 
 
-def read_samples(file: SamplesFile) -> pd.DataFrame:
-    """Return a task's samples, a question a row, with the columns of `SAMPLES`.
+def read_samples(*files: SamplesFile) -> list[pd.DataFrame]:
+    """Return a task's samples in each of some runs, a question a row, with the columns of `SAMPLES`.
+
+    An id is the same question in all of them, and where two samples of lmms-eval's own have the same id its number.
 
     Raises:
         SetupError: a line is no sample, or an id occurs twice.
     """
-    frame = pd.DataFrame(list(samples_of(file)), columns=list(SAMPLES))
-    refuse_repeated(file, [json.dumps(sample_id) for sample_id in frame["id"]])
-    return frame
+    frames = [pd.DataFrame(list(samples_of(file)), columns=list(SAMPLES)) for file in files]
+    if not all(frame["id"].is_unique or frame["outcome"].ne("").any() for frame in frames):
+        for frame in frames:
+            frame["id"] = frame["number"].map(str)
+    for file, frame in zip(files, frames, strict=True):
+        refuse_repeated(file, [json.dumps(sample_id) for sample_id in frame["id"]])
+    return frames
+
+
+def telling_ids(glances: Glances) -> list[str]:
+    """Return the ids of a file's samples, or lmms-eval's numbers where two of its own samples have the same id.
+
+    Two questions of its `mme` do, and its `mlvu` takes the question for the id.
+    """
+    if len(set(glances.ids)) == len(glances.ids) or any(glances.outcomes):
+        return glances.ids
+    return [json.dumps(str(number)) for number in glances.numbers]
 
 
 def refuse_repeated(file: SamplesFile, ids: Sequence[str]) -> None:

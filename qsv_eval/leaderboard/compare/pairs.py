@@ -35,7 +35,9 @@ class Pairing(NamedTuple):
     """Ids that only the first has."""
     only_second: Sequence[str]
     changed: Sequence[str]
-    """Ids that both have, with another question or answer."""
+    """Ids that both have, with another answer, or another question in a task of ours."""
+    reworded: Sequence[str]
+    """Ids that both have and that lmms-eval's own task put to the two in different words, as it has for each model."""
     unscored: int
     """Shared questions without a score in at least one run."""
 
@@ -57,7 +59,9 @@ def pair_up(first: pd.DataFrame, second: pd.DataFrame) -> Pairing:
     one, other = first.set_index("id"), second.set_index("id")
     ids = sorted({*one.index} & {*other.index})
     shared, shared_other = one.loc[ids], other.loc[ids]
-    changed = (shared["question"] != shared_other["question"]) | (shared["answer"] != shared_other["answer"])
+    ours = shared["outcome"].ne("") & shared_other["outcome"].ne("")
+    reworded = shared["question"] != shared_other["question"]
+    changed = (shared["answer"] != shared_other["answer"]) | (reworded & ours)
     scored = shared["score"].notna() & shared_other["score"].notna()
     kept = scored & ~changed
     only_first, only_second = sorted({*one.index} - {*ids}), sorted({*other.index} - {*ids})
@@ -69,6 +73,7 @@ def pair_up(first: pd.DataFrame, second: pd.DataFrame) -> Pairing:
         only_first=only_first,
         only_second=only_second,
         changed=list(shared.index[changed]),
+        reworded=list(shared.index[reworded & ~changed]),
         unscored=int((~scored & ~changed).sum()),
     )
 

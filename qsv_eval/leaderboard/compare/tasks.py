@@ -66,7 +66,7 @@ def compare_task(first: SamplesFile, second: SamplesFile) -> TaskComparison:
     """Compare one task of two runs; SetupError where a file is damaged."""
     # What one file does not say of the task, the other may.
     cluster_key = first.cluster_key or second.cluster_key
-    pairing = pair_up(*(read_samples(file._replace(cluster_key=cluster_key)) for file in (first, second)))
+    pairing = pair_up(*read_samples(*(file._replace(cluster_key=cluster_key) for file in (first, second))))
     known = first.protocol is not None and second.protocol is not None
     return TaskComparison(
         first=first,

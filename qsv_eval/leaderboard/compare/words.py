@@ -59,6 +59,7 @@ def warnings_of(comparison: TaskComparison) -> Iterator[str]:
         (pairing.only_first, "questions are only in A"),
         (pairing.only_second, "questions are only in B"),
         (pairing.changed, "questions have another text or answer in B, and are left out"),
+        (pairing.reworded, "questions are put in other words in B: lmms-eval's own tasks have some for each model"),
     ]:
         if ids:
             yield f"{len(ids)} {what}: {', '.join(ids[:_NAMED])}{' …' if len(ids) > _NAMED else ''}"

@@ -5,7 +5,7 @@ from math import isnan
 from typing import Any, Final, NamedTuple
 
 from qsv_eval.leaderboard.samplelines import SamplesFile, glance, samples_at
-from qsv_eval.leaderboard.samples import refuse_repeated
+from qsv_eval.leaderboard.samples import refuse_repeated, telling_ids
 from qsv_eval.scoring.outcome import Outcome
 
 __all__ = ["Chosen", "choose_samples"]
@@ -40,7 +40,7 @@ def choose_samples(file: SamplesFile, most: int) -> Chosen:
         SetupError: a line is no sample, or an id occurs twice.
     """
     glances = glance(file)
-    refuse_repeated(file, glances.ids)
+    refuse_repeated(file, telling_ids(glances))
     ranks = list(map(_rank, glances.outcomes, glances.scores))
     order = sorted(range(len(ranks)), key=ranks.__getitem__)
     return Chosen(list(samples_at(file, glances.starts, order[:most])), len(ranks))

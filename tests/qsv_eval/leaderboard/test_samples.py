@@ -7,7 +7,7 @@ import pytest
 from run_files import ANSWERS, rows_of, write_foreign, write_run
 
 from qsv_eval.leaderboard.samplelines import SAMPLES, glance, samples_at
-from qsv_eval.leaderboard.samples import find_samples, read_samples
+from qsv_eval.leaderboard.samples import find_samples, read_samples, telling_ids
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.score import score_run
 
@@ -16,7 +16,7 @@ def test_the_newest_samples_count_and_say_what_they_are(tmp_path):
     write_run(tmp_path, {"qsv_mvbench": rows_of("qsv_mvbench", ["A"] * 3)})
     write_run(tmp_path, {"qsv_mvbench": rows_of("qsv_mvbench", ["C"] * 4)}, stamp="20261105_000000")
     file = find_samples(tmp_path)["qsv_mvbench"]
-    frame = read_samples(file)
+    frame = read_samples(file)[0]
     assert list(frame.columns) == list(SAMPLES)
     assert list(frame["outcome"]) == ["correct"] * 4
     assert file.protocol["answers"] == ANSWERS
@@ -54,7 +54,7 @@ def test_the_samples_of_one_results_file(tmp_path):
     task = "qsv_mvbench"
     first = write_run(tmp_path, {task: rows_of(task, ["A"] * 3)})
     write_run(tmp_path, {task: rows_of(task, ["C"] * 4)}, stamp="20261105_000000")
-    assert list(read_samples(find_samples(first)[task])["reply"]) == ["A"] * 3
+    assert list(read_samples(find_samples(first)[task])[0]["reply"]) == ["A"] * 3
     (tmp_path / "20261101_000000_samples_qsv_mvbench.jsonl").unlink()
     with pytest.raises(SetupError, match="no samples file"):
         find_samples(first)
@@ -94,9 +94,10 @@ def test_a_cell_of_several_runs_is_refused_and_each_is_named(tmp_path):
 
 def test_a_sample_of_lmms_evals_own(tmp_path):
     write_foreign(tmp_path)
-    frame = read_samples(find_samples(tmp_path)["videomme"])
+    frame = read_samples(find_samples(tmp_path)["videomme"])[0]
     assert frame.iloc[1].drop("row").to_dict() == {
         "id": "q1",
+        "number": 1,
         "cluster": "v0",
         "score": 0.0,
         "outcome": "",
@@ -115,17 +116,58 @@ def test_lines_are_told_apart_without_taking_them_apart(tmp_path):
     assert lines.outcomes == [row["outcome"] for row in rows]
     assert [json.loads(one) for one in lines.ids] == [row["id"] for row in rows]
     assert [one["reply"] for one in samples_at(file, lines.starts, [4, 1, 6])] == [said[4], said[1], said[6]]
-    assert list(read_samples(file)["reply"]) == said
+    assert list(read_samples(file)[0]["reply"]) == said
 
 
 def test_lines_of_others_have_a_score_and_no_outcome(tmp_path):
     write_foreign(tmp_path, scores=(1.0, 0.0))
     lines = glance(find_samples(tmp_path)["videomme"])
-    assert lines[:3] == (['"q0"', '"q1"'], ["", ""], [1.0, 0.0])
+    assert lines[:4] == (['"q0"', '"q1"'], [0, 1], ["", ""], [1.0, 0.0])
 
 
 def test_an_outcome_of_others_is_not_taken_for_ours(tmp_path):
     write_foreign(tmp_path, scores=(1.0,))
     file = find_samples(tmp_path)["videomme"]
     damage(file.path, '{"doc_id": 9, "their_metric": {"outcome": "win", "id": "q9", "score": 0.5}}\n')
-    assert glance(file)[1:3] == (["", ""], [1.0, 0.5])
+    assert glance(file)[2:4] == (["", ""], [1.0, 0.5])
+
+
+def rewrite(folder, change):
+    """Change the samples of a run of lmms-eval's own task, and return where they are."""
+    write_foreign(folder)
+    file = find_samples(folder)["videomme"]
+    lines = [change(json.loads(line)) for line in file.path.read_text().splitlines()]
+    file.path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return file
+
+
+def test_ids_that_a_task_of_others_gives_twice_make_way_for_numbers(tmp_path):
+    """In lmms-eval's `mme` two questions have the same."""
+    twice = rewrite(tmp_path / "a", lambda line: line | {"score": line["score"] | {"question_id": "same"}})
+    once = rewrite(tmp_path / "b", lambda line: line)
+    assert [list(frame["id"]) for frame in read_samples(twice, once)] == [["0", "1", "2"]] * 2
+    assert list(read_samples(once)[0]["id"]) == ["q0", "q1", "q2"]
+    assert telling_ids(glance(twice)) == ['"0"', '"1"', '"2"']
+    damage(twice.path, twice.path.read_text())
+    with pytest.raises(SetupError, match="3 ids occur twice"):
+        read_samples(twice)
+
+
+def test_where_only_letters_are_kept_they_say_what_is_right(tmp_path):
+    """As in lmms-eval's `mlvu` and `longvideobench_val_v`."""
+
+    def only_letters(line):
+        said = {"pred_answer": line["filtered_resps"], "answer": "C"}
+        return line | {"score": {"question_id": line["score"]["question_id"], **said}}
+
+    assert list(read_samples(rewrite(tmp_path / "a", only_letters))[0]["score"]) == [1.0, 0.0, 1.0]
+    words = rewrite(tmp_path / "b", lambda line: line | {"score": {"pred_answer": "red", "answer": "red"}})
+    assert read_samples(words)[0]["score"].isna().all()
+
+
+def test_the_first_metric_with_a_score_counts(tmp_path):
+    def with_a_submission_first(line):
+        score = line.pop("score")
+        return line | {"submission": {"question_id": "x", "pred": "A"}, "score": score}
+
+    assert list(read_samples(rewrite(tmp_path, with_a_submission_first))[0]["score"]) == [1.0, 0.0, 1.0]

@@ -4,6 +4,7 @@ import pytest
 from run_files import replies, rows_of, write_foreign, write_run
 
 from qsv_eval.leaderboard.compare.tasks import compare_runs
+from qsv_eval.leaderboard.compare.words import warnings_of
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.tasks.registry import task_named
@@ -45,6 +46,18 @@ def test_the_headline_is_the_official_average_not_the_mean_of_questions(tmp_path
     headline = compare_runs(tmp_path / "a", tmp_path / "b").tasks[task].averages[0]
     assert (headline.first, headline.second) == tuple(task_named(task).average.of(rows) for rows in sides)
     assert headline.difference.mean == pytest.approx(50.0)
+
+
+def test_models_that_lmms_eval_asks_in_other_words_are_compared(tmp_path):
+    for name in "ab":
+        write_foreign(tmp_path / name, scores=(1.0, 0.0, 1.0))
+    [samples] = (tmp_path / "b").glob("*_samples_*")
+    samples.write_text(samples.read_text().replace("Which?", "Which? Answer with a letter."))
+    found = compare_runs(tmp_path / "a", tmp_path / "b").tasks["videomme"]
+    assert (found.averages[0].n, found.pairing.changed) == (3, [])
+    assert any("3 questions are put in other words in B" in line for line in warnings_of(found))
+    samples.write_text(samples.read_text().replace('"answer": "C"', '"answer": "D"'))
+    assert compare_runs(tmp_path / "a", tmp_path / "b").tasks["videomme"].pairing.changed == ["q0", "q1", "q2"]
 
 
 def test_a_judges_scores_are_compared_on_its_scale(tmp_path):

@@ -21,7 +21,7 @@ def file_of(folder, task=TASK):
 def test_wrong_ones_come_first_and_all_are_counted(tmp_path):
     file = file_of(write_seen_run(tmp_path / "run", SAID))
     chosen = choose_samples(file, 5)
-    ids = list(read_samples(file)["id"])
+    ids = list(read_samples(file)[0]["id"])
     assert [sample["outcome"] for sample in chosen.samples] == ["wrong", "wrong", "unparsed", "empty", "error"]
     assert [sample["id"] for sample in chosen.samples] == [ids[place] for place in (1, 6, 2, 4, 5)]
     assert chosen.total == len(SAID)

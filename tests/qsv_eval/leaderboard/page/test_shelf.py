@@ -27,7 +27,7 @@ def data(tmp_path, monkeypatch):
 
 def samples_of(folder, task=TASK):
     [origin] = origins_of([folder]).values()
-    return read_samples(origin.samples(task)).to_dict("records")
+    return read_samples(origin.samples(task))[0].to_dict("records")
 
 
 def written(tmp_path, samples, records=(), protocol=RULE, total=10):
