@@ -6,7 +6,6 @@ Exit codes: 0 complete results, 1 a bug (with its traceback), 2 something in the
 
 import sys
 from collections.abc import Mapping
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,22 +16,34 @@ from qsv_eval import cli_leaderboard, cli_scoring, cli_sweep
 from qsv_eval.cli_options import (
     EXIT_INCOMPLETE,
     EXIT_SETUP,
+    AllowDegraded,
     Attention,
     BatchSize,
+    CacheGb,
+    ChunkFrames,
     Cubing,
     Device,
+    DeviceMap,
     Dtype,
     Fps,
     FrameRuleName,
     FramesPerCube,
+    FrameStore,
+    FrameStoreGb,
+    GpusPerProcess,
     JudgeBudget,
     JudgeModel,
     JudgePrice,
     JudgeUrl,
+    LoadIn4Bit,
+    LoadIn8Bit,
     MaxCubes,
     MaxFrames,
     Pretrained,
     Processes,
+    ReadaheadGb,
+    Readers,
+    ReadLimit,
     Resize,
     ResizeBy,
     Revision,
@@ -40,6 +51,7 @@ from qsv_eval.cli_options import (
     Subfolder,
     judge_settings,
     launch,
+    model_options,
 )
 from qsv_eval.launching.ranknotes import note_end, note_start, supervised, wait_for_the_first_to_die
 from qsv_eval.model_adapters.errors import QsvError
@@ -107,21 +119,19 @@ def run_command(
     batch_size: BatchSize = 1,
     revision: Revision = None,
     subfolder: Subfolder = "",
-    chunk_frames: Annotated[int | None, typer.Option(min=1, help="Frames in the vision tower at once.")] = None,
+    chunk_frames: ChunkFrames = None,
     processes: Processes = None,
-    gpus_per_process: Annotated[
-        int, typer.Option(min=1, max=2, help="2 puts the vision tower on one GPU, the language model on another.")
-    ] = 1,
-    device_map: Annotated[str | None, typer.Option(help="As transformers has it, for example auto.")] = None,
-    load_in_4bit: Annotated[bool, typer.Option(help="Quantise the language model (CUDA, bitsandbytes).")] = False,
-    load_in_8bit: Annotated[bool, typer.Option(help="Likewise.")] = False,
-    readers: Annotated[int | None, typer.Option(min=0, help="Processes that read videos ahead; 0 for none.")] = None,
-    readahead_gb: Annotated[float, typer.Option(help="Main memory for frames read ahead.")] = 2.0,
-    read_limit_s: Annotated[float, typer.Option(help="A reader that takes longer for a file is ended.")] = 600.0,
-    cache_gb: Annotated[float, typer.Option(help="Memory for keys and values of a batch.")] = 8.0,
-    frame_store: Annotated[Path | None, typer.Option(help="Folder that keeps frames for other runs.")] = None,
-    frame_store_gb: Annotated[float, typer.Option(help="What it may hold.")] = 100.0,
-    allow_degraded: Annotated[bool, typer.Option(help="Fewer frames where memory runs out, and marked.")] = False,
+    gpus_per_process: GpusPerProcess = 1,
+    device_map: DeviceMap = None,
+    load_in_4bit: LoadIn4Bit = False,
+    load_in_8bit: LoadIn8Bit = False,
+    readers: Readers = None,
+    readahead_gb: ReadaheadGb = 2.0,
+    read_limit_s: ReadLimit = 600.0,
+    cache_gb: CacheGb = 8.0,
+    frame_store: FrameStore = None,
+    frame_store_gb: FrameStoreGb = 100.0,
+    allow_degraded: AllowDegraded = False,
     judge_model: JudgeModel = None,
     judge_url: JudgeUrl = None,
     judge_budget: JudgeBudget = None,
@@ -261,11 +271,9 @@ def tasks(
 
 
 def _model_args(given: Mapping[str, Any]) -> "ModelArgs":
-    """Return the options of the model among what was given on the command line."""
     from qsv_eval.model_adapters.modelargs import ModelArgs
 
-    known = {name: value for name, value in given.items() if name in ModelArgs.model_fields}
-    return ModelArgs.parse({name: str(value) if isinstance(value, StrEnum) else value for name, value in known.items()})
+    return ModelArgs.parse(model_options(given))
 
 
 def main() -> None:

@@ -1,9 +1,10 @@
 """What several verbs of the command line share: options, exit codes, and the start of several processes."""
 
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,23 +14,35 @@ if TYPE_CHECKING:
 __all__ = [
     "EXIT_INCOMPLETE",
     "EXIT_SETUP",
+    "AllowDegraded",
     "Attention",
     "BatchSize",
+    "CacheGb",
+    "ChunkFrames",
     "Cubing",
     "Device",
+    "DeviceMap",
     "Dtype",
     "Fps",
     "FrameRuleName",
+    "FrameStore",
+    "FrameStoreGb",
     "FramesPerCube",
+    "GpusPerProcess",
     "JudgeBudget",
     "JudgeConcurrency",
     "JudgeModel",
     "JudgePrice",
     "JudgeUrl",
+    "LoadIn4Bit",
+    "LoadIn8Bit",
     "MaxCubes",
     "MaxFrames",
     "Pretrained",
     "Processes",
+    "ReadLimit",
+    "ReadaheadGb",
+    "Readers",
     "Resize",
     "ResizeBy",
     "Revision",
@@ -37,6 +50,7 @@ __all__ = [
     "Subfolder",
     "judge_settings",
     "launch",
+    "model_options",
 ]
 
 EXIT_SETUP = 2
@@ -78,6 +92,20 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Questions answered at once.
 Processes = Annotated[
     str | None, typer.Option(help="Processes on this machine: a number, or auto for one for each GPU.")
 ]
+GpusPerProcess = Annotated[
+    int, typer.Option(min=1, max=2, help="2 puts the vision tower on one GPU, the language model on another.")
+]
+DeviceMap = Annotated[str | None, typer.Option(help="As transformers has it, for example auto.")]
+LoadIn4Bit = Annotated[bool, typer.Option(help="Quantise the language model (CUDA, bitsandbytes).")]
+LoadIn8Bit = Annotated[bool, typer.Option(help="Likewise.")]
+ChunkFrames = Annotated[int | None, typer.Option(min=1, help="Frames in the vision tower at once.")]
+Readers = Annotated[int | None, typer.Option(min=0, help="Processes that read videos ahead; 0 for none.")]
+ReadaheadGb = Annotated[float, typer.Option(help="Main memory for frames read ahead.")]
+ReadLimit = Annotated[float, typer.Option(help="A reader that takes longer for a file is ended.")]
+CacheGb = Annotated[float, typer.Option(help="Memory for keys and values of a batch.")]
+FrameStore = Annotated[Path | None, typer.Option(help="Folder that keeps frames for other runs.")]
+FrameStoreGb = Annotated[float, typer.Option(help="What it may hold.")]
+AllowDegraded = Annotated[bool, typer.Option(help="Fewer frames where memory runs out, and marked.")]
 JudgeModel = Annotated[
     str | None, typer.Option(envvar="QSV_JUDGE_MODEL", help="Judge of open answers, as its server knows it.")
 ]
@@ -92,6 +120,14 @@ JudgePrice = Annotated[
     typer.Option(envvar="QSV_JUDGE_PRICE", help="Dollars for a million tokens in and out, as in 0.15,0.60."),
 ]
 JudgeConcurrency = Annotated[int, typer.Option(envvar="QSV_JUDGE_CONCURRENCY", min=1, help="Calls at once.")]
+
+
+def model_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the model (`ModelArgs`) among what was given on the command line."""
+    from qsv_eval.model_adapters.modelargs import ModelArgs
+
+    known = {name: value for name, value in given.items() if name in ModelArgs.model_fields}
+    return {name: str(value) if isinstance(value, StrEnum) else value for name, value in known.items()}
 
 
 def judge_settings(

@@ -8,16 +8,34 @@ import typer
 
 from qsv_eval.cli_options import (
     EXIT_INCOMPLETE,
+    AllowDegraded,
+    Attention,
     BatchSize,
+    CacheGb,
+    ChunkFrames,
     Device,
+    DeviceMap,
     Dtype,
+    FrameStore,
+    FrameStoreGb,
+    GpusPerProcess,
     JudgeBudget,
     JudgeModel,
     JudgePrice,
     JudgeUrl,
+    LoadIn4Bit,
+    LoadIn8Bit,
     Processes,
+    ReadaheadGb,
+    Readers,
+    ReadLimit,
+    Resize,
+    ResizeBy,
+    Revision,
+    Subfolder,
     judge_settings,
     launch,
+    model_options,
 )
 
 if TYPE_CHECKING:
@@ -47,32 +65,49 @@ def sweep(
     output: Annotated[Path, typer.Option(help="Folder; the same folder resumes.")] = Path("qsv_runs/sweep"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cells, and what each would take.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Questions of each task at the most.")] = None,
+    resize: ResizeBy = Resize.EXACT,
     dtype: Dtype = "auto",
+    attn_implementation: Attention = None,
     device: Device = None,
     batch_size: BatchSize = 1,
+    revision: Revision = None,
+    subfolder: Subfolder = "",
+    chunk_frames: ChunkFrames = None,
     processes: Processes = None,
-    frame_store: Annotated[Path | None, typer.Option(help="Folder that keeps frames for other runs.")] = None,
+    gpus_per_process: GpusPerProcess = 1,
+    device_map: DeviceMap = None,
+    load_in_4bit: LoadIn4Bit = False,
+    load_in_8bit: LoadIn8Bit = False,
+    readers: Readers = None,
+    readahead_gb: ReadaheadGb = 2.0,
+    read_limit_s: ReadLimit = 600.0,
+    cache_gb: CacheGb = 8.0,
+    frame_store: FrameStore = None,
+    frame_store_gb: FrameStoreGb = 100.0,
+    allow_degraded: AllowDegraded = False,
     judge_model: JudgeModel = None,
     judge_url: JudgeUrl = None,
     judge_budget: JudgeBudget = None,
     judge_price: JudgePrice = None,
 ) -> None:
     """Evaluate a grid of settings in one run: every video is read once, and seen once for all cells of a checkpoint."""
+    given_options = model_options(locals())
     from qsv_eval.launching.stopping import clean_stop
-    from qsv_eval.sweep.grid import Grid
+    from qsv_eval.sweep.grid import AXES, Grid
 
     axes = {"tasks": tasks, "checkpoints": pretrained, "frames": frames, "fps": fps, "frame_rule": frame_rule}
     axes |= {"cubing": cubing, "frames_per_cube": frames_per_cube, "max_cubes": max_cubes}
     given = {name: [value.strip() for value in values.split(",") if value.strip()] for name, values in axes.items()}
     chosen = Grid.of(given) if grid is None else Grid.read(grid, given)
-    options = {"dtype": dtype, "device": device, "batch_size": batch_size, "frame_store": frame_store}
+    # The axes are in the tasks' own settings; the model's stay as they are by default.
+    options = {name: value for name, value in given_options.items() if name not in {"pretrained", *AXES.values()}}
     if dry_run:
         from qsv_eval.sweep.forecast import forecast, print_forecast
 
         print_forecast(forecast(chosen, options, limit))
         return
     judge = judge_settings(judge_model, judge_url, judge_budget, judge_price)
-    launch(processes, 1, device, output)
+    launch(processes, gpus_per_process, device, output)
     with clean_stop(output):
         _run(chosen, options, output, limit, judge)
 
@@ -83,8 +118,7 @@ def _run(
     from qsv_eval.sweep.running import sweep as run_sweep
     from qsv_eval.sweep.table import print_cells
 
-    reports = run_sweep(grid, options, output, limit=limit, judge=judge)
+    reports = run_sweep(grid, options, output, limit=limit, judge=judge, tell=print_cells)
     if reports:
-        print_cells(reports)
         complete = all(report.complete for report in reports.values())
         raise typer.Exit(0 if complete else EXIT_INCOMPLETE)

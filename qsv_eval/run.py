@@ -82,15 +82,15 @@ class RunReport:
         return all(task.complete for task in self.tasks)
 
 
-def run_name(model: ModelArgs) -> str:
+def run_name(model: ModelArgs, about: str = "") -> str:
     """Return a name that the same checkpoint and settings always get, so that the same command resumes."""
     digest = hashlib.sha256(json.dumps(model.moving_replies, sort_keys=True).encode()).hexdigest()[:8]
-    return f"{Path(model.pretrained).name}-{model.max_frames}f-{digest}"
+    return "-".join(filter(None, [Path(model.pretrained).name, about, digest]))
 
 
 def default_output(model: ModelArgs) -> Path:
     """Return the folder of a run that names none."""
-    return Path("qsv_runs", run_name(model))
+    return Path("qsv_runs", run_name(model, f"{model.max_frames}f"))
 
 
 def run(
@@ -119,7 +119,7 @@ def run(
         SetupError: something is wrong that must be put right first; nothing was overwritten.
     """
     selection = select(tasks)
-    _refuse_foreign_output(output, model)
+    refuse_foreign_output(output, model)
     _ = model.rule  # refuses what cannot be
     first = int(os.environ.get("RANK", 0)) == 0
     with hold(output) if first else nullcontext():
@@ -141,7 +141,7 @@ def run(
     return RunReport(output, results_file, reports, adapter.asked, adapter.damaged, adapter.efficiency())
 
 
-def _refuse_foreign_output(output: Path, model: ModelArgs) -> None:
+def refuse_foreign_output(output: Path, model: ModelArgs) -> None:
     """Refuse an output folder that holds something else, before a model is loaded."""
     marker = output / RUN_FILE
     if marker.is_file():

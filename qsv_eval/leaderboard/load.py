@@ -10,12 +10,14 @@ from typing import Any, Final, NamedTuple
 import pandas as pd
 
 from qsv_eval.leaderboard.choose import Headline, chosen
+from qsv_eval.leaderboard.modelnames import Stated, model_names
 from qsv_eval.leaderboard.naming import LONGEST, table_name
 from qsv_eval.leaderboard.records import degraded_of, protocols_of, scores_of
-from qsv_eval.leaderboard.resultfiles import find_results, model_named, runs_behind
+from qsv_eval.leaderboard.resultfiles import ResultsFile, find_results, mapping, model_stated, runs_behind
 from qsv_eval.leaderboard.settings import setting_names, unlike_conditions
 from qsv_eval.leaderboard.text import plain
 from qsv_eval.model_adapters.cells import plain_name
+from qsv_eval.protocol import Protocol
 
 __all__ = ["RUNS", "SCORES", "Board", "load"]
 
@@ -92,13 +94,13 @@ def load(folders: Sequence[Path]) -> Board:
     runs: list[dict[str, Any]] = []
     scores: list[dict[str, Any]] = []
     protocols: dict[str, dict[str, Any]] = {}
-    for file in files:
-        behind = runs_behind(file, files)
+    known = [(file, behind := runs_behind(file, files), protocols_of(file, behind)) for file in files]
+    models = model_names([_stated(behind[0], of_task.values()) for _, behind, of_task in known])
+    for (file, behind, of_task), model in zip(known, models, strict=True):
         degraded = {task: count for run in reversed(behind) for task, count in degraded_of(run).items()}
-        of_task = protocols_of(file, behind)
         hashes = {task: protocol.hash for task, protocol in of_task.items()}
         protocols |= {hashes[task]: protocol.as_dict() for task, protocol in of_task.items()}
-        own = {"model": model_named(behind[0]), "file": table_name(file.name), "date": file.date}
+        own = {"model": model, "file": table_name(file.name), "date": file.date}
         runs.append(own | {"rescored": file.is_rescored, "tasks": len(of_task)})
         for score in scores_of(file, degraded):
             cell = score["task"]
@@ -108,6 +110,11 @@ def load(folders: Sequence[Path]) -> Board:
     frame = tidy(scores)
     frame["shown"] = _shown(frame, protocols)
     return Board(_frame(runs, RUNS), _with_settings(frame, protocols), protocols)
+
+
+def _stated(run: ResultsFile, protocols: Iterable[Protocol]) -> Stated:
+    answered = {str(mapping(protocol.answers).get("checkpoint") or "") for protocol in protocols}
+    return Stated(model_stated(run), answered.pop() if len(answered) == 1 else "")
 
 
 def tidy(scores: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

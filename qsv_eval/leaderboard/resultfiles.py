@@ -14,7 +14,7 @@ __all__ = [
     "find_results",
     "mapping",
     "model_arguments",
-    "model_named",
+    "model_stated",
     "read_results",
     "run_with",
     "runs_behind",
@@ -123,15 +123,12 @@ def run_with(task: str, runs: Sequence[ResultsFile]) -> ResultsFile:
     return next((run for run in runs if task in run.content["results"]), runs[0])
 
 
-def model_named(run: ResultsFile) -> str:
-    """Return the name of the model of a run; SetupError where nothing says which it is."""
+def model_stated(run: ResultsFile) -> str:
+    """Return the hub id or the path of the model of a run; SetupError where nothing says which it is."""
     config = mapping(run.content.get("config"))
     stated = run.content.get("model_name") or model_arguments(run.content).get("pretrained") or config.get("model")
-    text = str(stated or "")
-    # A hub id is a name; of a path, the last folder is.
-    is_id = text.count("/") == 1 and not text.startswith((".", "/", "~"))
-    if name := text if is_id else text.rstrip("/").rpartition("/")[2]:
-        return name
+    if text := str(stated or "").rstrip("/"):
+        return text
     raise SetupError(f"{run.path}: does not say which model it is of (model_name, config.model): move it away")
 
 

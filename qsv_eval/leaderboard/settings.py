@@ -90,8 +90,8 @@ def _differing(records: list[Record]) -> set[str]:
 
 
 def _short_names(fields: Iterable[str]) -> dict[str, str]:
-    """Call a field by its last part, where that says which it is."""
-    last = {field: field.rpartition(".")[2] for field in fields}
+    """Call a field by its last part, where that says which it is; what is called `name` by what it is the name of."""
+    last = {field: field.removesuffix(".name").rpartition(".")[2] for field in fields}
     often = list(last.values())
     return {field: name if often.count(name) == 1 else field for field, name in last.items()}
 

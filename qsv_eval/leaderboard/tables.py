@@ -19,7 +19,7 @@ from qsv_eval.leaderboard.shown import formatted
 from qsv_eval.leaderboard.text import natural
 from qsv_eval.scoring.outcome import Outcome
 
-__all__ = ["Cell", "Mark", "Place", "Table", "breakdowns", "compared", "headline_table"]
+__all__ = ["Cell", "Mark", "Place", "Table", "breakdowns", "compared", "half_width", "headline_table"]
 
 
 class Mark(StrEnum):
@@ -68,10 +68,8 @@ class Cell:
 
     @property
     def half_width(self) -> float | None:
-        """Half of the interval's width, as it would be without the ends of the scale."""
-        if self.value is None or self.low is None or self.high is None:
-            return None
-        return max(self.high - self.value, self.value - self.low)
+        """Half of the interval's width; None where there is no interval."""
+        return half_width(self.value, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,13 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Place, tuple[Cell | None, ...]], ...]
+
+
+def half_width(value: float | None, low: float | None, high: float | None) -> float | None:
+    """Return half of an interval's width as it would be without the ends of the scale, which cut one side off."""
+    if value is None or low is None or high is None:
+        return None
+    return max(high - value, value - low)
 
 
 def headline_table(scores: pd.DataFrame, title: str) -> Table:

@@ -1,4 +1,4 @@
-"""The end of a sweep in the terminal: a row for each cell, with what it took beside its score."""
+"""The end of a checkpoint's sweep in the terminal: a row for each cell, with what it took beside its score."""
 
 from collections.abc import Mapping
 
@@ -14,16 +14,15 @@ from qsv_eval.run import RunReport, TaskReport
 __all__ = ["print_cells"]
 
 
-def print_cells(reports: Mapping[str, RunReport]) -> None:
-    """Print the cells of each checkpoint, and where their files are."""
+def print_cells(checkpoint: str, report: RunReport) -> None:
+    """Print the cells of a checkpoint, and where their files are."""
     console = Console()
-    for checkpoint, report in reports.items():
-        console.print(Text(checkpoint, style="bold"), soft_wrap=True)
-        console.print(_table(report))
-        asked = f"{report.asked} questions asked in this run; results in {report.results_file}"
-        console.print(Text(asked), soft_wrap=True)
+    console.print(Text(checkpoint, style="bold"), soft_wrap=True)
+    console.print(_table(report))
+    asked = f"{report.asked} questions asked in this run; results in {report.results_file}"
+    console.print(Text(asked), soft_wrap=True)
     console.print("seconds: what cells share, such as a video's frames, is divided among their questions")
-    if not all(report.complete for report in reports.values()):
+    if not report.complete:
         console.print("INCOMPLETE: some questions have no answer; the same command asks them again.")
 
 

@@ -1,7 +1,7 @@
 """The power law of scores over frames: the points of each model and setting, a line, and what the line leaves over."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,14 +12,21 @@ from qsv_eval.leaderboard.plots.curves import lacking, logarithmic, score_label
 from qsv_eval.leaderboard.plots.points import Point, lines_of, listed, split
 from qsv_eval.leaderboard.plots.powerlaw import FEWEST, PowerLaw, fit_power_law
 from qsv_eval.leaderboard.plots.style import COLOURS, MARKERS, legend, new_figure, note, shortened
+from qsv_eval.leaderboard.tables import half_width
 
 __all__ = ["power_law"]
+
+_AS_MANY: Final = 1.05
+"""Points are at different frames where one has more than this times the other's."""
 
 
 def power_law(task: str, points: Sequence[Point]) -> Figure | None:
     """Draw fits of score = a · framesᵇ over frames really used, with residuals; None if no line has enough points."""
     drawn, left = split(points, _unfit)
-    fits = {model: (own, _fit(own)) for model, own in lines_of(drawn).items()}
+    lines = {model: _once(own) for model, own in lines_of(drawn).items()}
+    again = [point.name for point in drawn if not any(point in own for own in lines.values())]
+    left += [f"left out, almost the same frames as another point: {listed(again)}"] if again else []
+    fits = {model: (own, _fit(own)) for model, own in lines.items()}
     few = [name for name, (_, law) in fits.items() if law is None]
     left += [f"not fitted, fewer than {FEWEST} numbers of frames: {listed(few)}"] if few else []
     if all(law is None for _, law in fits.values()):
@@ -48,10 +55,21 @@ def _unfit(point: Point) -> str:
     return lacking(point) or point.doubt or ("" if point.value and point.value > 0 else "a score of 0 has no logarithm")
 
 
+def _once(points: Sequence[Point]) -> list[Point]:
+    """Return one point of those at almost the same frames: below the length of the videos a limit changes nothing.
+
+    Each would count as a measurement of its own, and make the exponent seem surer than it is.
+    """
+    kept = list[Point]()
+    for point in sorted(points, key=_frames):
+        if not kept or _frames(point) > _AS_MANY * _frames(kept[-1]):
+            kept.append(point)
+    return kept
+
+
 def _fit(points: Sequence[Point]) -> PowerLaw | None:
-    return fit_power_law(
-        [_frames(point) for point in points], [point.value or 0.0 for point in points], [_half(one) for one in points]
-    )
+    halves = [half_width(point.value, point.low, point.high) for point in points]
+    return fit_power_law([_frames(point) for point in points], [point.value or 0.0 for point in points], halves)
 
 
 def _draw(above: Axes, below: Axes, number: int, model: str, points: Sequence[Point], law: PowerLaw) -> None:
@@ -61,14 +79,17 @@ def _draw(above: Axes, below: Axes, number: int, model: str, points: Sequence[Po
     exponent = f"b = {law.exponent:.3f} [{law.low:.3f}, {law.high:.3f}], R² = {law.r_squared:.2f}"
     above.plot(line, law.at(line), color=colour, linewidth=1.2, label=f"{shortened(model, 44)}: {exponent}")
     look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 5, "linestyle": "none", "elinewidth": 1.2}
-    halves = [_half(point) or 0.0 for point in points]
-    above.errorbar(frames, [point.value or 0.0 for point in points], yerr=halves, **look)
-    below.errorbar(frames, law.residuals, yerr=halves, **look)
+    bars = np.array([_bars(point) for point in points]).T
+    above.errorbar(frames, [point.value or 0.0 for point in points], yerr=bars, **look)
+    below.errorbar(frames, law.residuals, yerr=bars, **look)
 
 
 def _frames(point: Point) -> float:
     return point.usage.frames if point.usage else 0.0
 
 
-def _half(point: Point) -> float | None:
-    return None if point.low is None or point.high is None else (point.high - point.low) / 2
+def _bars(point: Point) -> tuple[float, float]:
+    """Return how far the interval reaches below and above the score."""
+    if point.value is None or point.low is None or point.high is None:
+        return 0.0, 0.0
+    return point.value - point.low, point.high - point.value

@@ -1,6 +1,7 @@
 """Real sweeps over the built-in benchmark."""
 
 import json
+import shutil
 
 import pytest
 from typer.testing import CliRunner
@@ -11,8 +12,9 @@ from qsv_eval.leaderboard.load import load
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.modelargs import ModelArgs
 from qsv_eval.run import run
+from qsv_eval.sweep import running
 from qsv_eval.sweep.grid import Grid
-from qsv_eval.sweep.running import sweep
+from qsv_eval.sweep.running import folders, models, sweep
 
 OPTIONS = {"device": "cpu", "dtype": "float32"}
 
@@ -109,6 +111,36 @@ def test_a_checkpoint_that_is_there_twice_is_refused(grid, tiny, tmp_path):
     with pytest.raises(SetupError, match="there twice"):
         sweep(grid(checkpoints=[str(tiny), f"{tiny}/"]), OPTIONS, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("wrong", ["absent", "occupied"])
+def test_all_checkpoints_are_looked_at_before_the_first_is_run(grid, tiny, tmp_path, wrong):
+    """Else the night is over when the second is found to be none."""
+    other = tmp_path / "typo"
+    if wrong == "occupied":
+        shutil.copytree(tiny, other)
+        [_, folder] = folders(models(grid(checkpoints=[str(tiny), str(other)]), OPTIONS), tmp_path / "out")
+        folder.mkdir(parents=True)
+        (folder / "thesis.tex").touch()
+    with pytest.raises(SetupError, match=r"typo"):
+        sweep(grid(checkpoints=[str(tiny), str(other)], frames=[4]), OPTIONS, tmp_path / "out", limit=2)
+    assert not list(tmp_path.rglob("journal"))
+
+
+def test_options_of_the_model_are_those_of_a_run(tiny, tmp_path, monkeypatch):
+    """`run` and `sweep` name and check them alike."""
+    seen = {}
+    monkeypatch.setattr(
+        running, "sweep", lambda grid, options, output, **more: seen.update(models(grid, options)[0]) or {}
+    )
+    command = ["sweep", "--tasks", "demo", "--pretrained", str(tiny), "--frames", "4", "--resize", "fast"]
+    command += ["--subfolder", "x", "--revision", "main", "--load-in-4bit", "--device-map", "auto", "--allow-degraded"]
+    command += ["--gpus-per-process", "2", "--cache-gb", "3", "--fps", "2", "--output", str(tmp_path)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    wanted = {"resize": "fast", "subfolder": "x", "revision": "main", "load_in_4bit": True, "device_map": "auto"}
+    wanted |= {"allow_degraded": True, "gpus_per_process": 2, "cache_gb": 3.0, "fps": 1.0, "max_frames": 420}
+    assert {name: seen[name] for name in wanted} == wanted
 
 
 def test_the_command_line(tiny, tmp_path):

@@ -15,7 +15,7 @@ def shown(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
 
     def show(*tasks, results="out/r.json"):
-        print_cells({"some/checkpoint": RunReport(Path("out"), Path(results), list(tasks), 840, 0, summarise([]))})
+        print_cells("some/checkpoint", RunReport(Path("out"), Path(results), list(tasks), 840, 0, summarise([])))
         return capsys.readouterr().out
 
     return show

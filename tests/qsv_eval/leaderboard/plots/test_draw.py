@@ -88,6 +88,16 @@ def test_the_power_law_says_its_exponent_and_which_models_are_too_short():
     assert power_law("t", CURVE[:2]) is None
 
 
+def test_points_at_the_same_frames_are_one_measurement():
+    """Above the length of the videos a limit changes nothing, and the same answers are counted once."""
+    again = [point(frames, 50.0, setting=f"max_frames={limit}") for limit, frames in ((128, 64.5), (420, 65.0))]
+    figure = power_law("t", [*CURVE, *again])
+    [alone] = legend_of(power_law("t", CURVE))
+    assert legend_of(figure) == [alone]
+    said = texts(figure)
+    assert "almost the same frames as another point: m · max_frames=128, m · max_frames=420" in said
+
+
 INCOMPLETE = point(32, 20.0, is_complete=False)
 DEGRADED = point(128, 90.0, is_degraded=True)
 
