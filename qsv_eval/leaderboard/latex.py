@@ -1,7 +1,12 @@
-r"""Tables as LaTeX, for \input in a paper that loads booktabs and, for what is not ASCII, has a font that shows it."""
+r"""Tables as LaTeX, for \input in a paper that loads booktabs and, for what is not ASCII, has a font that shows it.
+
+An interval stands below its number, how many questions were asked in the header where it is the same for all, and a
+breakdown of more groups than rows on its side, or no page would be wide enough.
+"""
 
 import re
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from qsv_eval.leaderboard.shown import reading
 from qsv_eval.leaderboard.tables import Cell, Mark, Table
@@ -40,42 +45,103 @@ def latex_escaped(text: object) -> str:
     return _LIGATURE.sub(r"\1{}", plain(text).translate(_SPECIAL))
 
 
+class _Line(NamedTuple):
+    """A line of the table as it stands on paper, in LaTeX."""
+
+    names: list[str]
+    cells: list[str]
+    is_published: bool = False
+
+
 def as_latex(table: Table) -> str:
-    """Return a table with the meaning of its marks as comments above."""
-    header = ["model", "setting", *map(latex_escaped, table.columns)]
-    lines = [
-        f"% {plain(table.title)}. Bold: best; underlined: second best; approx: not to be told apart from the best;",
-        "% dagger: incomplete, with the possible range; ddagger: some answers rest on fewer frames; *: published.",
-        rf"\begin{{tabular}}{{ll{'r' * len(table.columns)}}}",
+    """Return a table, and below it what its marks mean."""
+    asked = [_asked(column) for column in zip(*(cells for _, cells in table.rows), strict=True)]
+    heads = [_stacked(latex_escaped(name), n) for name, n in zip(table.columns, asked, strict=True)]
+    cells = [[_cell(cell, with_n=not n) for cell, n in zip(own, asked, strict=True)] for _, own in table.rows]
+    places = [place for place, _ in table.rows]
+    if len(table.columns) > len(table.rows):
+        header = _Line([""], [_stacked(latex_escaped(place.model), latex_escaped(place.label)) for place in places])
+        lines = [_Line([head], [own[number] for own in cells]) for number, head in enumerate(heads)]
+    else:
+        header = _Line(["model", "setting"], heads)
+        lines = [
+            _Line([latex_escaped(place.model), latex_escaped(place.label)], own, place.is_published)
+            for place, own in zip(places, cells, strict=True)
+        ]
+    return "\n".join([f"% {plain(table.title)}", *_tabular(header, lines), _meaning(table), ""])
+
+
+def _tabular(header: _Line, lines: Sequence[_Line]) -> list[str]:
+    said = [
+        rf"\begin{{tabular}}{{{'l' * len(header.names)}{'r' * len(header.cells)}}}",
         r"\toprule",
-        rf"{' & '.join(header)} \\",
+        _row(header),
         r"\midrule",
     ]
-    published_before = table.rows[0][0].is_published if table.rows else False
-    for place, cells in table.rows:
-        if place.is_published and not published_before:
-            lines.append(r"\midrule")
-        published_before = place.is_published
-        said = [latex_escaped(place.model), latex_escaped(place.label)]
-        lines.append(rf"{' & '.join([*said, *map(_cell, cells)])} \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+    before = lines[0] if lines else header
+    for line in lines:
+        if line.is_published and not before.is_published:
+            said.append(r"\midrule")
+        before = line
+        said.append(_row(line))
+    return [*said, r"\bottomrule", r"\end{tabular}"]
 
 
-def _cell(cell: Cell | None) -> str:
+def _row(line: _Line) -> str:
+    return rf"{' & '.join([*line.names, *line.cells])} \\"
+
+
+def _stacked(above: str, below: str) -> str:
+    """Put something small below a text, which stays on the line."""
+    return rf"\raisebox{{-0.8em}}{{\shortstack[r]{{{above}\\{{\scriptsize {below}}}}}}}" if below else above
+
+
+def _asked(column: Sequence[Cell | None]) -> str:
+    """Return how many questions all measured numbers of a column are on, empty where they differ."""
+    said = {reading(cell).n for cell in column if cell is not None and not cell.is_published}
+    return said.pop() if len(said) == 1 else ""
+
+
+def _cell(cell: Cell | None, *, with_n: bool) -> str:
     if cell is None:
         return ""
     read = reading(cell)
     value = {Mark.BEST: rf"\textbf{{{read.value}}}", Mark.SECOND: rf"\underline{{{read.value}}}"}.get(
         cell.mark, read.value
     )
-    signs = [
-        *([r"\approx"] if cell.is_near_best else []),
-        *([r"\dagger"] if "incomplete" in read.marks else []),
-        *([r"\ddagger"] if "degraded" in read.marks else []),
-        *(["*"] if cell.is_published else []),
-    ]
+    signs = _signs(cell)
     raised = f"$^{{{' '.join(signs)}}}$" if signs else ""
-    behind = " ".join(
-        filter(None, [latex_escaped(read.interval), read.n, f"({read.possible})" if read.possible else ""])
-    )
-    return f"{value}{raised}" + (rf" {{\scriptsize {behind}}}" if behind else "")
+    n = read.n if with_n and not cell.is_published else ""
+    below = filter(None, [latex_escaped(read.interval), n, f"({read.possible})" if read.possible else ""])
+    return _stacked(f"{value}{raised}", " ".join(below))
+
+
+_NEAR, _INCOMPLETE, _DEGRADED, _PUBLISHED = r"\approx", r"\dagger", r"\ddagger", "*"
+_MEANINGS: Final = {
+    _NEAR: "not to be told apart from the best",
+    _INCOMPLETE: "incomplete, with the possible range",
+    _DEGRADED: "some answers rest on fewer frames",
+    _PUBLISHED: "as published, under another protocol",
+}
+
+
+def _signs(cell: Cell) -> list[str]:
+    marks = reading(cell).marks
+    has = {
+        _NEAR: cell.is_near_best,
+        _INCOMPLETE: "incomplete" in marks,
+        _DEGRADED: "degraded" in marks,
+        _PUBLISHED: cell.is_published,
+    }
+    return [sign for sign, is_there in has.items() if is_there]
+
+
+def _meaning(table: Table) -> str:
+    """Say below a table what of the marks it has means; no reader of a paper sees comments."""
+    cells = [cell for _, own in table.rows for cell in own if cell is not None]
+    said = ["Bold: best; underlined: second best"] if any(cell.mark is not Mark.NONE for cell in cells) else []
+    used = {sign for cell in cells for sign in _signs(cell)}
+    said += [f"${sign}$: {meaning}" for sign, meaning in _MEANINGS.items() if sign in used]
+    if any(cell.low is not None for cell in cells):
+        said.append("in brackets: 95\\,\\% intervals, clustered by video or image")
+    return rf"\par\smallskip\noindent{{\footnotesize {'; '.join(said)}.}}" if said else "%"

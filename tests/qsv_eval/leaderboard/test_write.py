@@ -47,7 +47,9 @@ def test_what_is_on_the_page(tmp_path, runs):
     page = written(tmp_path / "out", runs)["leaderboard.md"]
     table = page.partition("## Official averages")[2].partition("##")[0]
     assert "| model | setting | qsv\\_mvbench | qsv\\_videomme | videomme (lmms-eval's own) |" in table
-    best, second = (next(line for line in table.splitlines() if f"={frames}" in line) for frames in (128, 64))
+    best, second = (
+        next(line for line in table.splitlines() if f"| max\\_frames={frames}" in line) for frames in (128, 64)
+    )
     assert re.search(r"\*\*\d\d\.\d\*\* \[\d\d\.\d, \d\d\.\d\] n=90", best)
     assert re.search(r"[^*]\*\d\d\.\d\* \[", second)
     assert re.search(r"n=30, 1 error \(incomplete: \d+\.\d to \d+\.\d\)", best)
@@ -95,9 +97,28 @@ def test_latex_is_balanced_and_has_as_many_cells_as_columns(tmp_path, runs):
         assert tex.count(r"\begin{tabular}") == tex.count(r"\end{tabular}")
         for tabular in tex.split(r"\begin{tabular}")[1:]:
             columns = len(re.match(r"\{(l+r+)\}", tabular)[1])
-            rows = [line for line in tabular.splitlines() if line.endswith(r"\\")]
+            rows = [line for line in tabular.splitlines() if line.endswith(r" \\")]
             assert rows
             assert all(len(re.findall(r"(?<!\\)&", row)) == columns - 1 for row in rows)
+
+
+def test_latex_says_what_its_marks_mean_where_a_reader_sees_it(tmp_path, runs):
+    text = written(tmp_path / "out", runs)["leaderboard.tex"]
+    below = text.partition(r"\end{tabular}")[2]
+    assert r"$\dagger$: incomplete, with the possible range" in below
+    assert "second best" in below
+    assert r"\ddagger" not in text
+
+
+def test_a_breakdown_of_many_groups_stands_on_its_side(tmp_path):
+    """Video-MME has thirty sub-categories, and a page is not that wide."""
+    groups = {"subtask": tuple(f"kind {number}" for number in range(20))}
+    for name in ("a", "b"):
+        write_run(tmp_path / name, {"qsv_mvbench": rows_of("qsv_mvbench", replies(60, 0.5), groups=groups)}, model=name)
+    text = written(tmp_path / "out", tmp_path)["breakdowns.tex"]
+    assert r"\begin{tabular}{lrr}" in text
+    assert len([line for line in text.splitlines() if "kind" in line and line.endswith(r" \\")]) == 20
+    assert r"{\scriptsize n=3}" in text
 
 
 def test_hostile_names_are_shown_as_text(tmp_path):
