@@ -65,7 +65,7 @@ def publish(
             has_samples = any(shelf.key for shelf in shelves.values())
             why = "" if has_samples else "There are no samples files beside the results, or none were wanted."
             written.append(write_index(Content(made, entries, drawn, why), output, files))
-            files.clear_others()
+            files.finish()
     return written
 
 

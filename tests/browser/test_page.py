@@ -151,6 +151,23 @@ def test_samples_are_filtered_and_searched(browser):
     assert 0 < len(texts(browser, "#sample-list li")) < 13
 
 
+def test_browsing_a_scores_samples_begins_with_all_of_them(browser):
+    """What was filtered in another run's samples hides none of them."""
+    open_samples(browser)
+    Select(find(browser, "#sample-outcome")).select_by_value("unparsed")
+    find(browser, "#sample-search").send_keys("script")
+    find(browser, "#headline tbody tr:nth-child(2) [data-score]").click()
+    find(browser, "#score-view .body").find_element(By.XPATH, ".//button[text()='Browse its samples']").click()
+    wait(browser, lambda: re.match(r"(\d+) of \1 samples", find(browser, "#sample-count").text))
+    assert find(browser, "#sample-search").get_property("value") == ""
+
+
+def test_times_are_minutes_and_whole_seconds(browser):
+    """The reference's frames are in the middle of seconds; 1:60 is no time."""
+    said = browser.execute_script("return [0.5, 59.94, 60, 119.5, 3599.5].map(clock)")
+    assert said == ["0.5 s", "59.9 s", "1:00", "1:59", "59:59"]
+
+
 def test_keys_alone_are_enough(browser):
     browser.execute_script("document.getElementById('samples').scrollIntoView({behavior: 'instant'})")
     open_samples(browser)

@@ -117,4 +117,4 @@ def _summary(content: Content) -> str:
     asked = sum(score["n"] or 0 for score in measured)
     counts = ((len(models), "model"), (len(content.made.board.runs), "run"), (len(tasks), "benchmark"))
     named = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts)
-    return f"{named}; {asked:,} questions stand behind the measured numbers."
+    return f"{named}; the measured numbers rest on {asked:,} answers."

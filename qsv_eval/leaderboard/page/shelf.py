@@ -47,14 +47,14 @@ def write_shelf(
     file, task = place
     rows = chosen.samples
     known = [records.get((task, row["id"])) for row in rows]
-    pictures = _pictures(task, [row["id"] for row in rows], known, protocol, videos, files)
+    pictures = _pictures(place, [row["id"] for row in rows], known, protocol, videos, files)
     entries = [_entry(row, record, picture, files) for row, record, picture in zip(rows, known, pictures, strict=True)]
     key = files.write(f"samples/{file_name(task)}-{digest(file, task)}", {"samples": entries})
     return Shelf(key, len(entries), chosen.total - len(entries))
 
 
 def _pictures(
-    task: str,
+    place: tuple[str, str],
     ids: Sequence[str],
     records: Sequence[Looked | None],
     protocol: Mapping[str, Any],
@@ -64,15 +64,20 @@ def _pictures(
     """Return of each sample the key of its thumbnails, or None and why it has none."""
     found: list[tuple[str | None, str]] = []
     wanted: dict[int, tuple[Clip, Seen]] = {}
+    names = [digest(*place, sample_id) for sample_id in ids]
     for number, (sample_id, record) in enumerate(zip(ids, records, strict=True)):
-        clip = videos.find(task, sample_id)
+        clip = videos.find(place[1], sample_id)
         seen = seen_by(protocol, record)
         trouble = next((one for one in (clip, seen) if isinstance(one, str)), "")
-        found.append((None, visible(trouble)))
+        # Where the videos are not, an earlier page, made where they are, may have them.
+        key = files.recall(names[number]) if isinstance(clip, str) else None
+        found.append((key, "" if key else visible(trouble)))
         if isinstance(clip, Clip) and isinstance(seen, Seen):
             wanted[number] = clip, seen
     for number, picture in zip(wanted, make_thumbnails(list(wanted.values()), files), strict=True):
         found[number] = picture
+        if picture[0] is not None:
+            files.remember(names[number], picture[0])
     return found
 
 

@@ -35,7 +35,7 @@ function optionList(sample) {
 
 const clock = (seconds) => {
   const whole = Math.floor(seconds / 60);
-  return whole ? `${whole}:${(seconds % 60).toFixed(0).padStart(2, "0")}` : `${Number(seconds.toFixed(1))} s`;
+  return whole ? `${whole}:${String(Math.floor(seconds % 60)).padStart(2, "0")}` : `${Number(seconds.toFixed(1))} s`;
 };
 
 function film(found) {

@@ -17,6 +17,8 @@ function openShelf(task, number) {
   byId("sample-task").value = task;
   fillRuns();
   byId("sample-run").value = number;
+  // What was looked for in another run's samples would hide some of these.
+  for (const filter of ["sample-search", "sample-outcome", "sample-group"]) byId(filter).value = "";
   loadShelf();
   byId("samples").scrollIntoView();
   byId("sample-list").focus({ preventScroll: true });

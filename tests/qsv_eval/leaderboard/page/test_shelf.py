@@ -87,6 +87,24 @@ def test_thumbnails_are_of_the_frames_that_were_looked_at(tmp_path):
     assert all(image.startswith("data:image/jpeg;base64,/9j/") for image in film["images"])
 
 
+def test_thumbnails_stay_where_the_videos_are_not(tmp_path, monkeypatch):
+    """Results are copied from the cluster to a laptop, and the page is made again."""
+    samples = samples_of(write_seen_run(tmp_path / "run", ["other"]))
+    [row] = demo_rows(["other"])
+
+    def page():
+        files = SideFiles(tmp_path / "out")
+        known = {(TASK, row["id"]): looked_at(record_of(row, 3))}
+        shelf = write_shelf(("a/results.json", TASK), Chosen(samples, 1), known, RULE, Videos(), files)
+        files.finish()
+        return content(tmp_path, shelf.key)["samples"][0]
+
+    before = page()
+    monkeypatch.setattr(Videos, "find", lambda *_: "there is no video here")
+    assert page() == before
+    assert content(tmp_path, before["frames"])["times"] == [0.5, 1.5, 2.5]
+
+
 def test_without_a_journal_the_frame_rule_says_which(tmp_path):
     samples = samples_of(write_seen_run(tmp_path / "run", ["other"]))
     _, [entry] = written(tmp_path, samples)

@@ -31,8 +31,23 @@ def test_what_an_earlier_page_left_goes_and_the_rest_stays(tmp_path):
     assert now.has("frames/kept")
     assert not now.has("frames/new")
     now.write("frames/new", 3)
-    now.clear_others()
+    now.finish()
     assert sorted(path.name for path in (tmp_path / "page" / "frames").iterdir()) == ["kept.js", "new.js", "notes.txt"]
+
+
+def test_a_file_is_found_again_by_its_name(tmp_path):
+    earlier = SideFiles(tmp_path)
+    earlier.remember("a sample", earlier.write("frames/1", 1))
+    earlier.remember("another", earlier.write("frames/2", 2))
+    earlier.finish()
+    (tmp_path / "page" / "frames" / "2.js").unlink()
+    for _ in range(2):
+        now = SideFiles(tmp_path)
+        assert [now.recall(name) for name in ("a sample", "another", "a third")] == ["frames/1", None, None]
+        now.finish()
+        assert (tmp_path / "page" / "frames" / "1.js").is_file()
+    (tmp_path / "page" / "names.json").write_text("{torn")
+    assert SideFiles(tmp_path).recall("a sample") is None
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path):
