@@ -10,12 +10,12 @@ from typing import Final
 
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["RUN_FILE", "listed", "only_run", "run_of", "runs_below"]
+__all__ = ["RUN_FILE", "SUBMISSIONS", "listed", "only_run", "run_of", "runs_below"]
 
 RUN_FILE: Final = "run.json"
 """By this `qsv-eval run` marks its output folder."""
 _RESULTS, _SAMPLES = "*results.json", "*_samples_*.jsonl"
-_SUBMISSIONS: Final = "submissions"
+SUBMISSIONS: Final = "submissions"
 """Folder in which lmms-eval puts what a benchmark's server wants, under names like those of results."""
 _LISTED: Final = 8
 """Runs that a message names."""
@@ -47,7 +47,7 @@ def runs_below(place: Path) -> list[Path]:
     is none: the run that they are about is below it.
     """
     files = [file for pattern in (_RESULTS, _SAMPLES) for file in place.rglob(pattern)]
-    holders = {file.parent for file in files if file.parent.name != _SUBMISSIONS}
+    holders = {file.parent for file in files if file.parent.name != SUBMISSIONS}
     return sorted({run_of(holder, place) for holder in holders if not _is_of_scorings(holder)})
 
 

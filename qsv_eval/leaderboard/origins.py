@@ -26,9 +26,7 @@ class Origin(NamedTuple):
         task = self._task(cell)
         if (path := self._samples_path(task)) is None:
             return None
-        config = mapping(mapping(run_with(task, self.runs).content.get("configs")).get(task))
-        keys = str(config.get("cluster_key") or ""), str(config.get("score_key") or "score")
-        return SamplesFile(path, task, None, *keys)
+        return SamplesFile.of(path, task, None, run_with(task, self.runs))
 
     def usage(self, cell: str) -> Usage | None:
         """Return what the answers to a task took, None where the run does not say it."""

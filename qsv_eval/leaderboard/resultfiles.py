@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.runfolders import listed, run_of
+from qsv_eval.runfolders import SUBMISSIONS, listed, run_of
 
 __all__ = [
     "ResultsFile",
@@ -21,8 +21,6 @@ __all__ = [
 ]
 
 _PATTERN = "*results.json"
-_SUBMISSIONS = "submissions"
-"""Folder in which lmms-eval puts what a benchmark's server wants, under names like those of results."""
 
 
 class ResultsFile(NamedTuple):
@@ -65,7 +63,7 @@ def find_results(folders: Sequence[Path]) -> list[ResultsFile]:
 
 
 def _below(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob(_PATTERN) if path.parent.name != _SUBMISSIONS]
+    return [path for path in folder.rglob(_PATTERN) if path.parent.name != SUBMISSIONS]
 
 
 def read_results(path: Path, name: str = "") -> ResultsFile:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from qsv_eval.leaderboard.resultfiles import mapping
+from qsv_eval.leaderboard.resultfiles import ResultsFile, mapping
 from qsv_eval.leaderboard.text import encodable
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.scoring.outcome import Outcome
@@ -53,6 +53,12 @@ class SamplesFile(NamedTuple):
     cluster_key: str
     """What names the cluster in lmms-eval's own tasks; empty where they have none."""
     score_key: str
+
+    @classmethod
+    def of(cls, path: Path, task: str, protocol: Mapping[str, Any] | None, run: ResultsFile) -> "SamplesFile":
+        """Return what the results file of the run that answered says of a task's samples."""
+        config = mapping(mapping(run.content.get("configs")).get(task))
+        return cls(path, task, protocol, str(config.get("cluster_key") or ""), str(config.get("score_key") or "score"))
 
 
 class Glances(NamedTuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from qsv_eval.leaderboard.records import protocol_of
-from qsv_eval.leaderboard.resultfiles import find_results, mapping, read_results, run_with, runs_behind
+from qsv_eval.leaderboard.resultfiles import find_results, read_results, run_with, runs_behind
 from qsv_eval.leaderboard.samplelines import SAMPLES, Glances, SamplesFile, samples_of
 from qsv_eval.model_adapters.cells import MARK, plain_name
 from qsv_eval.model_adapters.errors import SetupError
@@ -62,9 +62,7 @@ def _described(task: str, path: Path) -> SamplesFile:
     file = read_results(beside.resolve())
     run = run_with(task, runs_behind(file, find_results([beside.parent])) if file.is_rescored else [file])
     protocol = protocol_of(file, task, run).as_dict() if task in file.content["results"] else None
-    config = mapping(mapping(run.content.get("configs")).get(task))
-    keys = str(config.get("cluster_key") or ""), str(config.get("score_key") or "score")
-    return SamplesFile(path, task, protocol, *keys)
+    return SamplesFile.of(path, task, protocol, run)
 
 
 def read_samples(*files: SamplesFile) -> list[pd.DataFrame]:

@@ -46,7 +46,7 @@ def group_bars(task: str, field: str, scores: pd.DataFrame) -> Figure | None:
     scale = known["scale"].iloc[0]
     axes.set_xlabel("score, %" if scale == "percent" else "score")
     if unsure := sum(bar.get_hatch() is not None for bar in axes.patches):
-        notes.append(f"hatched, some questions have no score: {unsure} bars")
+        notes.append(f"hatched, some questions have no score: {unsure} bar{'' if unsure == 1 else 's'}")
     note(axes, notes)
     legend(figure, axes)
     return figure

@@ -1,12 +1,12 @@
 "use strict";
 // One score with all that stands behind it, tables of groups, and the plots of a task.
 
-const COLOURS = ["correct", "wrong", "unparsed", "empty", "error", "unscored"];
+const OUTCOMES = ["correct", "wrong", "unparsed", "empty", "error", "unscored"];
 
 function outcomeBar(outcomes) {
   const total = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
   if (!total) return null;
-  const there = COLOURS.filter((name) => outcomes[name]);
+  const there = OUTCOMES.filter((name) => outcomes[name]);
   const parts = there.map((name) => {
     const part = make("i", { title: `${outcomes[name]} ${name}` });
     part.style.width = `${100 * outcomes[name] / total}%`;

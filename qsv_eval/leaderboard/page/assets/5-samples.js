@@ -46,7 +46,7 @@ async function loadShelf() {
 function fillFilters(samples) {
   const groups = new Set(samples.flatMap((sample) =>
     Object.entries(sample.groups ?? {}).flatMap(([name, values]) => values.map((value) => `${name}: ${value}`))));
-  fillSelect(byId("sample-outcome"), COLOURS.filter((name) => samples.some((sample) => sample.outcome === name)), "all");
+  fillSelect(byId("sample-outcome"), OUTCOMES.filter((name) => samples.some((sample) => sample.outcome === name)), "all");
   fillSelect(byId("sample-group"), [...groups].sort(NUMBERS_FIRST.compare), "all");
 }
 

@@ -159,7 +159,7 @@ def test_a_bar_of_a_group_with_questions_without_a_score_is_hatched(tmp_path):
     places = {label.get_text(): place for place, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)}
     [hatched] = [bar for bar in axes.patches if bar.get_hatch()]
     assert hatched.get_y() < places[unsure] < hatched.get_y() + hatched.get_height()
-    assert "hatched, some questions have no score: 1 bars" in texts(figure)
+    assert "hatched, some questions have no score: 1 bar" in texts(figure)
 
 
 @pytest.fixture(scope="module")
