@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qsv_eval.cli import app
+from qsv_eval.model_adapters.quicksviewer import load_pretrained
 
 VERBS = ("demo", "run", "status", "ask", "tasks")
 
@@ -57,6 +58,17 @@ def test_ask_a_conversation(tiny, tmp_path):
     messages.write_text(json.dumps([{"role": "user", "content": "Hello"}]))
     words = ["ask", "--pretrained", str(tiny), "--messages", str(messages), "--max-new-tokens", "2", "--device", "cpu"]
     assert CliRunner().invoke(app, words).exit_code == 0
+
+
+def test_a_reply_is_heard_while_it_is_generated(tiny, monkeypatch):
+    pieces = []
+    monkeypatch.setattr("builtins.print", lambda *words, **_: pieces.extend(words))
+    words = ["ask", "--pretrained", str(tiny), "--max-new-tokens", "12", "--device", "cpu", "--dtype", "float32", "Hi"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    model = load_pretrained(str(tiny), device="cpu", dtype="float32")
+    reply = model.chat([{"role": "user", "content": "Hi"}], max_new_tokens=12)
+    assert "".join(pieces) == reply.text
+    assert len(pieces) > 1
 
 
 @pytest.mark.parametrize(
