@@ -11,25 +11,16 @@ replaced; both cost their job, and the rest goes on.
 """
 
 import os
-import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
 from typing import NamedTuple
 
-from qsv_eval.model_adapters.errors import MediaError, MediaFault
+from qsv_eval.model_adapters.frames.isolated import IsolatedReader
 from qsv_eval.model_adapters.frames.reading import ReadJob, ReadResult, ReadSettings, read
-from qsv_eval.model_adapters.frames.worker import receive_frames
 from qsv_eval.model_adapters.stopwatch import stage
 
 __all__ = ["PlannedRead", "ReadAhead", "default_readers"]
-
-_WORKER = "qsv_eval.model_adapters.frames.worker"
-_LONGEST_WAIT_S = 1e6  # the system counts milliseconds in an int
 
 
 def default_readers() -> int:
@@ -69,7 +60,7 @@ class ReadAhead:
         self._held_bytes = 0
         self._bug: BaseException | None = None
         self._closed = False
-        self._readers = [_Reader(settings) for _ in range(min(readers, len(self._planned)))]
+        self._readers = [IsolatedReader(settings) for _ in range(min(readers, len(self._planned)))]
         self._threads = [threading.Thread(target=self._work, args=(reader,), daemon=True) for reader in self._readers]
         for thread in self._threads:
             thread.start()
@@ -119,7 +110,7 @@ class ReadAhead:
                 raise self._bug
             return self._results.pop(number)
 
-    def _work(self, reader: "_Reader") -> None:
+    def _work(self, reader: IsolatedReader) -> None:
         while (number := self._begin()) is not None:
             planned = self._planned[number]
             try:
@@ -156,89 +147,3 @@ class ReadAhead:
 
 def _bytes_of(result: ReadResult) -> int:
     return 0 if result.footage is None else result.footage.frames.nbytes
-
-
-class _Reader:
-    """One worker process, started when it is first needed and again when it was lost."""
-
-    def __init__(self, settings: ReadSettings) -> None:
-        self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
-        self._channel: socket.socket | None = None
-        self._jobs: Connection | None = None
-        self._lock = threading.Lock()
-        self._killed = False
-
-    def read(self, job: ReadJob, limit_s: float) -> ReadResult:
-        """Let the process read; what becomes of it is part of the result. A reader that dies gets a second try."""
-        started = time.perf_counter()
-        fault = MediaError(job.path, MediaFault.DIED, "the run was ended")
-        for attempt in (1, 2):
-            if self._killed:
-                break
-            try:
-                return self._ask(job, limit_s)
-            except TimeoutError:
-                self.let_go()
-                fault = MediaError(job.path, MediaFault.HUNG, f"no frames within {limit_s:g} s")
-                break
-            except (EOFError, OSError):
-                fault = MediaError(job.path, MediaFault.DIED, f"exit status {self.let_go()}, attempt {attempt}")
-        return ReadResult(None, fault, time.perf_counter() - started)
-
-    def kill(self) -> None:
-        """End the process for good, whatever it does."""
-        with self._lock:
-            self._killed = True
-            if self._process is not None:
-                self._process.kill()
-
-    def _ask(self, job: ReadJob, limit_s: float) -> ReadResult:
-        jobs, channel = self._start()
-        jobs.send(job)
-        if not jobs.poll(min(limit_s, _LONGEST_WAIT_S)):
-            raise TimeoutError
-        result, room = jobs.recv()
-        if room is None:
-            return result
-        shape, frames = room
-        whole = receive_frames(channel, shape)
-        return result._replace(footage=result.footage._replace(frames=whole[:frames]))
-
-    def _start(self) -> tuple[Connection, socket.socket]:
-        with self._lock:
-            if self._killed:
-                raise EOFError
-            if self._process is None:
-                self._channel, theirs = socket.socketpair()
-                with theirs:
-                    # -P: the folder that this was started in may hold a queue.py or numpy.py.
-                    command = [sys.executable, "-P", "-m", _WORKER, str(theirs.fileno())]
-                    paths = os.pathsep.join(str(path) or os.getcwd() for path in sys.path)
-                    self._process = subprocess.Popen(  # noqa: S603 - our own module
-                        command,
-                        pass_fds=(theirs.fileno(),),
-                        stdin=subprocess.DEVNULL,
-                        env=os.environ | {"PYTHONPATH": paths},
-                    )
-                self._jobs = Connection(os.dup(self._channel.fileno()))
-                self._jobs.send(self._settings)
-            assert self._jobs is not None, "it is made with the process"
-            assert self._channel is not None, "it is made with the process"
-            return self._jobs, self._channel
-
-    def let_go(self) -> int | None:
-        """End the process, so that the next job gets a new one; return its exit status."""
-        with self._lock:
-            process, ends = self._process, (self._jobs, self._channel)
-            self._process = self._channel = self._jobs = None
-        for end in ends:
-            if end is not None:
-                end.close()
-        if process is None:
-            return None
-        try:
-            return process.wait(1.0)  # one that died by itself tells why
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()

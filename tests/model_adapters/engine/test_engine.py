@@ -351,7 +351,7 @@ def test_a_video_that_a_reader_hangs_on_costs_its_questions(make_engine, questio
     )
     (tmp_path / "sleepy_worker.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("qsv_eval.model_adapters.engine.readahead._WORKER", "sleepy_worker")
+    monkeypatch.setattr("qsv_eval.model_adapters.frames.isolated._WORKER", "sleepy_worker")
     # Its content is another's, or its questions would stand on the other file.
     slow.write_bytes(slow.read_bytes() + b"\0" * 8)
     answers = make_engine(readers=1, read_limit_s=3.0).answer([question(0, slow), question(1, clips[1])])

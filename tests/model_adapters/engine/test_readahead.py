@@ -11,10 +11,9 @@ import numpy as np
 import psutil
 import pytest
 
-from qsv_eval.model_adapters.engine import readahead
 from qsv_eval.model_adapters.engine.readahead import PlannedRead, ReadAhead
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
-from qsv_eval.model_adapters.frames import ClipRequest, FrameRule
+from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, isolated
 from qsv_eval.model_adapters.frames.reading import ReadJob, ReadSettings, read
 from qsv_eval.model_adapters.stopwatch import Stopwatch
 
@@ -58,7 +57,7 @@ def telling(tmp_path, monkeypatch):
     """Let the workers mind telling file names."""
     (tmp_path / "telling_worker.py").write_text(WORKER)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(readahead, "_WORKER", "telling_worker")
+    monkeypatch.setattr(isolated, "_WORKER", "telling_worker")
 
 
 @pytest.fixture
@@ -273,7 +272,7 @@ def test_a_bug_in_a_reading_thread_reaches_whoever_waits(clips, monkeypatch):
     def fail(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(readahead, "receive_frames", fail)
+    monkeypatch.setattr(isolated, "receive_frames", fail)
     with ahead_of(clips, readers=2) as ahead, pytest.raises(ZeroDivisionError), ahead.take():
         pass
 
@@ -318,13 +317,13 @@ def test_waiting_is_counted_as_waiting(clips):
 
 PARENT = """
 import sys
-from qsv_eval.model_adapters.engine import readahead
-from qsv_eval.model_adapters.frames import ClipRequest, FrameRule
+from qsv_eval.model_adapters.engine.readahead import PlannedRead, ReadAhead
+from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, isolated
 from qsv_eval.model_adapters.frames.reading import ReadJob, ReadSettings
 sys.path.insert(0, sys.argv[1])
-readahead._WORKER = "telling_worker"
+isolated._WORKER = "telling_worker"
 job = ReadJob(sys.argv[2], (ClipRequest(FrameRule()),))
-with readahead.ReadAhead([readahead.PlannedRead(job, 1)], ReadSettings((32, 48)), readers=1, budget_bytes=1) as ahead:
+with ReadAhead([PlannedRead(job, 1)], ReadSettings((32, 48)), readers=1, budget_bytes=1) as ahead:
     with ahead.take():
         pass
 """
