@@ -94,7 +94,8 @@ class Outcome(NamedTuple):
 
 def run(case: Case, units: int) -> Outcome:
     """Let the engine's worker answer so many units."""
-    from qsv_eval.model_adapters.engine import readahead, working
+    from qsv_eval.model_adapters.engine import working
+    from qsv_eval.model_adapters.frames import isolated
     from qsv_eval.model_adapters.engine.answering import Said
     from qsv_eval.model_adapters.engine.efficiency import Efficiency
     from qsv_eval.model_adapters.engine.journal import How, Journal
@@ -123,7 +124,7 @@ def run(case: Case, units: int) -> Outcome:
             time.sleep(times[int(batch[0].key)].generate)
             return {asked.key: Said(self.questions[asked.key], reply) for asked in batch}
 
-    readahead._WORKER = Path(__file__).stem
+    isolated._WORKER = Path(__file__).stem
     working.Scene, working.UnitWork = SleepingScene, SleepingWork  # type: ignore[misc, assignment]
     options = working.EngineOptions(readers=case.readers, reading=ReadSettings(SIZE), show_progress=False)
     model: Any = SimpleNamespace(model=SimpleNamespace(device=SimpleNamespace(type="cpu")))
