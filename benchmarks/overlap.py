@@ -95,10 +95,10 @@ class Outcome(NamedTuple):
 def run(case: Case, units: int) -> Outcome:
     """Let the engine's worker answer so many units."""
     from qsv_eval.model_adapters.engine import working
-    from qsv_eval.model_adapters.frames import isolated
     from qsv_eval.model_adapters.engine.answering import Said
     from qsv_eval.model_adapters.engine.efficiency import Efficiency
     from qsv_eval.model_adapters.engine.journal import How, Journal
+    from qsv_eval.model_adapters.frames import isolated
     from qsv_eval.model_adapters.frames.reading import ReadSettings
     from qsv_eval.model_adapters.quicksviewer.chat import Reply
 
