@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -110,7 +111,7 @@ def _arguments(
             "give a multiple of them"
         )
     rates = [rate for rate in asdict(recipe.rates).values() if rate is not None]
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(output),
         per_device_train_batch_size=1,
         gradient_accumulation_steps=batching.micro_batches // processes,
@@ -138,6 +139,20 @@ def _arguments(
         report_to=report_to,
         run_name=recipe.name,
     )
+    _take_one_gpu(arguments)
+    return arguments
+
+
+def _take_one_gpu(arguments: TrainingArguments) -> None:
+    """Keep the Trainer from spreading each batch over the GPUs that one process sees: ours cannot be cut up so."""
+    if arguments.n_gpu <= 1:
+        return
+    print(
+        f"qsv-eval: {arguments.n_gpu} GPUs are visible and one is used; for all of them: "
+        f"accelerate launch --num_processes {arguments.n_gpu} -m qsv_eval.cli train …",
+        file=sys.stderr,
+    )
+    arguments._n_gpu = 1  # the way that the Trainer itself goes for models that lie on several
 
 
 def _sharding(recipe: Recipe, model: QuicksviewerForConditionalGeneration, processes: int) -> dict[str, Any]:

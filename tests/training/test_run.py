@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+import torch
 from accelerate import PartialState
 
 from qsv_eval.model_adapters.errors import SetupError
@@ -159,3 +160,14 @@ def test_what_cannot_be_sharded_is_refused(recipe, tmp_path, monkeypatch, change
     assert PartialState(cpu=True).num_processes == processes
     with pytest.raises(SetupError, match=says):
         make_trainer(replace(recipe, sharded=True, **changes), setup, tmp_path, cpu=True)
+
+
+def test_one_process_uses_one_gpu_and_says_how_to_use_all(done, tmp_path, monkeypatch, capsys):
+    """By itself the Trainer would spread a batch over all that it sees, and ours cannot be cut up so."""
+    recipe, plain = done
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    train(recipe, tmp_path, cpu=False)
+    assert losses(tmp_path) == losses(plain)
+    said = capsys.readouterr().err
+    assert "2 GPUs are visible and one is used" in said
+    assert "accelerate launch --num_processes 2" in said
