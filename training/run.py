@@ -89,7 +89,7 @@ def make_trainer(
         arguments,
         setup.samples,
         setup.plan,
-        callbacks=[MetricsFiles(output)],
+        callbacks=[MetricsFiles(output), _IntervalsAsAsked()],
         processing_class=setup.checkpoint.processor,
     )
 
@@ -192,6 +192,14 @@ def _is_whole(checkpoint: Path) -> bool:
     except (OSError, json.JSONDecodeError):
         return False
     return True
+
+
+class _IntervalsAsAsked(TrainerCallback):
+    """Logs and saves as often as the recipe says now; by itself a run that is resumed goes by its checkpoint's word."""
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Take what the state holds from the arguments again."""
+        state.compute_steps(args, state.max_steps)
 
 
 class _EvaluateEvery(TrainerCallback):

@@ -42,6 +42,22 @@ def test_resuming_gives_the_same_losses(done, tmp_path, workers):
     assert (torn / "final" / "model.safetensors").read_bytes() == (whole / "final" / "model.safetensors").read_bytes()
 
 
+def stopped_after_two_steps(whole, folder):
+    """Copy a run as if it had been stopped then."""
+    torn = shutil.copytree(whole, folder)
+    shutil.rmtree(torn / "final")
+    shutil.rmtree(torn / "checkpoint-4")
+    return torn
+
+
+def test_how_often_is_logged_and_saved_may_change_within_a_run(done, tmp_path):
+    recipe, whole = done
+    torn = stopped_after_two_steps(whole, tmp_path / "torn")
+    train(replace(recipe, save_every=1, log_every=2), torn, cpu=True)
+    assert (torn / "checkpoint-3").is_dir()
+    assert sorted(losses(torn)) == [1, 2, 4]
+
+
 def test_a_run_leaves_a_checkpoint_and_pictures(done, clips):
     folder = done[1]
     assert {"metrics.jsonl", "metrics.csv", "loss.png", "recipe.json"} <= {path.name for path in folder.iterdir()}
