@@ -38,7 +38,7 @@ def train(
 
     Args:
         recipe: what to do.
-        output: folder of the run. One that holds a run of the same recipe is gone on with.
+        output: folder of the run. One that holds a run of the same recipe is resumed.
         evaluate: called every `recipe.evaluate_every` steps.
         cpu: leave accelerators alone.
         report_to: `wandb` or another of transformers' trackers, beside the files.
@@ -47,13 +47,13 @@ def train(
         SetupError: the recipe does not fit the data, the machine or what the folder holds.
     """
     final = output / FINAL
-    check_recipe(recipe, output)
+    check_recipe(recipe, output, finished=final.is_dir())
     if final.is_dir():
         return final
     PartialState(cpu=cpu)  # joins the other processes before anything is read
     setup = set_up(recipe)
     trainer = make_trainer(recipe, setup, output, cpu=cpu, report_to=report_to)
-    keep_record(recipe, setup.plan, output)
+    keep_record(recipe, setup, output)
     if evaluate is not None and recipe.evaluate_every is not None:
         trainer.evaluate_by = _evaluation(recipe, setup, evaluate)
         trainer.add_callback(_EvaluateEvery(recipe.evaluate_every))

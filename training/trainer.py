@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
 
-from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.errors import QsvError
 from qsv_eval.model_adapters.quicksviewer.merging import IGNORED
 from qsv_eval.model_adapters.quicksviewer.modeling import Learning, QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise
@@ -29,13 +29,17 @@ from qsv_eval.training.parts import part_of
 from qsv_eval.training.recipe import PARTS, Recipe
 from qsv_eval.training.skipped import SkippedFile, rewind
 
-__all__ = ["QuicksviewerTrainer", "TooManyBroken"]
+__all__ = ["QuicksviewerTrainer", "Stopped", "TooManyBroken"]
 
 _FEW = 20
 """Samples that may be broken whatever share they are."""
 
 
-class TooManyBroken(SetupError):
+class Stopped(QsvError):
+    """A run ended in its middle, for a reason that only its user can put right."""
+
+
+class TooManyBroken(Stopped):
     """More samples could not be read than the recipe allows."""
 
 
@@ -168,10 +172,11 @@ class QuicksviewerTrainer(Trainer):
             self._gate_loss += outputs.gate_loss.detach().item()
         loss = outputs.loss * self.accelerator.num_processes
         if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"step {self.state.global_step}: the loss is {loss.item()}; the last checkpoint in "
-                f"{self.args.output_dir} is whole: begin from it with lower rates in another folder "
-                "(start.checkpoint=…/checkpoint-N rates.…=… --output NEW)"
+            raise Stopped(
+                f"step {self.state.global_step}: the loss is {loss.item()}. The last checkpoint in "
+                f"{self.args.output_dir} is whole; a run with lower rates is another one, which begins from it in "
+                "another folder (start.checkpoint=…/checkpoint-N rates.…=… --output NEW), its data, its schedule and "
+                "the gate's noise from the start"
             )
         return (loss, outputs) if return_outputs else loss
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from accelerate import PartialState
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
-from qsv_eval.training.recipe import Optimiser, Rates
+from qsv_eval.training.recipe import Optimiser, Rates, Start
 from qsv_eval.training.run import last_checkpoint, make_trainer, train
 from qsv_eval.training.setup import set_up
 from qsv_eval.training.tiny.clips import pack, text_sample
@@ -84,11 +85,40 @@ def test_options_that_are_younger_than_a_run_are_no_change(done, tmp_path):
     recipe, folder = done
     copy = shutil.copytree(folder, tmp_path / "copy")
     record = json.loads((copy / "recipe.json").read_text())
-    del record["chunk_frames"], record["optimiser"]["kind"]
+    del record["max_frames"], record["optimiser"]["kind"]
     (copy / "recipe.json").write_text(json.dumps(record))
     assert train(recipe, copy, cpu=True) == copy / "final"
-    with pytest.raises(SetupError, match="chunk_frames: 16 before, 8 now"):
-        train(replace(recipe, chunk_frames=8), copy, cpu=True)
+    with pytest.raises(SetupError, match="max_frames: 420 before, 8 now"):
+        train(replace(recipe, max_frames=8), copy, cpu=True)
+
+
+def test_a_run_that_met_its_limit_goes_on_with_less(done, tmp_path):
+    """How the same is computed, and where the same lies, is no other run."""
+    recipe, whole = done
+    torn = stopped_after_two_steps(whole, tmp_path / "torn")
+    start = shutil.copytree(recipe.start.checkpoint, tmp_path / "start")
+    folders = [Path(path).parent for path in recipe.mixture.split(";")]
+    data = [shutil.copytree(folder, tmp_path / folder.name) for folder in folders]
+    moved = replace(
+        recipe,
+        start=Start(str(start)),
+        mixture=";".join(f"{folder}/shard-000000.tar" for folder in data),
+        chunk_frames=5,
+        checkpointing=False,
+        attention="segmented",
+    )
+    train(moved, torn, cpu=True)
+    assert losses(torn) == pytest.approx(losses(whole), rel=1e-4)
+    with pytest.raises(SetupError, match=r"mixture: .* before"):
+        train(recipe, torn, cpu=True)
+
+
+def test_a_run_does_not_go_on_from_another_start(done, tmp_path):
+    recipe, whole = done
+    torn = stopped_after_two_steps(whole, tmp_path / "torn")
+    other = replace(recipe, start=Start(str(whole / "final")))
+    with pytest.raises(SetupError, match="the run began from other weights"):
+        train(other, torn, cpu=True)
 
 
 def test_what_was_wrong_at_first_can_be_put_right(recipe, tmp_path):

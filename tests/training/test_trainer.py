@@ -16,7 +16,7 @@ from qsv_eval.training.data.samples import collate
 from qsv_eval.training.recipe import Rates
 from qsv_eval.training.run import make_trainer, train
 from qsv_eval.training.setup import set_up
-from qsv_eval.training.trainer import TooManyBroken
+from qsv_eval.training.trainer import Stopped, TooManyBroken
 
 
 def batch_of(setup, number=0):
@@ -188,6 +188,13 @@ def test_too_many_broken_samples_end_the_run(recipe, tmp_path):
             tmp_path / "out",
             cpu=True,
         )
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_says_what_its_advice_loses(recipe, tmp_path):
+    trainer = make_trainer(recipe, set_up(recipe), tmp_path, cpu=True)
+    trainer.learner.lm_head.weight.data[:] = float("nan")
+    with pytest.raises(Stopped, match="its data, its schedule and the gate's noise from the start"):
+        trainer.train()
 
 
 def test_too_long_a_sample_is_skipped_with_its_length(recipe):
