@@ -84,7 +84,6 @@ class QuicksviewerTrainer(Trainer):
         self._gate_loss = 0.0
         self.evaluate_by: Callable[[int], Mapping[str, float]] | None = None
         super().__init__(model, args, train_dataset=samples, **options)
-        self._several = self.accelerator.num_processes > 1
         self._perceives = any(
             parameter.requires_grad for name, parameter in model.named_parameters() if ".perception." in name
         )
@@ -164,8 +163,9 @@ class QuicksviewerTrainer(Trainer):
     ) -> Any:
         """Return this micro-batch's part of the step's loss, times the processes, since gradients are averaged."""
         noise = GumbelNoise(self.noise_scale, inputs.pop("uniform_G2", None))
-        in_step = self._several and self._perceives
-        learning = Learning(self._step.tokens, self._step.gaps, self.recipe.batching.packed, in_step)
+        # Where perception learns it always takes part: other processes may see a video where this one does not, and
+        # where nothing else learns a batch of texts would have nothing to go backwards through.
+        learning = Learning(self._step.tokens, self._step.gaps, self.recipe.batching.packed, in_step=self._perceives)
         with self.accelerator.autocast():  # which the Trainer leaves out where the model is sharded
             outputs = model(**inputs, noise=noise, learning=learning)
         if outputs.gate_loss is not None:

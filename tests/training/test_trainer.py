@@ -81,6 +81,22 @@ def test_nothing_to_learn_is_finite(recipe):
     assert all(torch.isfinite(gradient).all() for gradient in gradients.values())
 
 
+def test_texts_alone_teach_perception_nothing_and_end_no_run(recipe, tmp_path, shards):
+    """As where the small model's first stage meets a micro-batch of texts, in one process."""
+    recipe = replace(
+        recipe,
+        rates=Rates(cubing=1e-3, resampler=1e-3),
+        mixture=f"{shards}/texts/shard-000000.tar",
+        checkpointing=False,
+    )
+    final = train(recipe, tmp_path, cpu=True)
+    before, after = (
+        load_pretrained(folder, device="cpu", dtype="float32").model for folder in (recipe.start.checkpoint, final)
+    )
+    for (name, one), other in zip(before.named_parameters(), after.parameters(), strict=True):
+        assert torch.equal(one, other), name
+
+
 @pytest.mark.parametrize("stage", ["vision_tower", "everything"])
 def test_the_tower_learns_from_the_second_stage_on(only_videos, stage):
     rates = Rates(
