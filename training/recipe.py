@@ -148,6 +148,13 @@ class Recipe:
     evaluate_every: PositiveInt | None = None
     """Steps between trials on clips drawn for it, whose questions and cuts the model has not seen."""
 
+    def may_be_broken(self, samples: int) -> float:
+        """Return how many of so many samples may be broken: a few whatever share they are."""
+        return max(_FEW_BROKEN, self.broken_share * samples)
+
+
+_FEW_BROKEN = 20
+
 
 def vary(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
     """Return the recipe with `key=value` changes; a dot reaches into a part: `rates.cubing=2e-4`, `max_frames=480`.

@@ -31,9 +31,6 @@ from qsv_eval.training.skipped import SkippedFile, rewind
 
 __all__ = ["QuicksviewerTrainer", "Stopped", "TooManyBroken"]
 
-_FEW = 20
-"""Samples that may be broken whatever share they are."""
-
 
 class Stopped(QsvError):
     """A run ended in its middle, for a reason that only its user can put right."""
@@ -64,7 +61,7 @@ class QuicksviewerTrainer(Trainer):
 
     loss_is_scaled_for_ga = True  # `_Step` runs over all micro-batches
     _met: int | None
-    """Samples so far; None before the first step of this process."""
+    """Samples of the run so far, those that were left out included; None before the first step of this process."""
 
     def __init__(
         self,
@@ -139,7 +136,7 @@ class QuicksviewerTrainer(Trainer):
             self._broken, self._met = self._before()
         self._skipped.add(self.state.global_step, reasons)
         self._broken, self._met = self._broken + broken, self._met + met
-        if self._broken > max(_FEW, self.recipe.broken_share * self._met):
+        if self._broken > self.recipe.may_be_broken(self._met):
             last = reasons[-1] if reasons else "see the other processes' files"
             raise TooManyBroken(
                 f"{self._broken} of {self._met} samples could not be used, more than broken_share "

@@ -197,7 +197,8 @@ def test_broken_samples_are_skipped_and_counted(recipe, tmp_path, shards):
 
 
 def test_too_many_broken_samples_end_the_run(recipe, tmp_path):
-    (tmp_path / "data.jsonl").write_text("{}\n" * 200)
+    spoken = [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]
+    (tmp_path / "data.jsonl").write_text((json.dumps({"image": "none.jpg", "conversations": spoken}) + "\n") * 200)
     with pytest.raises(TooManyBroken, match=r"more than broken_share 1.0%"):
         train(
             replace(recipe, mixture=str(tmp_path / "data.jsonl"), batching=replace(recipe.batching, steps=50)),
