@@ -13,6 +13,7 @@ from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
+from qsv_eval.training.checks import check_options
 from qsv_eval.training.data.batches import MicroBatches
 from qsv_eval.training.data.cost import Size
 from qsv_eval.training.data.mixture import MixturePart
@@ -70,7 +71,12 @@ class Forecast(NamedTuple):
 
 
 def forecast(recipe: Recipe, processes: int = 8) -> Forecast:
-    """Work a recipe out from configurations and data files alone."""
+    """Work a recipe out from configurations and data files alone.
+
+    Raises:
+        SetupError: the run would not begin: its options, its start or its data do not fit.
+    """
+    check_options(recipe)
     config = _config(recipe)
     with torch.device("meta"):
         model = QuicksviewerForConditionalGeneration(config)

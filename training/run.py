@@ -13,10 +13,11 @@ from accelerate import PartialState
 from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.engine.ranks import join
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
+from qsv_eval.training.checks import check_options, check_processes
 from qsv_eval.training.metrics import MetricsFiles
 from qsv_eval.training.recipe import Recipe
 from qsv_eval.training.record import check_recipe, keep_record
@@ -29,6 +30,8 @@ Evaluate = Callable[[Quicksviewer, int], Mapping[str, float]]
 """Given the model as it is and the step; what it returns is logged. All processes call it."""
 
 FINAL = "final"
+_PATIENCE_S = 60_000
+"""For a group of processes that is made here; one that was joined has as much."""
 
 
 def train(
@@ -50,7 +53,9 @@ def train(
     check_recipe(recipe, output, finished=final.is_dir())
     if final.is_dir():
         return final
-    PartialState(cpu=cpu)  # joins the other processes before anything is read
+    join(on_cpu=cpu)  # before anything is read, and with more patience than PartialState has by itself
+    check_options(recipe)
+    check_processes(recipe, PartialState(cpu=cpu).num_processes)
     setup = set_up(recipe)
     trainer = make_trainer(recipe, setup, output, cpu=cpu, report_to=report_to)
     keep_record(recipe, setup, output)
@@ -105,11 +110,6 @@ def _arguments(
 ) -> TrainingArguments:
     optimiser, batching = recipe.optimiser, recipe.batching
     processes = PartialState(cpu=cpu).num_processes
-    if batching.micro_batches % processes:
-        raise SetupError(
-            f"batching.micro_batches {batching.micro_batches} cannot be shared by {processes} processes evenly; "
-            "give a multiple of them"
-        )
     rates = [rate for rate in asdict(recipe.rates).values() if rate is not None]
     arguments = TrainingArguments(
         output_dir=str(output),
@@ -125,7 +125,7 @@ def _arguments(
         adam_epsilon=optimiser.epsilon,
         max_grad_norm=optimiser.clip,
         bf16=recipe.dtype == "bfloat16",
-        **_sharding(recipe, model, processes),
+        **_sharding(recipe, model),
         logging_steps=recipe.log_every,
         logging_nan_inf_filter=False,
         save_steps=recipe.save_every,
@@ -135,6 +135,7 @@ def _arguments(
         dataloader_pin_memory=not cpu,
         accelerator_config={"even_batches": False, "dispatch_batches": False, "split_batches": False},
         ddp_find_unused_parameters=False,
+        ddp_timeout=_PATIENCE_S,
         remove_unused_columns=False,
         report_to=report_to,
         run_name=recipe.name,
@@ -155,18 +156,10 @@ def _take_one_gpu(arguments: TrainingArguments) -> None:
     arguments._n_gpu = 1  # the way that the Trainer itself goes for models that lie on several
 
 
-def _sharding(recipe: Recipe, model: QuicksviewerForConditionalGeneration, processes: int) -> dict[str, Any]:
+def _sharding(recipe: Recipe, model: QuicksviewerForConditionalGeneration) -> dict[str, Any]:
     """Return the arguments for FSDP2: a unit for each decoder layer, and all else, perception included, in one."""
     if not recipe.sharded:
         return {}
-    if processes == 1:
-        raise SetupError("sharded: there is one process, so nothing to spread over; start several, or leave it out")
-    if recipe.rates.new_tokens is not None and recipe.rates.language_model is None:
-        raise SetupError("sharded: an embedding of which only rows learn cannot be; set rates.language_model as well")
-    if recipe.evaluate_every is not None:
-        raise SetupError("sharded: no process has the whole model to try out; leave evaluate_every out")
-    if recipe.optimiser.kind == "muon":
-        raise SetupError("sharded: Muon needs whole matrices; use optimiser.kind=adamw")
     layer = type(model.model.language_model.layers[0]).__name__
     return {"fsdp": True, "fsdp_config": {"version": 2, "transformer_layer_cls_to_wrap": [layer]}}
 

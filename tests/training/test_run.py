@@ -11,9 +11,9 @@ from accelerate import PartialState
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
+from qsv_eval.training.dry_run import forecast
 from qsv_eval.training.recipe import Optimiser, Rates, Start
-from qsv_eval.training.run import last_checkpoint, make_trainer, train
-from qsv_eval.training.setup import set_up
+from qsv_eval.training.run import last_checkpoint, train
 from qsv_eval.training.tiny.clips import pack, text_sample
 
 
@@ -201,11 +201,13 @@ def test_processes_must_share_a_step_evenly(recipe, tmp_path, monkeypatch):
     ],
 )
 def test_what_cannot_be_sharded_is_refused(recipe, tmp_path, monkeypatch, changes, processes, says):
-    setup = set_up(recipe)
+    assert PartialState(cpu=True).num_processes == 1
     monkeypatch.setitem(PartialState._shared_state, "num_processes", processes)
-    assert PartialState(cpu=True).num_processes == processes
-    with pytest.raises(SetupError, match=says):
-        make_trainer(replace(recipe, sharded=True, **changes), setup, tmp_path, cpu=True)
+    sharded = replace(recipe, sharded=True, mixture="none.yaml", **changes)
+    with pytest.raises(SetupError, match=says):  # before the mixture is looked for
+        train(sharded, tmp_path, cpu=True)
+    with pytest.raises(SetupError, match=says if processes > 1 else "there is no file none.yaml"):
+        forecast(sharded)
 
 
 def test_one_process_uses_one_gpu_and_says_how_to_use_all(done, tmp_path, monkeypatch, capsys):
