@@ -10,6 +10,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from qsv_eval.model_adapters.quicksviewer.merging import IGNORED
 from qsv_eval.model_adapters.quicksviewer.modeling import Learning, QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise
 from qsv_eval.training.data.batches import MicroBatches
-from qsv_eval.training.data.samples import Batch, TrainingSamples, collate
+from qsv_eval.training.data.samples import Batch, TrainingSamples, collate_arrays, with_tensors
 from qsv_eval.training.optimiser import MuonWithAdamW, is_hidden_matrix
 from qsv_eval.training.parts import part_of
 from qsv_eval.training.recipe import PARTS, Recipe
@@ -88,19 +89,20 @@ class QuicksviewerTrainer(Trainer):
     # ---- data
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Return this process's micro-batches."""
+        """Return this process's micro-batches, as arrays."""
         pad_id = self.samples.processor.tokenizer.pad_token_id or 0
         workers = self.recipe.batching.workers
         loader = DataLoader(
             self.samples,
             batch_sampler=self.plan,
-            collate_fn=_Collate(pad_id),
+            collate_fn=partial(collate_arrays, pad_id=pad_id),
             num_workers=workers,
             persistent_workers=workers > 0,
             prefetch_factor=4 if workers else None,
             pin_memory=self.args.dataloader_pin_memory,
         )
-        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
+        # A micro-batch is moved when its turn comes: all those of a step at once would be gigabytes of frames.
+        prepared: DataLoader[Any] = self.accelerator.prepare_data_loader(loader, device_placement=False)
         return prepared
 
     def get_batch_samples(
@@ -108,7 +110,7 @@ class QuicksviewerTrainer(Trainer):
     ) -> tuple[list[Batch], None]:
         """Fetch a step's micro-batches, and count what all processes have in it."""
         started = time.perf_counter()
-        batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
+        batches = [with_tensors(batch) for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
         self._counts.waited_s += time.perf_counter() - started
         tokens = sum(int((batch["labels"][:, 1:] != IGNORED).sum()) for batch in batches)
         gaps = sum(int((batch["frame_counts"] - 1).sum()) for batch in batches if "frame_counts" in batch)
@@ -254,16 +256,6 @@ class QuicksviewerTrainer(Trainer):
         """Return all processes' sum since it was last asked for."""
         own, self._gate_loss = self._gate_loss, 0.0
         return float(self.accelerator.reduce(torch.tensor(own, device=self.accelerator.device)))
-
-
-class _Collate:
-    """`collate` with its padding token; a class, so that it can be pickled."""
-
-    def __init__(self, pad_id: int) -> None:
-        self.pad_id = pad_id
-
-    def __call__(self, samples: list[Any]) -> Batch:
-        return collate(samples, self.pad_id)
 
 
 def _plain(name: str) -> str:

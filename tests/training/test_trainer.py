@@ -219,6 +219,25 @@ def test_too_long_a_sample_is_skipped_with_its_length(recipe):
     assert "more than max_length 20" in setup.samples[next(iter(setup.plan))[0]].reason
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_micro_batches_come_by_pipe_and_are_moved_one_by_one(recipe, tmp_path, workers):
+    """Tensors come through /dev/shm, and accelerate would move a whole step at once."""
+    recipe = replace(recipe, batching=replace(recipe.batching, workers=workers))
+    trainer = make_trainer(recipe, set_up(recipe), tmp_path, cpu=True)
+    loader = trainer.get_train_dataloader()
+    assert loader.device is None
+    sent = list(loader)
+    assert not any(isinstance(value, torch.Tensor) for batch in sent for value in batch.values())
+    batches, _ = trainer.get_batch_samples(iter(sent), 2, torch.device("cpu"))
+    setup = set_up(recipe)
+    pad_id = setup.checkpoint.processor.tokenizer.pad_token_id
+    expected = [collate([setup.samples[draw] for draw in draws], pad_id) for draws in setup.plan]
+    for batch, other in zip(batches, expected, strict=False):
+        for key in batch:
+            assert torch.equal(batch[key], other[key]), key
+            assert batch[key].stride() == other[key].stride(), key
+
+
 def test_noise_depends_on_the_draw_alone(only_videos):
     one, two = (set_up(only_videos) for _ in range(2))
     draw = list(one.plan)[1][0]
