@@ -154,6 +154,7 @@ class Recipe:
 
 
 _FEW_BROKEN = 20
+"""Of so many nothing can be said about their share yet."""
 
 
 def vary(recipe: Recipe, assignments: Sequence[str]) -> Recipe:

@@ -41,8 +41,8 @@ class TooManyBroken(Stopped):
     """More samples could not be read than the recipe allows."""
 
 
-class _Step(NamedTuple):
-    """Sums over all micro-batches of a step, on all processes."""
+class _StepSums(NamedTuple):
+    """Over all micro-batches of a step, on all processes."""
 
     tokens: Tensor
     gaps: Tensor
@@ -60,7 +60,7 @@ class _Counts:
 class QuicksviewerTrainer(Trainer):
     """Trains by a recipe."""
 
-    loss_is_scaled_for_ga = True  # `_Step` runs over all micro-batches
+    loss_is_scaled_for_ga = True  # `_StepSums` run over all micro-batches
     _met: int | None
     """Samples of the run so far, those that were left out included; None before the first step of this process."""
 
@@ -75,7 +75,7 @@ class QuicksviewerTrainer(Trainer):
     ) -> None:
         self.recipe, self.samples, self.plan, self.learner = recipe, samples, plan, model
         self.folder = Path(str(args.output_dir))
-        self._step = _Step(torch.tensor(1), torch.tensor(1))
+        self._sums = _StepSums(torch.tensor(1), torch.tensor(1))
         self._counts = _Counts()
         self._skipped = SkippedFile(self.folder, args.process_index)
         self._broken, self._met = 0, None
@@ -109,6 +109,8 @@ class QuicksviewerTrainer(Trainer):
         self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
     ) -> tuple[list[Batch], None]:
         """Fetch a step's micro-batches, and count what all processes have in it."""
+        if self._met is None:
+            self._counts = _Counts()  # the set-up is no step's time
         started = time.perf_counter()
         batches = [with_tensors(batch) for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
         self._counts.waited_s += time.perf_counter() - started
@@ -117,8 +119,8 @@ class QuicksviewerTrainer(Trainer):
         skipped = [reason for batch in batches for reason in batch.pop("skipped")]
         met = sum(batch.pop("samples") for batch in batches) + len(skipped)
         own = torch.tensor([[tokens, gaps, len(skipped), met]], device=device)
-        tokens, gaps, broken, met = self.accelerator.gather(own).sum(0).clamp(min=0).tolist()
-        self._step = _Step(torch.tensor(max(tokens, 1), device=device), torch.tensor(max(gaps, 1), device=device))
+        tokens, gaps, broken, met = self.accelerator.gather(own).sum(0).tolist()
+        self._sums = _StepSums(torch.tensor(max(tokens, 1), device=device), torch.tensor(max(gaps, 1), device=device))
         self._count(batches, met - broken)
         self._note_broken(skipped, broken, met)
         return batches, None
@@ -126,7 +128,7 @@ class QuicksviewerTrainer(Trainer):
     def _count(self, batches: list[Batch], samples: int) -> None:
         counts = self._counts
         counts.steps += 1
-        counts.tokens += int(self._step.tokens)
+        counts.tokens += int(self._sums.tokens)
         counts.samples += samples
         counts.frames += sum(
             len(batch.get(key, ())) for batch in batches for key in ("pixel_values", "pixel_values_videos")
@@ -142,7 +144,8 @@ class QuicksviewerTrainer(Trainer):
             last = reasons[-1] if reasons else "see the other processes' files"
             raise TooManyBroken(
                 f"{self._broken} of {self._met} samples could not be used, more than broken_share "
-                f"{self.recipe.broken_share:.1%}; {self.args.output_dir}/skipped-*.jsonl lists them, the last: {last}"
+                f"{self.recipe.broken_share:.1%}; {self.args.output_dir}/skipped-*.jsonl lists them, the last: {last}. "
+                "Put them right or allow more of them (broken_share=…), and the same command goes on"
             )
 
     def _before(self) -> tuple[int, int]:
@@ -164,7 +167,7 @@ class QuicksviewerTrainer(Trainer):
         noise = GumbelNoise(self.noise_scale, inputs.pop("uniform_G2", None))
         # Where perception learns it always takes part: other processes may see a video where this one does not, and
         # where nothing else learns a batch of texts would have nothing to go backwards through.
-        learning = Learning(self._step.tokens, self._step.gaps, self.recipe.batching.packed, in_step=self._perceives)
+        learning = Learning(self._sums.tokens, self._sums.gaps, self.recipe.batching.packed, in_step=self._perceives)
         with self.accelerator.autocast():  # which the Trainer leaves out where the model is sharded
             outputs = model(**inputs, noise=noise, learning=learning)
         if outputs.gate_loss is not None:
@@ -185,16 +188,15 @@ class QuicksviewerTrainer(Trainer):
         return self.recipe.noise.at(self.state.global_step, self.state.max_steps)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Make the optimizer, a group for each part, split by what decays."""
+        """Make the optimizer, a group for each part, split by what decays; it is made before the model is wrapped."""
         if self.optimizer is None:
-            of = self.learner if model is None else model
             muon = self.recipe.optimiser.kind == "muon"
-            decaying = set(self.get_decay_parameter_names(of))
+            decaying = set(self.get_decay_parameter_names(self.learner))
             members: dict[tuple[str, bool, bool], list[nn.Parameter]] = {}
-            for name, parameter in of.named_parameters():
+            for name, parameter in self.learner.named_parameters():
                 if parameter.requires_grad:
                     matrix = muon and is_hidden_matrix(name, parameter)
-                    members.setdefault((str(part_of(_plain(name))), matrix, name in decaying), []).append(parameter)
+                    members.setdefault((str(part_of(name)), matrix, name in decaying), []).append(parameter)
             groups = [
                 {
                     "params": parameters,
@@ -205,7 +207,7 @@ class QuicksviewerTrainer(Trainer):
                 }
                 for (part, matrices, decays), parameters in members.items()
             ]
-            kind, options = self.get_optimizer_cls_and_kwargs(self.args, of)
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.learner)
             options.pop("lr", None)
             self.optimizer = (
                 MuonWithAdamW(groups, options["betas"], options["eps"]) if muon else kind(groups, **options)
@@ -232,11 +234,18 @@ class QuicksviewerTrainer(Trainer):
         self.control.should_evaluate = False
         return found
 
+    def _maybe_log_save_evaluate(self, *args: Any, **options: Any) -> None:
+        """Leave the time that evaluating and saving take out of what steps are said to take."""
+        counts, began = self._counts, time.perf_counter()
+        super()._maybe_log_save_evaluate(*args, **options)
+        now = time.perf_counter()
+        self._counts.started = counts.started + now - began if self._counts is counts else now
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add what a run of Quicksviewer is watched by."""
         if "loss" in logs:
             counts, self._counts = self._counts, _Counts()
-            taken_s = max(self._counts.started - counts.started, 1e-9)
+            taken_s = max(time.perf_counter() - counts.started, 1e-9)
             logs |= {
                 "noise": self.noise_scale,
                 "gate_norm": self._gate_norm() / max(counts.steps, 1),
@@ -256,11 +265,6 @@ class QuicksviewerTrainer(Trainer):
         """Return all processes' sum since it was last asked for."""
         own, self._gate_loss = self._gate_loss, 0.0
         return float(self.accelerator.reduce(torch.tensor(own, device=self.accelerator.device)))
-
-
-def _plain(name: str) -> str:
-    """Take wrappers' prefixes from a parameter's name."""
-    return name.removeprefix("module.").replace("_checkpoint_wrapped_module.", "").replace("_fsdp_wrapped_module.", "")
 
 
 def _is_nan(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
 from qsv_eval.model_adapters.quicksviewer.modeling import Learning
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise
+from qsv_eval.training import run
 from qsv_eval.training.data.samples import collate
 from qsv_eval.training.recipe import Rates
 from qsv_eval.training.run import make_trainer, train
@@ -217,6 +219,25 @@ def test_a_loss_that_is_no_number_ends_the_run_and_says_what_its_advice_loses(re
 def test_too_long_a_sample_is_skipped_with_its_length(recipe):
     setup = set_up(replace(recipe, max_length=20))
     assert "more than max_length 20" in setup.samples[next(iter(setup.plan))[0]].reason
+
+
+def test_steps_are_not_said_to_take_what_the_set_up_and_trials_and_saving_took(recipe, tmp_path, monkeypatch):
+    late_s, clock = [0.0], time.perf_counter
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + late_s[0])
+
+    def take_long(*_, **__):
+        late_s[0] += 1e6
+        return {"accuracy": 0.5}
+
+    trainer = make_trainer(replace(recipe, save_every=1, log_every=2), set_up(recipe), tmp_path, cpu=True)
+    trainer.evaluate_by = take_long
+    trainer.add_callback(run._EvaluateEvery(1))
+    monkeypatch.setattr(trainer, "_save_checkpoint", take_long)
+    take_long()
+    trainer.train()
+    lines = [line for line in trainer.state.log_history if "loss" in line]
+    assert [line["step"] for line in lines] == [2, 4]
+    assert all(0 < line["seconds"] < 1e6 and line["data_wait"] < 1 for line in lines)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
