@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from transformers import AutoConfig, PreTrainedConfig
 
@@ -182,10 +183,11 @@ def print_forecast(found: Forecast, console: Console | None = None) -> None:
     if found.sources:
         sources = Table("source", "shows", "samples", "tokens, at the most", "frames", title="What from")
         for amount in found.sources:
-            sources.add_row(amount.source, amount.modality, *(f"{number:,}" for number in amount[2:]))
+            sources.add_row(escape(amount.source), amount.modality, *(f"{number:,}" for number in amount[2:]))
         console.print(sources)
         if found.broken.samples:
-            console.print(f"{found.broken.samples:,} of them are no samples, the first: {found.broken.first}")
+            first = escape(found.broken.first)
+            console.print(f"{found.broken.samples:,} of them are no samples, the first: {first}")
         totals: defaultdict[str, int] = defaultdict(int)
         for amount in found.sources:
             totals[amount.modality] += amount.samples

@@ -78,13 +78,12 @@ def keep_record(recipe: Recipe, setup: Setup, output: Path) -> None:
 def _mark_of_the_start(recipe: Recipe, setup: Setup) -> str:
     """Return a hash by which weights that were loaded are known again: a few of each parameter.
 
-    Where the start is two halves, what is drawn between them stays out: another processor may draw the last bit
-    otherwise.
+    Where the start is two halves, what is drawn or averaged there stays out: another processor may round it otherwise.
     """
-    drawn = ("cubing", "resampler") if recipe.start.checkpoint is None else ()
+    made = ("cubing", "resampler", "new_tokens") if recipe.start.checkpoint is None else ()
     found = hashlib.sha256()
     for name, parameter in setup.checkpoint.model.named_parameters():
-        if part_of(name) not in drawn:
+        if part_of(name) not in made:
             found.update(name.encode())
             found.update(parameter.detach().flatten()[:16].float().cpu().numpy().tobytes())
     return found.hexdigest()

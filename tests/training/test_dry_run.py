@@ -69,6 +69,14 @@ def test_samples_steps_and_tokens_are_counted(recipe):
     assert f"{least} to {most}; the reference had about 48" in text
 
 
+def test_a_pattern_is_printed_as_it_is(recipe, shards, tmp_path):
+    """Brackets are markup to what prints the tables."""
+    (tmp_path / "mix.yaml").write_text(f"sources:\n  - path: '{shards}/clips/[a-z]hard-*.tar'\n")
+    console = Console(record=True, width=1000)
+    print_forecast(forecast(replace(recipe, mixture=str(tmp_path / "mix.yaml"))), console)
+    assert f"{shards}/clips/[a-z]hard-*.tar" in console.export_text()
+
+
 def test_lines_that_are_no_samples_are_counted_and_the_first_is_named(recipe, tmp_path):
     good = {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}
     (tmp_path / "data.jsonl").write_text("{}\n" + f"{json.dumps(good)}\n" * 60 + "{}\n" * 29)
