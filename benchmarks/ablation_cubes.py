@@ -11,13 +11,14 @@ Markdown. The last shows what the procedure finds where it is known what is ther
 by their seeds alone, and points planted in one.
 
 On two cores, `--rules learned` and `--rules equal` beside each other, each with OMP_NUM_THREADS=1, take less time than
-one after the other. What came of the trials is in RUNS/trials, and all that the tables are made of: `--tables` prints
-them again.
+one after the other; whichever comes first makes the beginning, and the other waits for it. What came of the trials is
+in RUNS/trials, and all that the tables are made of: `--tables` prints them again.
 """
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import permutations, product
 from pathlib import Path
@@ -25,10 +26,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import PartialState
+from filelock import FileLock
 from tqdm import tqdm
 
 from qsv_eval.demo import CHECKPOINT
 from qsv_eval.leaderboard.stats import Difference, paired_difference
+from qsv_eval.model_adapters.engine.ranks import join
 from qsv_eval.model_adapters.paths import whole
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
 from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
@@ -56,6 +59,21 @@ def shared(folder: Path, steps: int) -> Path:
     final = train(recipe, folder / "shared-training", cpu=True)
     with state.main_process_first():
         return with_gate(final, CHECKPOINT, folder / "shared")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other jobs out of a folder meanwhile; of several processes of one job the first does it for all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state, lock = PartialState(cpu=True), FileLock(folder / ".lock")
+    if state.is_main_process:
+        lock.acquire()
+    state.wait_for_everyone()
+    try:
+        yield
+        state.wait_for_everyone()
+    finally:
+        lock.release()
 
 
 def _with_blank_gate(folder: Path) -> Path:
@@ -179,7 +197,9 @@ def main() -> None:
     chosen = parser.parse_args()
     trials = chosen.output / "trials"
     if not chosen.tables:
-        start = shared(chosen.output, chosen.shared)
+        join(on_cpu=True)
+        with alone(chosen.output):
+            start = shared(chosen.output, chosen.shared)
         for seed, rule in product(chosen.seeds, chosen.rules):
             trial(start, TRUE_OR_EQUAL[rule], chosen.clips, trials / f"shared-as-{TRUE_OR_EQUAL[rule]}.json")
             final = run(start, chosen.output, rule, seed, chosen.steps)

@@ -223,8 +223,6 @@ def train_command(
 ) -> None:
     """Train a stage. Several GPUs: accelerate launch -m qsv_eval.cli train …; a run that was stopped goes on."""
     from qsv_eval.model_adapters.errors import SetupError
-    from qsv_eval.tiny.course import train_tiny
-    from qsv_eval.tiny.tryout import try_out
     from qsv_eval.train import forecast_stage, train_stage
 
     output = output or Path("qsv_runs/train") / stage
@@ -235,10 +233,14 @@ def train_command(
             raise SetupError("train tiny: its data are drawn as it goes, so there is no --dry-run; see training/tiny/")
         if (preset, backbone, report_to) != ("paper", "qwen2", "none"):
             raise SetupError("train tiny: has one recipe, on the CPU; leave out --preset, --backbone and --report-to")
+        from qsv_eval.tiny.course import train_tiny  # which loads what draws its card, too
+
         typer.echo(train_tiny(output, changes or []))
     elif dry_run:
         forecast_stage(stage, preset, backbone, changes or [])
     else:
+        from qsv_eval.tiny.tryout import try_out
+
         final = train_stage(
             stage,
             preset,

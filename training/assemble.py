@@ -66,7 +66,8 @@ def _grow(tokenizer: PreTrainedTokenizerBase, language: Any) -> None:
     language.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     with torch.no_grad():
         for table in {language.get_input_embeddings(), language.get_output_embeddings()}:
-            table.weight[rows:] = table.weight[:rows].float().mean(0).to(table.weight.dtype)
+            # As exact as the rows of a released model are, which bfloat16 holds: what is only read is then kept in it.
+            table.weight[rows:] = table.weight[:rows].float().mean(0).to(torch.bfloat16).to(table.weight.dtype)
 
 
 def _reset(module: Any) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from transformers import AutoConfig, PreTrainedConfig
 
@@ -13,20 +14,22 @@ from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
+from qsv_eval.training.checks import check_options
 from qsv_eval.training.data.batches import MicroBatches
 from qsv_eval.training.data.cost import Size
 from qsv_eval.training.data.mixture import MixturePart
 from qsv_eval.training.parts import PartSize, part_sizes, set_trainable
-from qsv_eval.training.planning import plan_run
+from qsv_eval.training.planning import Broken, plan_run
 from qsv_eval.training.recipe import Recipe
 from qsv_eval.training.setup import change_config
 
-__all__ = ["Amount", "Forecast", "Memory", "forecast", "print_forecast"]
+__all__ = ["Amount", "Forecast", "Memory", "StepSamples", "forecast", "print_forecast"]
 
 
 class Amount(NamedTuple):
-    """What comes from one data file."""
+    """What comes from one entry of the mixture, by what the samples show."""
 
+    source: str
     modality: str
     samples: int
     tokens: int
@@ -43,14 +46,24 @@ class Memory(NamedTuple):
     """Of the largest micro-batch, with checkpointing as the recipe says."""
 
 
+class StepSamples(NamedTuple):
+    """How many samples a step has."""
+
+    mean: float
+    least: int
+    most: int
+
+
 class Forecast(NamedTuple):
     """What a run would be."""
 
     parts: list[PartSize]
-    sources: dict[str, Amount]
+    sources: list[Amount]
+    broken: Broken
     steps: int
     samples: int
     micro_batches: int
+    a_step: StepSamples
     whole: Memory
     """Every process holds everything (DDP)."""
     sharded: Memory
@@ -59,26 +72,33 @@ class Forecast(NamedTuple):
 
 
 def forecast(recipe: Recipe, processes: int = 8) -> Forecast:
-    """Work a recipe out from configurations and data files alone."""
+    """Work a recipe out from configurations and data files alone.
+
+    Raises:
+        SetupError: the run would not begin: its options, its start or its data do not fit.
+    """
+    check_options(recipe)
     config = _config(recipe)
     with torch.device("meta"):
         model = QuicksviewerForConditionalGeneration(config)
         rows = range(config.text_config.vocab_size - len(VISION_TOKENS), config.text_config.vocab_size)
         set_trainable(model, recipe.rates, rows)
     parts = list(part_sizes(model))
-    sources: dict[str, Amount] = {}
+    sources: list[Amount] = []
     sizes: list[Size] = []
-    plan = MicroBatches(())
+    broken, plan = Broken(0, ""), MicroBatches(())
     if recipe.mixture:
-        mixture, _, sizes, plan = plan_run(recipe, config, config.vision_config.image_size)
+        mixture, _, sizes, broken, plan = plan_run(recipe, config, config.vision_config.image_size)
         sources = _amounts(mixture.parts, sizes)
     largest = max((sum(sizes[sample].tokens for sample in batch) for batch in plan.batches), default=recipe.max_length)
     return Forecast(
         parts,
         sources,
+        broken,
         len(plan) // recipe.batching.micro_batches,
         plan.samples,
         recipe.batching.micro_batches,
+        _samples_a_step(plan, recipe.batching.micro_batches),
         Memory(_state_bytes(parts, recipe), _activation_bytes(config, recipe, largest)),
         Memory(_state_bytes(parts, recipe) // processes, _activation_bytes(config, recipe, largest)),
         processes,
@@ -105,20 +125,25 @@ def _config(recipe: Recipe) -> QuicksviewerConfig:
     return config
 
 
-def _amounts(parts: Sequence[MixturePart], sizes: Sequence[Size]) -> dict[str, Amount]:
-    found: dict[str, Amount] = {}
-    place = 0
+def _amounts(parts: Sequence[MixturePart], sizes: Sequence[Size]) -> list[Amount]:
+    found: dict[tuple[int, str], Amount] = {}
+    of = iter(sizes)
     for part in parts:
-        own = sizes[place : place + len(part.numbers)]
-        place += len(part.numbers)
-        before = found.get(part.name, Amount(part.modality, 0, 0, 0))
-        found[part.name] = Amount(
-            part.modality,
-            before.samples + len(own),
-            before.tokens + sum(size.tokens for size in own),
-            before.frames + sum(size.frames for size in own),
-        )
-    return found
+        for hint, size in zip(part.hints, of, strict=False):
+            modality = hint.modality if hint.broken or not part.entry.modality else part.entry.modality
+            before = found.get((part.place, modality), Amount(part.entry.path, modality, 0, 0, 0))
+            found[part.place, modality] = before._replace(
+                samples=before.samples + 1,
+                tokens=before.tokens + size.tokens,
+                frames=before.frames + size.frames,
+            )
+    return list(found.values())
+
+
+def _samples_a_step(plan: MicroBatches, micro_batches: int) -> StepSamples:
+    lengths = [len(batch) for batch in plan.batches]
+    steps = [sum(lengths[begin : begin + micro_batches]) for begin in range(0, len(lengths), micro_batches)]
+    return StepSamples(sum(steps) / len(steps), min(steps), max(steps)) if steps else StepSamples(0, 0, 0)
 
 
 def _state_bytes(parts: list[PartSize], recipe: Recipe) -> int:
@@ -157,16 +182,21 @@ def print_forecast(found: Forecast, console: Console | None = None) -> None:
     console.print(parts)
     if found.sources:
         sources = Table("source", "shows", "samples", "tokens, at the most", "frames", title="What from")
-        for name, amount in found.sources.items():
-            sources.add_row(name, amount.modality, *(f"{number:,}" for number in amount[1:]))
+        for amount in found.sources:
+            sources.add_row(escape(amount.source), amount.modality, *(f"{number:,}" for number in amount[2:]))
         console.print(sources)
+        if found.broken.samples:
+            first = escape(found.broken.first)
+            console.print(f"{found.broken.samples:,} of them are no samples, the first: {first}")
         totals: defaultdict[str, int] = defaultdict(int)
-        for amount in found.sources.values():
+        for amount in found.sources:
             totals[amount.modality] += amount.samples
         shares = ", ".join(f"{samples:,} {modality}" for modality, samples in sorted(totals.items()))
         console.print(
             f"{found.steps:,} steps of {found.micro_batches} micro-batches with {found.samples:,} samples; of {shares}"
         )
+        mean, least, most = found.a_step
+        console.print(f"Samples a step: {mean:,.0f} in the mean, {least:,} to {most:,}; the reference had about 48.")
     else:
         console.print("No mixture was given, so there are no steps to count.")
     whole, sharded = found.whole, found.sharded

@@ -12,7 +12,7 @@ from torch import nn
 
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["MuonWithAdamW", "is_hidden_matrix"]
+__all__ = ["MuonWithAdamW", "check_muon", "is_hidden_matrix"]
 
 
 def is_hidden_matrix(name: str, parameter: nn.Parameter) -> bool:
@@ -23,6 +23,12 @@ def is_hidden_matrix(name: str, parameter: nn.Parameter) -> bool:
     return parameter.ndim == 2 and not any(part in name for part in ("embed", "lm_head", ".gate."))
 
 
+def check_muon() -> None:
+    """Raise SetupError where torch is older than its Muon."""
+    if not hasattr(torch.optim, "Muon"):
+        raise SetupError(f"optimiser.kind muon: torch {torch.__version__} has no Muon; install torch 2.9 or later")
+
+
 class MuonWithAdamW(torch.optim.Optimizer):
     """Steps each group by the optimizer that its `matrices` names.
 
@@ -31,8 +37,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]], betas: tuple[float, float], eps: float) -> None:
-        if not hasattr(torch.optim, "Muon"):
-            raise SetupError(f"optimiser.kind muon: torch {torch.__version__} has no Muon; install torch 2.9 or later")
+        check_muon()
         groups = list(groups)
         self._inner: dict[bool, torch.optim.Optimizer] = {}
         if matrices := [group for group in groups if group["matrices"]]:

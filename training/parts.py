@@ -43,6 +43,7 @@ class LearnedRows(nn.Module):
         ids = torch.tensor(sorted(row_ids))
         self.weight = embedding.weight.requires_grad_(False)
         self.rows = nn.Parameter(embedding.weight.detach()[ids].clone())
+        self.weight.data[ids] = 0  # never read; what was learned there need not fit into the type of the others
         self.register_buffer("row_ids", ids, persistent=False)
         self.register_state_dict_post_hook(_put_rows)
         self.register_load_state_dict_pre_hook(_take_rows)
@@ -62,8 +63,9 @@ class LearnedRows(nn.Module):
 
 
 def _put_rows(module: Any, state: dict[str, Tensor], prefix: str, _: Any) -> None:
-    rows, whole = state.pop(prefix + "rows"), state[prefix + "weight"].clone()
-    whole[module.row_ids] = rows.to(whole.dtype)
+    rows = state.pop(prefix + "rows")
+    whole = state[prefix + "weight"].to(rows.dtype, copy=True)  # wide enough for what was learned
+    whole[module.row_ids] = rows
     state[prefix + "weight"] = whole
 
 

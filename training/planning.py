@@ -13,7 +13,15 @@ from qsv_eval.training.data.media import MediaReader
 from qsv_eval.training.data.mixture import Mixture, open_mixture
 from qsv_eval.training.recipe import Recipe
 
-__all__ = ["Planned", "plan_run"]
+__all__ = ["Broken", "Planned", "plan_run"]
+
+
+class Broken(NamedTuple):
+    """Lines of the data files that are no samples."""
+
+    samples: int
+    first: str
+    """Where the first is, and what is wrong with it."""
 
 
 class Planned(NamedTuple):
@@ -23,6 +31,7 @@ class Planned(NamedTuple):
     sizing: Sizing
     sizes: list[Size]
     """Of every sample of the mixture, at the most."""
+    broken: Broken
     batches: MicroBatches
     """Of the whole run, on all processes."""
 
@@ -41,7 +50,9 @@ def plan_run(recipe: Recipe, config: QuicksviewerConfig, frame_size: int) -> Pla
     rule = FrameRule(fps=recipe.fps, max_frames=recipe.max_frames)
     sizing = Sizing.of(config, rule)
     mixture = open_mixture(recipe.mixture, MediaReader(rule, frame_size))
-    sizes = [sizing.size(hint) for hint in mixture.hints()]
+    hints = mixture.hints()
+    sizes = [sizing.size(hint) for hint in hints]
+    reasons = [hint.broken for hint in hints if hint.broken is not None]
     per_frame = frame_cost(config) if recipe.batching.frame_cost is None else recipe.batching.frame_cost
     batches = MicroBatches.plan(costs(np.array(sizes).reshape(-1, 2), per_frame), recipe.batching)
     if not len(batches):
@@ -49,4 +60,4 @@ def plan_run(recipe: Recipe, config: QuicksviewerConfig, frame_size: int) -> Pla
             f"mixture: {len(mixture)} samples do not fill a step of {recipe.batching.micro_batches} micro-batches; "
             "give fewer (batching.micro_batches), or go round more often (batching.epochs, batching.steps)"
         )
-    return Planned(mixture, sizing, sizes, batches)
+    return Planned(mixture, sizing, sizes, Broken(len(reasons), reasons[0] if reasons else ""), batches)

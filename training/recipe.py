@@ -148,6 +148,14 @@ class Recipe:
     evaluate_every: PositiveInt | None = None
     """Steps between trials on clips drawn for it, whose questions and cuts the model has not seen."""
 
+    def may_be_broken(self, samples: int) -> float:
+        """Return how many of so many samples may be broken: a few whatever share they are."""
+        return max(_FEW_BROKEN, self.broken_share * samples)
+
+
+_FEW_BROKEN = 20
+"""Of so many nothing can be said about their share yet."""
+
 
 def vary(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
     """Return the recipe with `key=value` changes; a dot reaches into a part: `rates.cubing=2e-4`, `max_frames=480`.
@@ -182,10 +190,27 @@ def _assign(values: dict[str, Any], of: Any, path: Sequence[str], text: str) -> 
     else:
         inner = values.get(head)
     if not rest:
-        # What a field of ours holds is known when the recipe is validated; the model's configuration takes anything.
-        plain = is_dataclass(of) and not isinstance(inner, tuple)
-        values[head] = (None if text.lower() == "none" else text) if plain else yaml.safe_load(text)
+        none = text.lower() == "none"
+        if not is_dataclass(of):
+            values[head] = _model_value(head, None if none else yaml.safe_load(text))
+        elif isinstance(inner, tuple):
+            values[head] = yaml.safe_load(text)
+        else:  # what a field holds is known when the recipe is validated
+            values[head] = None if none else text
     elif is_dataclass(inner) or isinstance(inner, Mapping):
         _assign(values[head], inner, rest, text)
     else:
         raise SetupError(f"recipe: {head!r} has no parts, so {'.'.join(path)!r} means nothing")
+
+
+def _model_value(key: str, value: Any) -> Any:
+    """Return a value as the model's configuration wants it: 0 and `1e-3` are numbers where it holds a float."""
+    from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
+
+    kinds = QuicksviewerConfig.__annotations__
+    if key not in kinds:
+        raise SetupError(f"recipe: the model's configuration has no {key!r}; known are {', '.join(kinds)}")
+    try:
+        return TypeAdapter(kinds[key]).validate_python(value)
+    except ValidationError as error:
+        raise SetupError(f"recipe: model.{key}: {error.errors()[0]['msg']} ({value!r})") from error

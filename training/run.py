@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,10 +13,11 @@ from accelerate import PartialState
 from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.engine.ranks import join
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
+from qsv_eval.training.checks import check_options, check_processes
 from qsv_eval.training.metrics import MetricsFiles
 from qsv_eval.training.recipe import Recipe
 from qsv_eval.training.record import check_recipe, keep_record
@@ -28,6 +30,8 @@ Evaluate = Callable[[Quicksviewer, int], Mapping[str, float]]
 """Given the model as it is and the step; what it returns is logged. All processes call it."""
 
 FINAL = "final"
+_PATIENCE_S = 60_000
+"""For a group of processes that is made here; one that was joined has as much."""
 
 
 def train(
@@ -37,7 +41,7 @@ def train(
 
     Args:
         recipe: what to do.
-        output: folder of the run. One that holds a run of the same recipe is gone on with.
+        output: folder of the run. One that holds a run of the same recipe is resumed.
         evaluate: called every `recipe.evaluate_every` steps.
         cpu: leave accelerators alone.
         report_to: `wandb` or another of transformers' trackers, beside the files.
@@ -46,13 +50,15 @@ def train(
         SetupError: the recipe does not fit the data, the machine or what the folder holds.
     """
     final = output / FINAL
-    check_recipe(recipe, output)
+    check_recipe(recipe, output, finished=final.is_dir())
     if final.is_dir():
         return final
-    PartialState(cpu=cpu)  # joins the other processes before anything is read
+    join(on_cpu=cpu)  # before anything is read, and with more patience than PartialState has by itself
+    check_options(recipe)
+    check_processes(recipe, PartialState(cpu=cpu).num_processes)
     setup = set_up(recipe)
     trainer = make_trainer(recipe, setup, output, cpu=cpu, report_to=report_to)
-    keep_record(recipe, setup.plan, output)
+    keep_record(recipe, setup, output)
     if evaluate is not None and recipe.evaluate_every is not None:
         trainer.evaluate_by = _evaluation(recipe, setup, evaluate)
         trainer.add_callback(_EvaluateEvery(recipe.evaluate_every))
@@ -88,7 +94,7 @@ def make_trainer(
         arguments,
         setup.samples,
         setup.plan,
-        callbacks=[MetricsFiles(output)],
+        callbacks=[MetricsFiles(output), _IntervalsAsAsked()],
         processing_class=setup.checkpoint.processor,
     )
 
@@ -104,13 +110,8 @@ def _arguments(
 ) -> TrainingArguments:
     optimiser, batching = recipe.optimiser, recipe.batching
     processes = PartialState(cpu=cpu).num_processes
-    if batching.micro_batches % processes:
-        raise SetupError(
-            f"batching.micro_batches {batching.micro_batches} cannot be shared by {processes} processes evenly; "
-            "give a multiple of them"
-        )
     rates = [rate for rate in asdict(recipe.rates).values() if rate is not None]
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(output),
         per_device_train_batch_size=1,
         gradient_accumulation_steps=batching.micro_batches // processes,
@@ -124,7 +125,7 @@ def _arguments(
         adam_epsilon=optimiser.epsilon,
         max_grad_norm=optimiser.clip,
         bf16=recipe.dtype == "bfloat16",
-        **_sharding(recipe, model, processes),
+        **_sharding(recipe, model),
         logging_steps=recipe.log_every,
         logging_nan_inf_filter=False,
         save_steps=recipe.save_every,
@@ -134,24 +135,31 @@ def _arguments(
         dataloader_pin_memory=not cpu,
         accelerator_config={"even_batches": False, "dispatch_batches": False, "split_batches": False},
         ddp_find_unused_parameters=False,
+        ddp_timeout=_PATIENCE_S,
         remove_unused_columns=False,
         report_to=report_to,
         run_name=recipe.name,
     )
+    _take_one_gpu(arguments)
+    return arguments
 
 
-def _sharding(recipe: Recipe, model: QuicksviewerForConditionalGeneration, processes: int) -> dict[str, Any]:
+def _take_one_gpu(arguments: TrainingArguments) -> None:
+    """Keep the Trainer from spreading each batch over the GPUs that one process sees: ours cannot be cut up so."""
+    if arguments.n_gpu <= 1:
+        return
+    print(
+        f"qsv-eval: {arguments.n_gpu} GPUs are visible and one is used; for all of them: "
+        f"accelerate launch --num_processes {arguments.n_gpu} -m qsv_eval.cli train …",
+        file=sys.stderr,
+    )
+    arguments._n_gpu = 1  # the way that the Trainer itself goes for models that lie on several
+
+
+def _sharding(recipe: Recipe, model: QuicksviewerForConditionalGeneration) -> dict[str, Any]:
     """Return the arguments for FSDP2: a unit for each decoder layer, and all else, perception included, in one."""
     if not recipe.sharded:
         return {}
-    if processes == 1:
-        raise SetupError("sharded: there is one process, so nothing to spread over; start several, or leave it out")
-    if recipe.rates.new_tokens is not None and recipe.rates.language_model is None:
-        raise SetupError("sharded: an embedding of which only rows learn cannot be; set rates.language_model as well")
-    if recipe.evaluate_every is not None:
-        raise SetupError("sharded: no process has the whole model to try out; leave evaluate_every out")
-    if recipe.optimiser.kind == "muon":
-        raise SetupError("sharded: Muon needs whole matrices; use optimiser.kind=adamw")
     layer = type(model.model.language_model.layers[0]).__name__
     return {"fsdp": True, "fsdp_config": {"version": 2, "transformer_layer_cls_to_wrap": [layer]}}
 
@@ -177,6 +185,14 @@ def _is_whole(checkpoint: Path) -> bool:
     except (OSError, json.JSONDecodeError):
         return False
     return True
+
+
+class _IntervalsAsAsked(TrainerCallback):
+    """Logs and saves as often as the recipe says now; by itself a run that is resumed goes by its checkpoint's word."""
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Take what the state holds from the arguments again."""
+        state.compute_steps(args, state.max_steps)
 
 
 class _EvaluateEvery(TrainerCallback):

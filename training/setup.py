@@ -13,10 +13,9 @@ from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
 from qsv_eval.model_adapters.quicksviewer.segments import SEGMENTED
 from qsv_eval.training.assemble import assemble
 from qsv_eval.training.data.batches import MicroBatches
-from qsv_eval.training.data.cost import Size
 from qsv_eval.training.data.samples import TrainingSamples
 from qsv_eval.training.parts import part_of, set_trainable
-from qsv_eval.training.planning import plan_run
+from qsv_eval.training.planning import Planned, plan_run
 from qsv_eval.training.recipe import Recipe
 
 __all__ = ["Setup", "change_config", "set_up"]
@@ -27,8 +26,6 @@ class Setup(NamedTuple):
 
     checkpoint: LoadedCheckpoint
     samples: TrainingSamples
-    sizes: list[Size]
-    """Of every sample, at the most."""
     plan: MicroBatches
 
 
@@ -47,9 +44,10 @@ def set_up(recipe: Recipe) -> Setup:
     _cast(model, recipe)
     _checkpoint_activations(model, recipe)
     planned = plan_run(recipe, model.config, processor.video_processor.frame_size)
+    _check_samples(recipe, planned)
     seed, hidden = recipe.batching.seed, recipe.thumbnails_only
     samples = TrainingSamples(planned.mixture, processor, planned.sizing, recipe.max_length, seed, hidden)
-    return Setup(checkpoint, samples, planned.sizes, planned.batches)
+    return Setup(checkpoint, samples, planned.batches)
 
 
 def _load(recipe: Recipe) -> LoadedCheckpoint:
@@ -69,6 +67,16 @@ def _load(recipe: Recipe) -> LoadedCheckpoint:
 
 def _attention(recipe: Recipe) -> str | None:
     return SEGMENTED if recipe.attention is None and recipe.batching.packed else recipe.attention
+
+
+def _check_samples(recipe: Recipe, planned: Planned) -> None:
+    """Refuse to begin what would end as soon as the samples are read."""
+    number, first = planned.broken
+    if number > recipe.may_be_broken(len(planned.mixture)):
+        raise SetupError(
+            f"mixture: {number:,} of {len(planned.mixture):,} samples are none, more than broken_share "
+            f"{recipe.broken_share:.1%}; put them right, the first: {first}"
+        )
 
 
 _CHANGEABLE = ("cubing", "frames_per_cube", "max_cubes", "gate_centred", "gate_loss_weight", "gate_temperature")

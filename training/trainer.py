@@ -10,6 +10,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,29 +19,30 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
 
-from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.errors import QsvError
 from qsv_eval.model_adapters.quicksviewer.merging import IGNORED
 from qsv_eval.model_adapters.quicksviewer.modeling import Learning, QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise
 from qsv_eval.training.data.batches import MicroBatches
-from qsv_eval.training.data.samples import Batch, TrainingSamples, collate
+from qsv_eval.training.data.samples import Batch, TrainingSamples, collate_arrays, with_tensors
 from qsv_eval.training.optimiser import MuonWithAdamW, is_hidden_matrix
 from qsv_eval.training.parts import part_of
 from qsv_eval.training.recipe import PARTS, Recipe
 from qsv_eval.training.skipped import SkippedFile, rewind
 
-__all__ = ["QuicksviewerTrainer", "TooManyBroken"]
-
-_FEW = 20
-"""Samples that may be broken whatever share they are."""
+__all__ = ["QuicksviewerTrainer", "Stopped", "TooManyBroken"]
 
 
-class TooManyBroken(SetupError):
+class Stopped(QsvError):
+    """A run ended in its middle, for a reason that only its user can put right."""
+
+
+class TooManyBroken(Stopped):
     """More samples could not be read than the recipe allows."""
 
 
-class _Step(NamedTuple):
-    """Sums over all micro-batches of a step, on all processes."""
+class _StepSums(NamedTuple):
+    """Over all micro-batches of a step, on all processes."""
 
     tokens: Tensor
     gaps: Tensor
@@ -58,9 +60,9 @@ class _Counts:
 class QuicksviewerTrainer(Trainer):
     """Trains by a recipe."""
 
-    loss_is_scaled_for_ga = True  # `_Step` runs over all micro-batches
+    loss_is_scaled_for_ga = True  # `_StepSums` run over all micro-batches
     _met: int | None
-    """Samples so far; None before the first step of this process."""
+    """Samples of the run so far, those that were left out included; None before the first step of this process."""
 
     def __init__(
         self,
@@ -73,14 +75,13 @@ class QuicksviewerTrainer(Trainer):
     ) -> None:
         self.recipe, self.samples, self.plan, self.learner = recipe, samples, plan, model
         self.folder = Path(str(args.output_dir))
-        self._step = _Step(torch.tensor(1), torch.tensor(1))
+        self._sums = _StepSums(torch.tensor(1), torch.tensor(1))
         self._counts = _Counts()
         self._skipped = SkippedFile(self.folder, args.process_index)
         self._broken, self._met = 0, None
         self._gate_loss = 0.0
         self.evaluate_by: Callable[[int], Mapping[str, float]] | None = None
         super().__init__(model, args, train_dataset=samples, **options)
-        self._several = self.accelerator.num_processes > 1
         self._perceives = any(
             parameter.requires_grad for name, parameter in model.named_parameters() if ".perception." in name
         )
@@ -88,35 +89,38 @@ class QuicksviewerTrainer(Trainer):
     # ---- data
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Return this process's micro-batches."""
+        """Return this process's micro-batches, as arrays."""
         pad_id = self.samples.processor.tokenizer.pad_token_id or 0
         workers = self.recipe.batching.workers
         loader = DataLoader(
             self.samples,
             batch_sampler=self.plan,
-            collate_fn=_Collate(pad_id),
+            collate_fn=partial(collate_arrays, pad_id=pad_id),
             num_workers=workers,
             persistent_workers=workers > 0,
             prefetch_factor=4 if workers else None,
             pin_memory=self.args.dataloader_pin_memory,
         )
-        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
+        # A micro-batch is moved when its turn comes: all those of a step at once would be gigabytes of frames.
+        prepared: DataLoader[Any] = self.accelerator.prepare_data_loader(loader, device_placement=False)
         return prepared
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
     ) -> tuple[list[Batch], None]:
         """Fetch a step's micro-batches, and count what all processes have in it."""
+        if self._met is None:
+            self._counts = _Counts()  # the set-up is no step's time
         started = time.perf_counter()
-        batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
+        batches = [with_tensors(batch) for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
         self._counts.waited_s += time.perf_counter() - started
         tokens = sum(int((batch["labels"][:, 1:] != IGNORED).sum()) for batch in batches)
         gaps = sum(int((batch["frame_counts"] - 1).sum()) for batch in batches if "frame_counts" in batch)
         skipped = [reason for batch in batches for reason in batch.pop("skipped")]
         met = sum(batch.pop("samples") for batch in batches) + len(skipped)
         own = torch.tensor([[tokens, gaps, len(skipped), met]], device=device)
-        tokens, gaps, broken, met = self.accelerator.gather(own).sum(0).clamp(min=0).tolist()
-        self._step = _Step(torch.tensor(max(tokens, 1), device=device), torch.tensor(max(gaps, 1), device=device))
+        tokens, gaps, broken, met = self.accelerator.gather(own).sum(0).tolist()
+        self._sums = _StepSums(torch.tensor(max(tokens, 1), device=device), torch.tensor(max(gaps, 1), device=device))
         self._count(batches, met - broken)
         self._note_broken(skipped, broken, met)
         return batches, None
@@ -124,7 +128,7 @@ class QuicksviewerTrainer(Trainer):
     def _count(self, batches: list[Batch], samples: int) -> None:
         counts = self._counts
         counts.steps += 1
-        counts.tokens += int(self._step.tokens)
+        counts.tokens += int(self._sums.tokens)
         counts.samples += samples
         counts.frames += sum(
             len(batch.get(key, ())) for batch in batches for key in ("pixel_values", "pixel_values_videos")
@@ -136,11 +140,12 @@ class QuicksviewerTrainer(Trainer):
             self._broken, self._met = self._before()
         self._skipped.add(self.state.global_step, reasons)
         self._broken, self._met = self._broken + broken, self._met + met
-        if self._broken > max(_FEW, self.recipe.broken_share * self._met):
+        if self._broken > self.recipe.may_be_broken(self._met):
             last = reasons[-1] if reasons else "see the other processes' files"
             raise TooManyBroken(
                 f"{self._broken} of {self._met} samples could not be used, more than broken_share "
-                f"{self.recipe.broken_share:.1%}; {self.args.output_dir}/skipped-*.jsonl lists them, the last: {last}"
+                f"{self.recipe.broken_share:.1%}; {self.args.output_dir}/skipped-*.jsonl lists them, the last: {last}. "
+                "Put them right or allow more of them (broken_share=…), and the same command goes on"
             )
 
     def _before(self) -> tuple[int, int]:
@@ -160,18 +165,20 @@ class QuicksviewerTrainer(Trainer):
     ) -> Any:
         """Return this micro-batch's part of the step's loss, times the processes, since gradients are averaged."""
         noise = GumbelNoise(self.noise_scale, inputs.pop("uniform_G2", None))
-        in_step = self._several and self._perceives
-        learning = Learning(self._step.tokens, self._step.gaps, self.recipe.batching.packed, in_step)
+        # Where perception learns it always takes part: other processes may see a video where this one does not, and
+        # where nothing else learns a batch of texts would have nothing to go backwards through.
+        learning = Learning(self._sums.tokens, self._sums.gaps, self.recipe.batching.packed, in_step=self._perceives)
         with self.accelerator.autocast():  # which the Trainer leaves out where the model is sharded
             outputs = model(**inputs, noise=noise, learning=learning)
         if outputs.gate_loss is not None:
             self._gate_loss += outputs.gate_loss.detach().item()
         loss = outputs.loss * self.accelerator.num_processes
         if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"step {self.state.global_step}: the loss is {loss.item()}; the last checkpoint in "
-                f"{self.args.output_dir} is whole: begin from it with lower rates in another folder "
-                "(start.checkpoint=…/checkpoint-N rates.…=… --output NEW)"
+            raise Stopped(
+                f"step {self.state.global_step}: the loss is {loss.item()}. The last checkpoint in "
+                f"{self.args.output_dir} is whole; a run with lower rates is another one, which begins from it in "
+                "another folder (start.checkpoint=…/checkpoint-N rates.…=… --output NEW), its data, its schedule and "
+                "the gate's noise from the start"
             )
         return (loss, outputs) if return_outputs else loss
 
@@ -181,16 +188,15 @@ class QuicksviewerTrainer(Trainer):
         return self.recipe.noise.at(self.state.global_step, self.state.max_steps)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Make the optimizer, a group for each part, split by what decays."""
+        """Make the optimizer, a group for each part, split by what decays; it is made before the model is wrapped."""
         if self.optimizer is None:
-            of = self.learner if model is None else model
             muon = self.recipe.optimiser.kind == "muon"
-            decaying = set(self.get_decay_parameter_names(of))
+            decaying = set(self.get_decay_parameter_names(self.learner))
             members: dict[tuple[str, bool, bool], list[nn.Parameter]] = {}
-            for name, parameter in of.named_parameters():
+            for name, parameter in self.learner.named_parameters():
                 if parameter.requires_grad:
                     matrix = muon and is_hidden_matrix(name, parameter)
-                    members.setdefault((str(part_of(_plain(name))), matrix, name in decaying), []).append(parameter)
+                    members.setdefault((str(part_of(name)), matrix, name in decaying), []).append(parameter)
             groups = [
                 {
                     "params": parameters,
@@ -201,7 +207,7 @@ class QuicksviewerTrainer(Trainer):
                 }
                 for (part, matrices, decays), parameters in members.items()
             ]
-            kind, options = self.get_optimizer_cls_and_kwargs(self.args, of)
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.learner)
             options.pop("lr", None)
             self.optimizer = (
                 MuonWithAdamW(groups, options["betas"], options["eps"]) if muon else kind(groups, **options)
@@ -228,11 +234,18 @@ class QuicksviewerTrainer(Trainer):
         self.control.should_evaluate = False
         return found
 
+    def _maybe_log_save_evaluate(self, *args: Any, **options: Any) -> None:
+        """Leave the time that evaluating and saving take out of what steps are said to take."""
+        counts, began = self._counts, time.perf_counter()
+        super()._maybe_log_save_evaluate(*args, **options)
+        now = time.perf_counter()
+        self._counts.started = counts.started + now - began if self._counts is counts else now
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add what a run of Quicksviewer is watched by."""
         if "loss" in logs:
             counts, self._counts = self._counts, _Counts()
-            taken_s = max(self._counts.started - counts.started, 1e-9)
+            taken_s = max(time.perf_counter() - counts.started, 1e-9)
             logs |= {
                 "noise": self.noise_scale,
                 "gate_norm": self._gate_norm() / max(counts.steps, 1),
@@ -252,21 +265,6 @@ class QuicksviewerTrainer(Trainer):
         """Return all processes' sum since it was last asked for."""
         own, self._gate_loss = self._gate_loss, 0.0
         return float(self.accelerator.reduce(torch.tensor(own, device=self.accelerator.device)))
-
-
-class _Collate:
-    """`collate` with its padding token; a class, so that it can be pickled."""
-
-    def __init__(self, pad_id: int) -> None:
-        self.pad_id = pad_id
-
-    def __call__(self, samples: list[Any]) -> Batch:
-        return collate(samples, self.pad_id)
-
-
-def _plain(name: str) -> str:
-    """Take wrappers' prefixes from a parameter's name."""
-    return name.removeprefix("module.").replace("_checkpoint_wrapped_module.", "").replace("_fsdp_wrapped_module.", "")
 
 
 def _is_nan(value: Any) -> bool:

@@ -1,6 +1,8 @@
 """The stages from the command line."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -39,6 +41,15 @@ def test_a_stage_from_the_command_line(start, tmp_path):
     assert done.exit_code == 0, done.output
     assert (output / "final" / "model.safetensors").is_file()
     assert "eval_learned_cut_recall" in (output / "metrics.jsonl").read_text()
+
+
+def test_a_stage_loads_nothing_that_only_the_small_models_card_needs():
+    code = (
+        "import sys; from typer.testing import CliRunner; from qsv_eval.cli import app; "
+        "print(CliRunner().invoke(app, ['train', 'stage9']).exception, 'matplotlib' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
+    assert done.stdout.endswith("known are stage1, stage2, stage3 and tiny False\n"), done.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """Small data for training, drawn here: texts, single scenes and clips, and the beginning of the tiny model."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
 from qsv_eval.training.recipe import Batching, Noise, Optimiser, Rates, Recipe, Start
 
 
@@ -48,3 +51,28 @@ def reference_start(data) -> Path:
 @pytest.fixture(scope="session")
 def only_videos(recipe, shards) -> Recipe:
     return replace(recipe, mixture=f"{shards}/clips/shard-000000.tar")
+
+
+@pytest.fixture(scope="session")
+def make_halves(tmp_path_factory, data) -> Callable[[Any], tuple[str, str]]:
+    """Return a function that saves a small language model and a small tower in a type, and returns their folders."""
+    from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM, SiglipVisionConfig, SiglipVisionModel
+
+    def make(dtype: Any) -> tuple[str, str]:
+        import torch
+
+        folder = tmp_path_factory.mktemp("halves")
+        tokenizer = AutoTokenizer.from_pretrained(data / "reference" / "qwen2")
+        rows = len(tokenizer) - len(VISION_TOKENS) + 40  # a table with rows to spare, as Qwen2.5's
+        sizes = {"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 96}
+        torch.manual_seed(0)
+        language = Qwen2Config(
+            vocab_size=max(rows, len(tokenizer)), num_key_value_heads=2, tie_word_embeddings=False, **sizes
+        )
+        Qwen2ForCausalLM(language).to(dtype).save_pretrained(folder / "language")
+        tokenizer.save_pretrained(folder / "language")
+        tower = SiglipVisionModel(SiglipVisionConfig(image_size=56, patch_size=14, **sizes))
+        tower.to(dtype).save_pretrained(folder / "vision")
+        return str(folder / "language"), str(folder / "vision")
+
+    return make

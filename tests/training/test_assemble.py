@@ -1,6 +1,6 @@
 import pytest
 import torch
-from transformers import Qwen2Config, Qwen2ForCausalLM, SiglipVisionConfig, SiglipVisionModel
+from transformers import Qwen2ForCausalLM, SiglipVisionModel
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
@@ -9,20 +9,8 @@ from qsv_eval.training.assemble import assemble
 
 
 @pytest.fixture(scope="module")
-def halves(tmp_path_factory, data):
-    from transformers import AutoTokenizer
-
-    folder = tmp_path_factory.mktemp("halves")
-    tokenizer = AutoTokenizer.from_pretrained(data / "reference" / "qwen2")
-    rows = len(tokenizer) - len(VISION_TOKENS) + 40  # a table with rows to spare, as Qwen2.5's
-    sizes = {"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 96}
-    torch.manual_seed(0)
-    Qwen2ForCausalLM(
-        Qwen2Config(vocab_size=max(rows, len(tokenizer)), num_key_value_heads=2, tie_word_embeddings=False, **sizes)
-    ).save_pretrained(folder / "language")
-    tokenizer.save_pretrained(folder / "language")
-    SiglipVisionModel(SiglipVisionConfig(image_size=56, patch_size=14, **sizes)).save_pretrained(folder / "vision")
-    return str(folder / "language"), str(folder / "vision")
+def halves(make_halves):
+    return make_halves(torch.float32)
 
 
 SMALL = {"grid_size": 4, "num_queries": 4}

@@ -10,6 +10,7 @@ from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer.configuration import SO400M_PATCH14_384
 from qsv_eval.training.dry_run import forecast, print_forecast
 from qsv_eval.training.recipe import Start
+from qsv_eval.training.setup import set_up
 from qsv_eval.training.stages import stage1, stage2, stage3
 
 SIGLIP = {"model_type": "siglip_vision_model", **SO400M_PATCH14_384}
@@ -53,8 +54,8 @@ def test_memory_is_what_the_state_takes(halves):
 
 def test_samples_steps_and_tokens_are_counted(recipe):
     found = forecast(replace(recipe, batching=replace(recipe.batching, steps=None)))
-    assert {amount.modality for amount in found.sources.values()} <= {"image", "video", "text"}
-    assert sum(amount.samples for amount in found.sources.values()) == 36
+    rows = [(amount.source.split("/")[-2], amount.modality, amount.samples) for amount in found.sources]
+    assert rows == [("texts", "text", 12), ("glimpses", "image", 6), ("glimpses", "video", 6), ("clips", "video", 12)]
     assert 0 < found.samples <= 36
     assert found.steps >= 1
     console = Console(record=True, width=120)
@@ -62,6 +63,32 @@ def test_samples_steps_and_tokens_are_counted(recipe):
     text = console.export_text()
     assert "What learns" in text
     assert f"{found.steps} steps of 2 micro-batches" in text
+    mean, least, most = found.a_step
+    assert mean == found.samples / found.steps
+    assert 2 <= least <= mean <= most
+    assert f"{least} to {most}; the reference had about 48" in text
+
+
+def test_a_pattern_is_printed_as_it_is(recipe, shards, tmp_path):
+    """Brackets are markup to what prints the tables."""
+    (tmp_path / "mix.yaml").write_text(f"sources:\n  - path: '{shards}/clips/[a-z]hard-*.tar'\n")
+    console = Console(record=True, width=1000)
+    print_forecast(forecast(replace(recipe, mixture=str(tmp_path / "mix.yaml"))), console)
+    assert f"{shards}/clips/[a-z]hard-*.tar" in console.export_text()
+
+
+def test_lines_that_are_no_samples_are_counted_and_the_first_is_named(recipe, tmp_path):
+    good = {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}
+    (tmp_path / "data.jsonl").write_text("{}\n" + f"{json.dumps(good)}\n" * 60 + "{}\n" * 29)
+    bad = replace(recipe, mixture=str(tmp_path / "data.jsonl"))
+    found = forecast(bad)
+    assert [(amount.modality, amount.samples) for amount in found.sources] == [("broken", 30), ("text", 60)]
+    console = Console(record=True, width=1000)
+    print_forecast(found, console)
+    assert f"30 of them are no samples, the first: {tmp_path}/data.jsonl, line 1" in console.export_text()
+    with pytest.raises(SetupError, match=r"30 of 90 samples are none, more than broken_share 1.0%.*line 1: "):
+        set_up(bad)
+    set_up(replace(bad, broken_share=0.5))
 
 
 @pytest.mark.parametrize(

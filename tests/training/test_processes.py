@@ -54,7 +54,7 @@ def test_two_processes_learn_what_one_does(start, shards, tmp_path):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_sharded_over_two_processes_they_learn_the_same(start, shards, tmp_path, monkeypatch, dtype):
-    """FSDP2, stopped after two steps and gone on with."""
+    """FSDP2, stopped after two steps and resumed."""
     mixture = ";".join(f"{shards}/{kind}/shard-000000.tar" for kind in ("texts", "glimpses", "clips"))
     run(1, command(start, mixture, tmp_path / "whole", f"dtype={dtype}"))
     sharded = command(start, mixture, tmp_path / "sharded", f"dtype={dtype}", "sharded=true", "save_every=2")

@@ -1,9 +1,12 @@
 import math
+from dataclasses import replace
 
 import pytest
 
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
 from qsv_eval.training.recipe import Noise, Start, vary
+from qsv_eval.training.setup import change_config
 from qsv_eval.training.stages import STAGES, stage1, stage2, stage3
 
 
@@ -55,12 +58,29 @@ def test_changes_by_key_and_value():
         ("batching.micro_batches=0", "batching.micro_batches: Input should be greater than 0"),
         ("thumbnails_only=25", "thumbnails_only: Input should be less than or equal to 1"),
         ("optimiser.betas=0.9", "optimiser.betas"),
+        ("model.gate_loss_weight=much", "model.gate_loss_weight: Input should be a valid number"),
+        ("model.gate=1", "has no 'gate'; known are text_config"),
     ],
 )
 def test_a_wrong_change_names_what_is_wrong(change, says):
     with pytest.raises(SetupError) as caught:
         vary(stage1(), [change])
     assert says in str(caught.value)
+
+
+def test_numbers_of_the_models_configuration_may_be_written_as_one_likes():
+    """To YAML, 1e-3 is a text and 0 no float."""
+    texts = ["gate_loss_weight=1e-3", "gate_temperature=1", "max_cubes=none", "frames_per_cube=5", "cubing=equal"]
+    model = dict(vary(stage1(), [f"model.{text}" for text in texts]).model)
+    assert model == {
+        "gate_loss_weight": 0.001,
+        "gate_temperature": 1.0,
+        "max_cubes": None,
+        "frames_per_cube": 5,
+        "cubing": "equal",
+    }
+    assert type(model["gate_temperature"]) is float
+    change_config(QuicksviewerConfig(), replace(stage1(), model=model))
 
 
 def test_a_pair_is_given_in_brackets():

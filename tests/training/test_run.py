@@ -3,15 +3,17 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
 from accelerate import PartialState
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
-from qsv_eval.training.recipe import Optimiser, Rates
-from qsv_eval.training.run import last_checkpoint, make_trainer, train
-from qsv_eval.training.setup import set_up
+from qsv_eval.training.dry_run import forecast
+from qsv_eval.training.recipe import Optimiser, Rates, Start
+from qsv_eval.training.run import last_checkpoint, train
 from qsv_eval.training.tiny.clips import pack, text_sample
 
 
@@ -41,6 +43,22 @@ def test_resuming_gives_the_same_losses(done, tmp_path, workers):
     assert (torn / "final" / "model.safetensors").read_bytes() == (whole / "final" / "model.safetensors").read_bytes()
 
 
+def stopped_after_two_steps(whole, folder):
+    """Copy a run as if it had been stopped then."""
+    torn = shutil.copytree(whole, folder)
+    shutil.rmtree(torn / "final")
+    shutil.rmtree(torn / "checkpoint-4")
+    return torn
+
+
+def test_how_often_is_logged_and_saved_may_change_within_a_run(done, tmp_path):
+    recipe, whole = done
+    torn = stopped_after_two_steps(whole, tmp_path / "torn")
+    train(replace(recipe, save_every=1, log_every=2), torn, cpu=True)
+    assert (torn / "checkpoint-3").is_dir()
+    assert sorted(losses(torn)) == [1, 2, 4]
+
+
 def test_a_run_leaves_a_checkpoint_and_pictures(done, clips):
     folder = done[1]
     assert {"metrics.jsonl", "metrics.csv", "loss.png", "recipe.json"} <= {path.name for path in folder.iterdir()}
@@ -67,11 +85,40 @@ def test_options_that_are_younger_than_a_run_are_no_change(done, tmp_path):
     recipe, folder = done
     copy = shutil.copytree(folder, tmp_path / "copy")
     record = json.loads((copy / "recipe.json").read_text())
-    del record["chunk_frames"], record["optimiser"]["kind"]
+    del record["max_frames"], record["optimiser"]["kind"]
     (copy / "recipe.json").write_text(json.dumps(record))
     assert train(recipe, copy, cpu=True) == copy / "final"
-    with pytest.raises(SetupError, match="chunk_frames: 16 before, 8 now"):
-        train(replace(recipe, chunk_frames=8), copy, cpu=True)
+    with pytest.raises(SetupError, match="max_frames: 420 before, 8 now"):
+        train(replace(recipe, max_frames=8), copy, cpu=True)
+
+
+def test_a_run_that_met_its_limit_goes_on_with_less(done, tmp_path):
+    """How the same is computed, and where the same lies, is no other run."""
+    recipe, whole = done
+    torn = stopped_after_two_steps(whole, tmp_path / "torn")
+    start = shutil.copytree(recipe.start.checkpoint, tmp_path / "start")
+    folders = [Path(path).parent for path in recipe.mixture.split(";")]
+    data = [shutil.copytree(folder, tmp_path / folder.name) for folder in folders]
+    moved = replace(
+        recipe,
+        start=Start(str(start)),
+        mixture=";".join(f"{folder}/shard-000000.tar" for folder in data),
+        chunk_frames=5,
+        checkpointing=False,
+        attention="segmented",
+    )
+    train(moved, torn, cpu=True)
+    assert losses(torn) == pytest.approx(losses(whole), rel=1e-4)
+    with pytest.raises(SetupError, match=r"mixture: .* before"):
+        train(recipe, torn, cpu=True)
+
+
+def test_a_run_does_not_go_on_from_another_start(done, tmp_path):
+    recipe, whole = done
+    torn = stopped_after_two_steps(whole, tmp_path / "torn")
+    other = replace(recipe, start=Start(str(whole / "final")))
+    with pytest.raises(SetupError, match="the run began from other weights"):
+        train(other, torn, cpu=True)
 
 
 def test_what_was_wrong_at_first_can_be_put_right(recipe, tmp_path):
@@ -154,8 +201,21 @@ def test_processes_must_share_a_step_evenly(recipe, tmp_path, monkeypatch):
     ],
 )
 def test_what_cannot_be_sharded_is_refused(recipe, tmp_path, monkeypatch, changes, processes, says):
-    setup = set_up(recipe)
+    assert PartialState(cpu=True).num_processes == 1
     monkeypatch.setitem(PartialState._shared_state, "num_processes", processes)
-    assert PartialState(cpu=True).num_processes == processes
-    with pytest.raises(SetupError, match=says):
-        make_trainer(replace(recipe, sharded=True, **changes), setup, tmp_path, cpu=True)
+    sharded = replace(recipe, sharded=True, mixture="none.yaml", **changes)
+    with pytest.raises(SetupError, match=says):  # before the mixture is looked for
+        train(sharded, tmp_path, cpu=True)
+    with pytest.raises(SetupError, match=says if processes > 1 else "there is no file none.yaml"):
+        forecast(sharded)
+
+
+def test_one_process_uses_one_gpu_and_says_how_to_use_all(done, tmp_path, monkeypatch, capsys):
+    """By itself the Trainer would spread a batch over all that it sees, and ours cannot be cut up so."""
+    recipe, plain = done
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    train(recipe, tmp_path, cpu=False)
+    assert losses(tmp_path) == losses(plain)
+    said = capsys.readouterr().err
+    assert "2 GPUs are visible and one is used" in said
+    assert "accelerate launch --num_processes 2" in said

@@ -1,13 +1,16 @@
 """A run's model before its first step."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
 
 from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
-from qsv_eval.training.parts import part_of
+from qsv_eval.training.parts import LearnedRows, part_of
 from qsv_eval.training.recipe import Rates, Start
+from qsv_eval.training.run import train
 from qsv_eval.training.setup import set_up
 
 
@@ -35,3 +38,56 @@ def test_what_is_only_read_is_halved_as_a_whole_where_that_loses_nothing(recipe,
     assert found["vision_tower"] == {torch.bfloat16 if is_half else torch.float32}
     assert found["language_model"] == {torch.float32}
     assert found["cubing"] == found["resampler"] == {torch.float32}
+
+
+@pytest.fixture(scope="module")
+def first(recipe, make_halves):
+    """The first stage from two halves in bfloat16, as they are released."""
+    language_model, vision_tower = make_halves(torch.bfloat16)
+    return replace(
+        recipe,
+        start=Start(language_model=language_model, vision_tower=vision_tower),
+        rates=Rates(cubing=1e-2, resampler=1e-2, new_tokens=1e-2),
+        model={"grid_size": 4, "num_queries": 4},
+        dtype="bfloat16",
+    )
+
+
+FROZEN_IN_HALF = {
+    "language_model": {torch.bfloat16},
+    "vision_tower": {torch.bfloat16},
+    "new_tokens": {torch.float32},
+    "cubing": {torch.float32},
+    "resampler": {torch.float32},
+    None: {torch.bfloat16},
+}
+
+
+def test_halves_in_bfloat16_stay_so_in_the_first_two_stages(first, tmp_path):
+    """The rows that learn are float32, also where they are read again."""
+    assert types_of(set_up(first).checkpoint.model) == FROZEN_IN_HALF
+    final = train(first, tmp_path / "whole", cpu=True)
+    saved = load_checkpoint(final, dtype="float32").model.get_input_embeddings().weight
+    second = set_up(replace(first, start=Start(str(final)), model={})).checkpoint.model
+    assert types_of(second) == FROZEN_IN_HALF
+    embedding = second.get_input_embeddings()
+    assert isinstance(embedding, LearnedRows)
+    assert torch.equal(embedding.rows, saved[embedding.row_ids])
+    assert not torch.equal(embedding.rows, embedding.rows.bfloat16().float()), "nothing that saving could round"
+
+
+def test_rows_beside_a_halved_table_are_resumed_exactly(first, tmp_path):
+    whole = train(first, tmp_path / "whole", cpu=True).parent
+    torn = shutil.copytree(whole, tmp_path / "torn")
+    shutil.rmtree(torn / "final")
+    shutil.rmtree(torn / "checkpoint-4")
+    train(first, torn, cpu=True)
+    one, two = (
+        [json.loads(line).get("loss") for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        for folder in (whole, torn)
+    )
+    assert one == two
+    tables = [
+        load_checkpoint(folder / "final", dtype="float32").model.get_input_embeddings() for folder in (whole, torn)
+    ]
+    assert torch.equal(tables[0].weight, tables[1].weight)

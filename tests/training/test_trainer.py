@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +13,12 @@ from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
 from qsv_eval.model_adapters.quicksviewer.modeling import Learning
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise
+from qsv_eval.training import run
 from qsv_eval.training.data.samples import collate
 from qsv_eval.training.recipe import Rates
 from qsv_eval.training.run import make_trainer, train
 from qsv_eval.training.setup import set_up
-from qsv_eval.training.trainer import TooManyBroken
+from qsv_eval.training.trainer import Stopped, TooManyBroken
 
 
 def batch_of(setup, number=0):
@@ -79,6 +81,22 @@ def test_nothing_to_learn_is_finite(recipe):
     loss, gradients = loss_and_gradients(setup, empty)
     assert loss == 0
     assert all(torch.isfinite(gradient).all() for gradient in gradients.values())
+
+
+def test_texts_alone_teach_perception_nothing_and_end_no_run(recipe, tmp_path, shards):
+    """As where the small model's first stage meets a micro-batch of texts, in one process."""
+    recipe = replace(
+        recipe,
+        rates=Rates(cubing=1e-3, resampler=1e-3),
+        mixture=f"{shards}/texts/shard-000000.tar",
+        checkpointing=False,
+    )
+    final = train(recipe, tmp_path, cpu=True)
+    before, after = (
+        load_pretrained(folder, device="cpu", dtype="float32").model for folder in (recipe.start.checkpoint, final)
+    )
+    for (name, one), other in zip(before.named_parameters(), after.parameters(), strict=True):
+        assert torch.equal(one, other), name
 
 
 @pytest.mark.parametrize("stage", ["vision_tower", "everything"])
@@ -181,7 +199,8 @@ def test_broken_samples_are_skipped_and_counted(recipe, tmp_path, shards):
 
 
 def test_too_many_broken_samples_end_the_run(recipe, tmp_path):
-    (tmp_path / "data.jsonl").write_text("{}\n" * 200)
+    spoken = [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]
+    (tmp_path / "data.jsonl").write_text((json.dumps({"image": "none.jpg", "conversations": spoken}) + "\n") * 200)
     with pytest.raises(TooManyBroken, match=r"more than broken_share 1.0%"):
         train(
             replace(recipe, mixture=str(tmp_path / "data.jsonl"), batching=replace(recipe.batching, steps=50)),
@@ -190,9 +209,54 @@ def test_too_many_broken_samples_end_the_run(recipe, tmp_path):
         )
 
 
+def test_a_loss_that_is_no_number_ends_the_run_and_says_what_its_advice_loses(recipe, tmp_path):
+    trainer = make_trainer(recipe, set_up(recipe), tmp_path, cpu=True)
+    trainer.learner.lm_head.weight.data[:] = float("nan")
+    with pytest.raises(Stopped, match="its data, its schedule and the gate's noise from the start"):
+        trainer.train()
+
+
 def test_too_long_a_sample_is_skipped_with_its_length(recipe):
     setup = set_up(replace(recipe, max_length=20))
     assert "more than max_length 20" in setup.samples[next(iter(setup.plan))[0]].reason
+
+
+def test_steps_are_not_said_to_take_what_the_set_up_and_trials_and_saving_took(recipe, tmp_path, monkeypatch):
+    late_s, clock = [0.0], time.perf_counter
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + late_s[0])
+
+    def take_long(*_, **__):
+        late_s[0] += 1e6
+        return {"accuracy": 0.5}
+
+    trainer = make_trainer(replace(recipe, save_every=1, log_every=2), set_up(recipe), tmp_path, cpu=True)
+    trainer.evaluate_by = take_long
+    trainer.add_callback(run._EvaluateEvery(1))
+    monkeypatch.setattr(trainer, "_save_checkpoint", take_long)
+    take_long()
+    trainer.train()
+    lines = [line for line in trainer.state.log_history if "loss" in line]
+    assert [line["step"] for line in lines] == [2, 4]
+    assert all(0 < line["seconds"] < 1e6 and line["data_wait"] < 1 for line in lines)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_micro_batches_come_by_pipe_and_are_moved_one_by_one(recipe, tmp_path, workers):
+    """Tensors come through /dev/shm, and accelerate would move a whole step at once."""
+    recipe = replace(recipe, batching=replace(recipe.batching, workers=workers))
+    trainer = make_trainer(recipe, set_up(recipe), tmp_path, cpu=True)
+    loader = trainer.get_train_dataloader()
+    assert loader.device is None
+    sent = list(loader)
+    assert not any(isinstance(value, torch.Tensor) for batch in sent for value in batch.values())
+    batches, _ = trainer.get_batch_samples(iter(sent), 2, torch.device("cpu"))
+    setup = set_up(recipe)
+    pad_id = setup.checkpoint.processor.tokenizer.pad_token_id
+    expected = [collate([setup.samples[draw] for draw in draws], pad_id) for draws in setup.plan]
+    for batch, other in zip(batches, expected, strict=False):
+        for key in batch:
+            assert torch.equal(batch[key], other[key]), key
+            assert batch[key].stride() == other[key].stride(), key
 
 
 def test_noise_depends_on_the_draw_alone(only_videos):

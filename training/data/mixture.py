@@ -93,15 +93,16 @@ def _one_line(part: str) -> MixtureEntry:
 
 
 class MixturePart(NamedTuple):
-    """The samples of one entry."""
+    """The samples of one file of an entry."""
 
-    name: str
+    place: int
+    """Of the entry in the mixture."""
+    entry: MixtureEntry
     source: Source
     numbers: np.ndarray
     """Which samples of the source, each as often as it is taken."""
     hints: list[Hint]
-    """By the source's numbers."""
-    modality: str
+    """Of these."""
 
 
 class Mixture:
@@ -116,21 +117,13 @@ class Mixture:
 
     def read(self, number: int) -> Stored:
         """Read a sample; raises BadSample or MediaError."""
-        part, within = self._find(number)
-        return part.source.read(int(part.numbers[within]))
+        place = int(np.searchsorted(self._ends, number, side="right"))
+        part = self.parts[place]
+        return part.source.read(int(part.numbers[number - int(self._ends[place])]))
 
     def hints(self) -> list[Hint]:
         """Return what is known of every sample's size."""
-        return [part.hints[number] for part in self.parts for number in part.numbers]
-
-    def part_of(self, number: int) -> str:
-        """Return the name of the entry that a sample comes from."""
-        return self._find(number)[0].name
-
-    def _find(self, number: int) -> tuple[MixturePart, int]:
-        place = int(np.searchsorted(self._ends, number, side="right"))
-        part = self.parts[place]
-        return part, number - int(self._ends[place]) + len(part.numbers)
+        return [hint for part in self.parts for hint in part.hints]
 
 
 def open_mixture(mixture: str, reader: MediaReader) -> Mixture:
@@ -140,12 +133,10 @@ def open_mixture(mixture: str, reader: MediaReader) -> Mixture:
         SetupError: a file is not there or cannot be read, or a slice is empty.
     """
     entries, seed, folder = read_entries(mixture)
-    return Mixture(
-        [part for place, entry in enumerate(entries) for part in _open(entry, (seed, place), folder, reader)]
-    )
+    return Mixture([part for place, entry in enumerate(entries) for part in _open(place, entry, seed, folder, reader)])
 
 
-def _open(entry: MixtureEntry, seed: tuple[int, int], folder: Path, reader: MediaReader) -> list[MixturePart]:
+def _open(place: int, entry: MixtureEntry, seed: int, folder: Path, reader: MediaReader) -> list[MixturePart]:
     paths = sorted(folder.glob(entry.path)) if not Path(entry.path).is_absolute() else _glob(Path(entry.path))
     if not paths:
         raise SetupError(f"mixture: there is no file {folder / entry.path}")
@@ -156,14 +147,13 @@ def _open(entry: MixtureEntry, seed: tuple[int, int], folder: Path, reader: Medi
     chosen = np.arange(sum(sizes))[start:end]
     if not len(chosen):
         raise SetupError(f"mixture: {entry.path} has {sum(sizes)} samples, so its slice {start} to {end} is empty")
-    chosen = _weighted(chosen, entry.weight, np.random.default_rng(seed))
+    chosen = _weighted(chosen, entry.weight, np.random.default_rng((seed, place)))
     parts, begin = [], 0
-    for path, source, size in zip(paths, sources, sizes, strict=True):
+    for source, size in zip(sources, sizes, strict=True):
         numbers = chosen[(chosen >= begin) & (chosen < begin + size)] - begin
         begin += size
         if len(numbers):
-            hints = list(source.hints())
-            parts.append(MixturePart(path.name, source, numbers, hints, entry.modality or _modality(hints, numbers)))
+            parts.append(MixturePart(place, entry, source, numbers, _hints(source, numbers)))
     return parts
 
 
@@ -178,9 +168,8 @@ def _weighted(chosen: np.ndarray, weight: float, rng: np.random.Generator) -> np
     return np.sort(np.concatenate([np.tile(chosen, int(whole)), more]))
 
 
-def _modality(hints: Sequence[Hint], numbers: np.ndarray) -> str:
-    """Return what most of the samples show."""
-    videos = sum(hints[number].has_video for number in numbers)
-    images = sum(hints[number].images > 0 for number in numbers)
-    text = len(numbers) - videos - images
-    return max(((videos, "video"), (images, "image"), (text, "text")))[1]
+def _hints(source: Source, numbers: np.ndarray) -> list[Hint]:
+    """Return the hint of each number, read once however often it comes."""
+    once, places = np.unique(numbers, return_inverse=True)
+    found = list(source.hints(once.tolist()))
+    return [found[place] for place in places.tolist()]

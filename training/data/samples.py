@@ -25,7 +25,7 @@ from qsv_eval.training.data.mixture import Mixture
 from qsv_eval.training.data.sample import BadSample, Turn
 from qsv_eval.training.data.source import Stored
 
-__all__ = ["Batch", "Prepared", "Skipped", "TrainingSamples", "collate"]
+__all__ = ["Batch", "Prepared", "Skipped", "TrainingSamples", "collate", "collate_arrays", "with_tensors"]
 
 Batch = dict[str, Any]
 """Keyword arguments of the model, `uniform_G2` for the gate's noise, and `skipped`."""
@@ -163,6 +163,26 @@ def collate(samples: Sequence[Prepared | Skipped], pad_id: int) -> Batch:
         batch["frame_counts"] = torch.tensor([len(video) for video in videos])
         batch["uniform_G2"] = torch.cat([sample.uniform_G2 for sample in kept])
     return batch
+
+
+_PIXELS = ("pixel_values", "pixel_values_videos")
+"""Their channels lie last in memory, and a convolution rounds by how they lie."""
+
+
+def collate_arrays(samples: Sequence[Prepared | Skipped], pad_id: int) -> Batch:
+    """Make a micro-batch of arrays, pixels with their channels last, to be sent by the process that read it.
+
+    They go through a pipe. Tensors would go through `/dev/shm`, of which containers give 64 MB: less than one video.
+    """
+    batch = collate(samples, pad_id)
+    batch |= {key: batch[key].permute(0, 2, 3, 1) for key in _PIXELS if key in batch}
+    return {key: value.numpy() if isinstance(value, Tensor) else value for key, value in batch.items()}
+
+
+def with_tensors(batch: Batch) -> Batch:
+    """Return what `collate_arrays` made as `collate` would have, without a copy."""
+    tensors = {key: torch.from_numpy(value) for key, value in batch.items() if isinstance(value, np.ndarray)}
+    return batch | tensors | {key: tensors[key].permute(0, 3, 1, 2) for key in _PIXELS if key in tensors}
 
 
 def _empty(pad_id: int) -> Batch:

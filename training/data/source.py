@@ -1,14 +1,14 @@
 """Data files opened as sequences of samples: `.jsonl`, `.json`, and packed shards (`.tar`).
 
-Opening one reads every line once, to find the samples and to estimate what each costs; nothing but that stays in
-memory. A sample is read, checked and decoded when it is wanted.
+Opening one finds where the samples are; what those that are chosen cost is estimated from their JSON, and nothing else
+stays in memory. A sample is read, checked and decoded when it is wanted.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -35,14 +35,12 @@ class Stored(NamedTuple):
 class Source(Protocol):
     """A data file."""
 
-    name: str
-
     def __len__(self) -> int:
         """Return the number of samples."""
         ...
 
-    def hints(self) -> Iterator["Hint"]:
-        """Yield for each sample what is known of its size without opening media."""
+    def hints(self, numbers: Sequence[int]) -> Iterator["Hint"]:
+        """Yield what is known of each of these samples, given in their order, without opening media."""
         ...
 
     def read(self, number: int) -> Stored:
@@ -61,6 +59,15 @@ class Hint(NamedTuple):
     has_video: bool
     frames: int | None = None
     """Exactly, where they are stored."""
+    broken: str | None = None
+    """Why it is no sample, with its place; it then counts nothing."""
+
+    @property
+    def modality(self) -> str:
+        """What it shows, in a word."""
+        if self.broken is not None:
+            return "broken"
+        return "video" if self.has_video else "image" if self.images else "text"
 
 
 def open_source(path: Path, media: Path | None, reader: MediaReader) -> Source:
@@ -83,33 +90,32 @@ class LinesSource:
     """JSON lines, or a JSON list, with media in files."""
 
     def __init__(self, path: Path, media: Path, reader: MediaReader) -> None:
-        self.path, self.media, self.reader, self.name = path, media, reader, path.name
+        self.path, self.media, self.reader = path, media, reader
         self._lines = _offsets(path) if path.suffix == ".jsonl" else _list_of(path)
 
     def __len__(self) -> int:
         return len(self._lines)
 
-    def hints(self) -> Iterator[Hint]:
-        """Yield each sample's hint; one that is no sample counts nothing, and is met when it is read."""
-        for number in range(len(self)):
-            try:
-                yield _hint(self._sample(number))
-            except BadSample:
-                yield Hint(0, 0, None, False)
+    def hints(self, numbers: Sequence[int]) -> Iterator[Hint]:
+        """Yield each sample's hint, in one pass through the file."""
+        with self.path.open("rb") as file:
+            for number in numbers:
+                yield _hint(self._line(number, file), self._place(number))
 
     def read(self, number: int) -> Stored:
         """Read a sample."""
-        sample, place = self._sample(number), self._place(number)
+        place = self._place(number)
+        with self.path.open("rb") as file:
+            sample = read_sample(self._line(number, file), place)
         images = partial(self._images, sample)
         return Stored(sample, place, images, partial(self._video, sample))
 
-    def _sample(self, number: int) -> Sample:
+    def _line(self, number: int, file: BinaryIO) -> bytes:
         where = self._lines[number]
         if isinstance(where, bytes):
-            return read_sample(where, self._place(number))
-        with self.path.open("rb") as file:
-            file.seek(int(where))
-            return read_sample(file.readline(), self._place(number))
+            return where
+        file.seek(int(where))
+        return file.readline()
 
     def _place(self, number: int) -> str:
         return f"{self.path}, line {number + 1}" if self.path.suffix == ".jsonl" else f"{self.path}, entry {number + 1}"
@@ -126,20 +132,16 @@ class ShardSource:
     """A packed shard."""
 
     def __init__(self, path: Path, reader: MediaReader) -> None:
-        self.path, self.reader, self.name = path, reader, path.name
+        self.path, self.reader = path, reader
         self.shard = Shard(path)
 
     def __len__(self) -> int:
         return len(self.shard)
 
-    def hints(self) -> Iterator[Hint]:
+    def hints(self, numbers: Sequence[int]) -> Iterator[Hint]:
         """Yield each sample's hint, its frames exactly."""
-        for number in range(len(self)):
-            try:
-                hint = _hint(read_sample(self.shard.line(number), self._place(number)))
-            except BadSample:
-                yield Hint(0, 0, None, False)
-                continue
+        for number in numbers:
+            hint = _hint(self.shard.line(number), self._place(number))
             yield hint._replace(frames=self.shard.pictures(number)) if hint.has_video else hint
 
     def read(self, number: int) -> Stored:
@@ -158,7 +160,11 @@ class ShardSource:
         return f"{self.path}, sample {number}"
 
 
-def _hint(sample: Sample) -> Hint:
+def _hint(line: bytes, place: str) -> Hint:
+    try:
+        sample = read_sample(line, place)
+    except BadSample as error:
+        return Hint(0, 0, None, False, broken=str(error))
     text = sum(len(segment.text.encode()) for turn in sample.turns() for segment in turn.segments)
     seconds = sample.video_len
     if sample.start_sec is not None and sample.end_sec is not None:

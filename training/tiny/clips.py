@@ -4,6 +4,7 @@ Clips come from the `train` split, whose seeds the benchmark's `demo` split shar
 size of the benchmark's clips and brought to the model's size as those are.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -17,6 +18,7 @@ from tqdm import tqdm
 
 from qsv_eval.demo.draw import frame_at, sampled_frames, sampled_instants_s
 from qsv_eval.demo.scene import ClipSpec, make_clip
+from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.training.data.shards import Shard, ShardWriter, jpeg
 from qsv_eval.training.tiny.texts import (
     binding_sample,
@@ -164,11 +166,15 @@ def samplers(side: int, questions: int) -> Mapping[str, Sampler]:
 
 
 def pack(folder: Path, samples: int, sampler: Sampler) -> Path:
-    """Draw so many samples into shards; what is there already is kept, and what is more than that removed."""
+    """Draw so many samples into shards; what is there already is kept, and what is more than that removed.
+
+    Raises:
+        SetupError: what is there was drawn otherwise, naming the shard.
+    """
     number = -(-samples // _BLOCK)
     for shard in sorted(folder.glob("shard-*.tar"))[number:]:  # of a course of more samples
         shard.unlink()
-    blocks = [block for block in range(number) if not _is_drawn(folder, block, samples)]
+    blocks = [block for block in range(number) if not _is_drawn(folder, block, samples, sampler)]
     with ProcessPoolExecutor() as pool:
         written = pool.map(_write_block, ((folder, block, samples, sampler) for block in blocks))
         for _ in tqdm(written, total=len(blocks), desc=f"drawing {folder.name}", disable=not blocks):
@@ -176,9 +182,20 @@ def pack(folder: Path, samples: int, sampler: Sampler) -> Path:
     return folder
 
 
-def _is_drawn(folder: Path, block: int, samples: int) -> bool:
+def _is_drawn(folder: Path, block: int, samples: int, sampler: Sampler) -> bool:
+    """Tell whether a shard is there and whole; its first sample tells how it was drawn."""
     path = folder / f"shard-{block:06d}.tar"
-    return path.is_file() and len(Shard(path)) == len(_numbers(block, samples))
+    if not path.is_file():
+        return False
+    shard, numbers = Shard(path), _numbers(block, samples)
+    if len(shard) != len(numbers):
+        return False
+    if json.loads(shard.line(0)) != json.loads(json.dumps(sampler(numbers[0]).sample)):
+        raise SetupError(
+            f"{path}: was drawn otherwise, with another number of questions or by another version, and what was "
+            "learned from it is not what this course would learn; give another --output"
+        )
+    return True
 
 
 def _write_block(job: tuple[Path, int, int, Sampler]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from accelerate import PartialState
 
+from qsv_eval.model_adapters.engine.ranks import join
 from qsv_eval.training.recipe import Batching, Noise, Optimiser, Rates, Recipe, Start
 from qsv_eval.training.tiny.clips import pack, samplers
 from qsv_eval.training.tiny.start import SIDE, make_start, with_gate
@@ -108,6 +109,7 @@ def chain(folder: Path, amounts: Amounts) -> Iterator[Recipe]:
 
     Of several processes one draws, while the others wait.
     """
+    join(on_cpu=True)  # with the patience to wait while another draws
     state = PartialState(cpu=True)
     data = folder / "data"
     with state.main_process_first():

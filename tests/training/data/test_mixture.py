@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -63,18 +64,26 @@ def test_yaml_with_patterns_slices_and_weights(folder):
     assert found[:6] == ["d02", "d03", "d04", "d10", "d11", "d12"]
     assert len(found) == 6 + 300 + 3
     assert found == uids(open_mixture(str(folder / "mix.yaml"), READER))
-    assert [mixture.part_of(number) for number in (0, 3, 6, 308)] == [
-        "shard-000000.tar",
-        "shard-000001.tar",
-        "a.jsonl",
-        "c.json",
-    ]
+    assert [(part.place, len(part.numbers)) for part in mixture.parts] == [(0, 3), (0, 3), (1, 300), (2, 3)]
 
 
 def test_modality_is_what_the_samples_show(folder):
     (folder / "v.jsonl").write_text(lines(2, "v").replace('"uid"', '"video": "v.mp4", "uid"'))
     mixture = open_mixture(f"{folder}/v.jsonl;{folder}/b.jsonl", READER)
-    assert [part.modality for part in mixture.parts] == ["video", "text"]
+    assert [hint.modality for hint in mixture.hints()] == ["video"] * 2 + ["text"] * 7
+
+
+def test_only_what_is_taken_of_a_file_is_looked_at_in_one_pass(folder, monkeypatch):
+    (folder / "some.jsonl").write_text("no sample\n" * 3 + lines(4, "some") + "no sample\n" * 100)
+    opened, opens = [], Path.open
+    monkeypatch.setattr(Path, "open", lambda path, *mode: opened.append(path.name) or opens(path, *mode))
+    mixture = open_mixture(f"{folder}/some.jsonl#2_7*3", READER)
+    assert opened == ["some.jsonl"] * 2, "once to find the lines, and once to read them"
+    broken = [hint.broken for hint in mixture.hints()]
+    assert len(broken) == 15
+    assert "some.jsonl, line 3" in broken[0]
+    assert broken[:3] == broken[:1] * 3
+    assert not any(broken[3:])
 
 
 @pytest.mark.parametrize(

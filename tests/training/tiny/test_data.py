@@ -10,6 +10,7 @@ import torch
 from qsv_eval.demo import make_clip
 from qsv_eval.demo.grammar import KINDS, drafts, vocabulary
 from qsv_eval.demo.scene import DIRECTIONS, SHAPES
+from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.scoring.extract import extract_letter
 from qsv_eval.training.data.shards import Shard
 from qsv_eval.training.tiny import clips
@@ -195,6 +196,17 @@ def test_packing_goes_on_where_it_stopped(tmp_path):
     pack(tmp_path, 250, text_sample)
     assert sorted(tmp_path.glob("*.tar")) == shards[:1]
     assert shards[0].stat().st_mtime_ns == kept
+
+
+def test_shards_that_were_drawn_otherwise_are_refused(tmp_path):
+    """Else a course with other questions would go on with those that it had."""
+    two, three = (partial(clip_sample, side=48, questions=number) for number in (2, 3))
+    [shard] = pack(tmp_path, 2, two).glob("*.tar")
+    kept = shard.read_bytes()
+    with pytest.raises(SetupError, match=r"shard-000000\.tar: was drawn otherwise, with another number of questions"):
+        pack(tmp_path, 2, three)
+    pack(tmp_path, 2, two)
+    assert shard.read_bytes() == kept
 
 
 def test_shards_are_the_same_again(tmp_path):
