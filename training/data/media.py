@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from qsv_eval.model_adapters.engine.readahead import _Reader
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
 from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, View, read_image, thin
+from qsv_eval.model_adapters.frames.isolated import IsolatedReader
 from qsv_eval.model_adapters.frames.reading import ReadJob, ReadSettings
 from qsv_eval.model_adapters.quicksviewer.processing import Video
 
@@ -56,7 +56,7 @@ class MediaReader:
 
 
 @cache
-def _reader(pid: int, settings: ReadSettings) -> _Reader:
+def _reader(pid: int, settings: ReadSettings) -> IsolatedReader:
     """Return the reader of this process; one that was begun before a fork is the other's."""
     del pid
-    return _Reader(settings)
+    return IsolatedReader(settings)

@@ -5,8 +5,7 @@ import json
 import pytest
 from torch.utils.data import DataLoader
 
-from qsv_eval.model_adapters.engine import readahead
-from qsv_eval.model_adapters.frames import FrameRule, read_video
+from qsv_eval.model_adapters.frames import FrameRule, isolated, read_video
 from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
 from qsv_eval.training.data import media
 from qsv_eval.training.data.batches import Draw
@@ -39,7 +38,7 @@ worker.main()
 def test_a_video_that_hangs_or_crashes_is_a_broken_sample(start, clips, tmp_path, monkeypatch, workers):
     (tmp_path / "telling_worker.py").write_text(WORKER)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(readahead, "_WORKER", "telling_worker")
+    monkeypatch.setattr(isolated, "_WORKER", "telling_worker")
     monkeypatch.setattr(media, "_LIMIT_S", 5.0)
     media._reader.cache_clear()  # the workers of other tests know no such names
     spoken = [{"from": "human", "value": "?"}, {"from": "gpt", "value": "red"}]
