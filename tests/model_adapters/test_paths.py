@@ -7,12 +7,12 @@ import pytest
 from qsv_eval.model_adapters.paths import UNFINISHED, cache_folder, whole
 
 
-def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert cache_folder("journal", "a") == Path("/somewhere/qsv_eval/journal/a")
+def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert cache_folder("journal", "a") == tmp_path / "cache" / "qsv_eval" / "journal" / "a"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/me")
-    assert cache_folder() == Path("/home/me/.cache/qsv_eval")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "qsv_eval"
 
 
 @pytest.mark.parametrize("many_writers", [False, True])
