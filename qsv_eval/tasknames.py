@@ -5,10 +5,13 @@ import fnmatch
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.tasks import FOLDER, task_files
+
+if TYPE_CHECKING:
+    from lmms_eval.tasks import TaskManager
 
 __all__ = [
     "FOREIGN",
@@ -19,6 +22,7 @@ __all__ = [
     "quiet_lmms_eval",
     "refuse_unknown",
     "select",
+    "task_manager",
     "unknown_task",
 ]
 
@@ -85,13 +89,18 @@ def refuse_unknown(selection: Selection) -> None:
             raise unknown_task(name, all_names())
 
 
-@cache
 def all_names() -> Sequence[str]:
-    """Return every name that lmms-eval knows with our tasks on its path: tasks, groups, tags. It takes seconds once."""
+    """Return every name that lmms-eval knows with our tasks on its path: tasks, groups, tags."""
+    return tuple(task_manager().all_tasks)
+
+
+@cache
+def task_manager() -> "TaskManager":
+    """Return lmms-eval's index of its tasks and ours. It takes seconds once."""
     from lmms_eval.tasks import TaskManager
 
     quiet_lmms_eval()
-    return tuple(TaskManager("WARNING", include_path=str(FOLDER)).all_tasks)
+    return TaskManager("WARNING", include_path=str(FOLDER))
 
 
 def quiet_lmms_eval() -> None:

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from lmms_eval.api.task import ConfigurableMessagesTask
     from lmms_eval.tasks import TaskManager
 
-__all__ = ["Variant"]
+__all__ = ["Variant", "single_task"]
+
+
+def single_task(name: str, manager: "TaskManager") -> Mapping[str, Any]:
+    """Return what lmms-eval's index says of a task; SetupError where the name stands for several, or for a pattern."""
+    entry = manager.task_index.get(name, {"type": "pattern"})
+    if entry["type"] != "task":
+        raise SetupError(f"{name}: is a {entry['type']}; a sweep takes single tasks, so name those in it")
+    return entry
 
 
 class Variant(NamedTuple):
@@ -39,10 +47,7 @@ class Variant(NamedTuple):
         from lmms_eval.api.task import ConfigurableMessagesTask
         from lmms_eval.utils import load_yaml_config
 
-        entry = manager.task_index[self.task]
-        if entry["type"] != "task":
-            raise SetupError(f"{self.task}: is a {entry['type']}; a sweep takes single tasks, so name those in it")
-        config = load_yaml_config(entry["yaml_path"], mode="full")
+        config = load_yaml_config(single_task(self.task, manager)["yaml_path"], mode="full")
         generation = {"until": [], **(config.get("generation_kwargs") or {}), **self.settings}
         own = {"dataset_name": self.name} if config.get("dataset_name") == self.task else {}
         config |= {"task": self.name, "generation_kwargs": generation, **own}

@@ -100,7 +100,7 @@ def forecast(recipe: Recipe, processes: int = 8) -> Forecast:
         recipe.batching.micro_batches,
         _samples_a_step(plan, recipe.batching.micro_batches),
         Memory(_state_bytes(parts, recipe), _activation_bytes(config, recipe, largest)),
-        Memory(_state_bytes(parts, recipe) // processes, _activation_bytes(config, recipe, largest)),
+        Memory(_state_bytes(parts, recipe, sharded=True) // processes, _activation_bytes(config, recipe, largest)),
         processes,
     )
 
@@ -146,9 +146,12 @@ def _samples_a_step(plan: MicroBatches, micro_batches: int) -> StepSamples:
     return StepSamples(sum(steps) / len(steps), min(steps), max(steps)) if steps else StepSamples(0, 0, 0)
 
 
-def _state_bytes(parts: list[PartSize], recipe: Recipe) -> int:
-    """Return bytes of what does not depend on the batch: 16 a trained parameter, and the frozen ones as they lie."""
-    frozen = 2 if recipe.dtype == "bfloat16" else 4
+def _state_bytes(parts: list[PartSize], recipe: Recipe, *, sharded: bool = False) -> int:
+    """Return bytes of what does not depend on the batch: 16 a trained parameter, and the frozen ones as they lie.
+
+    FSDP's units hold one type each, so that what is frozen stays float32 there.
+    """
+    frozen = 2 if recipe.dtype == "bfloat16" and not sharded else 4
     return sum(16 * part.trainable + frozen * (part.parameters - part.trainable) for part in parts)
 
 

@@ -32,11 +32,11 @@ from qsv_eval.model_adapters.modelargs import ModelArgs
 from qsv_eval.model_adapters.quicksviewer.checkpoint import read_config
 from qsv_eval.sweep.grid import Grid
 from qsv_eval.sweep.running import models
-from qsv_eval.tasknames import members, refuse_unknown, select
+from qsv_eval.tasknames import members, refuse_unknown, select, task_manager
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.functions import doc_to_messages
 from qsv_eval.tasks.table import SETUP_ERROR, table_of
-from qsv_eval.tasks.variants import Variant
+from qsv_eval.tasks.variants import Variant, single_task
 
 __all__ = ["CellForecast", "Forecast", "forecast", "print_forecast"]
 
@@ -75,10 +75,17 @@ class Forecast(NamedTuple):
 
 
 def forecast(grid: Grid, options: Mapping[str, Any], limit: int | None = None) -> Forecast:
-    """Work out what a sweep would take; see `running.sweep` for the arguments. SetupError where a task is unknown."""
+    """Work out what a sweep would take; see `running.sweep` for the arguments.
+
+    Raises:
+        SetupError: a task is unknown, or stands for several.
+    """
     selection = select(grid.tasks)
     refuse_unknown(selection)
     names = members(selection.names)
+    unknown = [name for name in names if name not in task_files()]
+    for name in unknown:
+        single_task(name, task_manager())
     asked = {name: _questions(name, limit) for name in names if name in task_files()}
     files = survey([one for questions in asked.values() for one in questions], show_progress=True)
     cells, seconds = [], 0.0
@@ -90,7 +97,7 @@ def forecast(grid: Grid, options: Mapping[str, Any], limit: int | None = None) -
             cells.append(planner.cell(model.pretrained, variant.name, mine))
             together += mine
         seconds += sum(unit.cost_s for unit in planner.units(together))
-    return Forecast(cells, seconds, [name for name in names if name not in asked])
+    return Forecast(cells, seconds, unknown)
 
 
 def print_forecast(found: Forecast) -> None:

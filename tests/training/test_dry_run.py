@@ -48,8 +48,11 @@ def test_memory_is_what_the_state_takes(halves):
     """8 B parameters at 16 bytes are some 130 GB, and a good 16 on each of 8."""
     found = forecast(replace(stage3(), start=halves))
     assert 110 < found.whole.state / 2**30 < 130
-    assert found.sharded.state == found.whole.state // 8
-    assert forecast(replace(stage1(), start=halves)).whole.state / 2**30 < 20
+    assert found.sharded.state == pytest.approx(found.whole.state / 8, rel=1e-3)
+    first = forecast(replace(stage1(), start=halves))
+    assert first.whole.state / 2**30 < 20
+    # What is only read is bfloat16, but not where it is spread over the processes.
+    assert 8 * first.sharded.state / 2**30 > 30
 
 
 def test_samples_steps_and_tokens_are_counted(recipe):

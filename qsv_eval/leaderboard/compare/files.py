@@ -14,7 +14,7 @@ from qsv_eval.leaderboard.compare.words import (
     PROTOCOL,
     average_row,
     conclusion,
-    lone_tasks,
+    left_out,
     protocol_line,
     protocol_rows,
     warnings_of,
@@ -43,7 +43,7 @@ def write_comparison(found: RunComparison, output: Path) -> list[Path]:
 
 def _markdown(found: RunComparison) -> str:
     parts = ["# Comparison", ""]
-    parts += [f"WARNING: {escaped(line)}\n" for line in lone_tasks(found)]
+    parts += [f"WARNING: {escaped(line)}\n" for line in left_out(found)]
     for task, one in found.tasks.items():
         parts += [f"## {escaped(task)}", ""]
         parts += [f"- A: {escaped(one.first.path)}", f"- B: {escaped(one.second.path)}"]

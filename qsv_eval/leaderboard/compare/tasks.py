@@ -43,23 +43,32 @@ class RunComparison(NamedTuple):
     only_first: Sequence[str]
     """Tasks that only the first has."""
     only_second: Sequence[str]
+    """Tasks that only the second has."""
+    failed: Mapping[str, str]
+    """Why a task that both have could not be compared."""
 
 
 def compare_runs(first: Path, second: Path) -> RunComparison:
     """Compare each task that both have, by its newest samples below a folder, or those of a results file.
 
+    A damaged file costs its task, where there are others.
+
     Raises:
-        SetupError: one has no samples, a file is damaged, or the two have no task in common.
+        SetupError: one has no samples, the two have no task in common, or none of those could be compared.
     """
     one, other = find_samples(first), find_samples(second)
     shared = sorted(one.keys() & other.keys())
     if not shared:
         raise SetupError(f"{first} has {', '.join(one)}; {second} has {', '.join(other)}: no task in common to compare")
-    return RunComparison(
-        tasks={task: compare_task(one[task], other[task]) for task in shared},
-        only_first=sorted(one.keys() - other.keys()),
-        only_second=sorted(other.keys() - one.keys()),
-    )
+    tasks, failed = dict[str, TaskComparison](), dict[str, str]()
+    for task in shared:
+        try:
+            tasks[task] = compare_task(one[task], other[task])
+        except SetupError as error:
+            failed[task] = str(error)
+    if not tasks:
+        raise SetupError("; ".join(failed.values()))
+    return RunComparison(tasks, sorted(one.keys() - other.keys()), sorted(other.keys() - one.keys()), failed)
 
 
 def compare_task(first: SamplesFile, second: SamplesFile) -> TaskComparison:

@@ -15,7 +15,7 @@ from qsv_eval.leaderboard.compare.words import (
     PROTOCOL,
     average_row,
     conclusion,
-    lone_tasks,
+    left_out,
     protocol_line,
     protocol_rows,
     warnings_of,
@@ -36,7 +36,7 @@ _SHOWN = 200
 def print_comparison(found: RunComparison, *, flips: int = 10) -> None:
     """Print protocols first, then differences, then the first of the questions on which only one run is right."""
     console = Console()
-    for line in lone_tasks(found):
+    for line in left_out(found):
         _say(console, f"WARNING: {line}")
     for task, comparison in found.tasks.items():
         console.rule(Text(plain(task)))

@@ -14,7 +14,7 @@ __all__ = [
     "PROTOCOL",
     "average_row",
     "conclusion",
-    "lone_tasks",
+    "left_out",
     "protocol_line",
     "protocol_rows",
     "warnings_of",
@@ -32,11 +32,13 @@ _NAMED: Final = 5
 """Ids that a warning names."""
 
 
-def lone_tasks(comparison: RunComparison) -> Iterator[str]:
-    """Say which tasks only one of the two runs has."""
+def left_out(comparison: RunComparison) -> Iterator[str]:
+    """Say which tasks are not compared: those that only one of the two runs has, and those that cannot be read."""
     for tasks, run in ((comparison.only_first, "A"), (comparison.only_second, "B")):
         if tasks:
             yield f"only {run} has {', '.join(tasks)}"
+    for task, why in comparison.failed.items():
+        yield f"{task} is not compared: {why}"
 
 
 def protocol_line(comparison: TaskComparison) -> str:

@@ -74,6 +74,12 @@ def test_a_task_that_nobody_has_is_refused_and_the_closest_named(tiny, name, mea
         forecast(Grid.of({"tasks": [name], "checkpoints": [str(tiny)]}), {"device": "cpu"})
 
 
+@pytest.mark.parametrize(("name", "kind"), [("lmms-eval/mvbench", "group"), ("lmms-eval/mmmu_*", "pattern")])
+def test_what_stands_for_several_tasks_is_refused_before_anything_is_read(tiny, name, kind):
+    with pytest.raises(SetupError, match=f"is a {kind}; a sweep takes single tasks"):
+        forecast(Grid.of({"tasks": [name], "checkpoints": [str(tiny)], "frames": [4]}), {})
+
+
 def test_a_shorter_cube_costs_tokens(tiny):
     usual, short, few = planned(tiny, frames_per_cube=[5, 2.5]).cells + planned(tiny, max_cubes=[2]).cells
     assert few.tokens < usual.tokens < short.tokens
@@ -81,9 +87,9 @@ def test_a_shorter_cube_costs_tokens(tiny):
 
 
 def test_of_foreign_tasks_nothing_is_known(tiny, capsys):
-    grid = Grid.of({"tasks": ["mmlu"], "checkpoints": [str(tiny)]})
+    grid = Grid.of({"tasks": ["lmms-eval/videomme"], "checkpoints": [str(tiny)]})
     found = forecast(grid, {"device": "cpu"})
-    assert (found.cells, found.unknown) == ([], ["mmlu"])
+    assert (found.cells, found.unknown) == ([], ["videomme"])
     print_forecast(found)
     assert "lmms-eval's own" in capsys.readouterr().out
 
