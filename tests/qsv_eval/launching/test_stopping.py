@@ -39,7 +39,9 @@ with stopping.clean_stop(Path("out")):
 
 
 def stopped(how, number, **options):
-    command = [sys.executable, "-c", PROGRAM, how]
+    # The tests themselves may run under nohup, which what they start would inherit.
+    heeding = f"import signal\nsignal.signal(signal.SIGHUP, signal.SIG_DFL)\n{PROGRAM}"
+    command = [sys.executable, "-c", heeding, how]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes, **options) as process:
         assert process.stdout.readline() == "ready\n"
