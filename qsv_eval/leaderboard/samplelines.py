@@ -15,7 +15,7 @@ __all__ = ["SAMPLES", "Glances", "SamplesFile", "glance", "samples_at", "samples
 
 SAMPLES: Final[Mapping[str, str]] = {
     "id": "of the question; lmms-eval's number of it where the task names none, or names two alike",
-    "number": "lmms-eval's",
+    "number": "lmms-eval's; empty of our tasks, whose ids are their own",
     "cluster": "what questions share, such as the video; the id where that is not known",
     "score": "0 to 1, or as the task's metric has it; empty where there is none",
     "outcome": "of our tasks; empty of others",
@@ -133,7 +133,7 @@ def _columns(file: SamplesFile, number: int, line: bytes) -> dict[str, Any]:
         sample = json.loads(line.decode("utf-8", "replace"))
         outcome = sample.get("outcome")
         is_ours = isinstance(outcome, Mapping) and outcome.keys() >= _KEYS
-        return (_our_sample(outcome) if is_ours else _other_sample(sample, file)) | {"number": sample["doc_id"]}
+        return _our_sample(outcome) if is_ours else _other_sample(sample, file)
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise SetupError(
             f"{file.path}:{number}: is no sample ({type(error).__name__}: {error}); the file is damaged or "
@@ -142,7 +142,7 @@ def _columns(file: SamplesFile, number: int, line: bytes) -> dict[str, Any]:
 
 
 def _our_sample(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: encodable(row[name]) for name in _TEXTS} | {"score": row["score"], "row": row}
+    return {name: encodable(row[name]) for name in _TEXTS} | {"number": None, "score": row["score"], "row": row}
 
 
 def _other_sample(sample: Mapping[str, Any], file: SamplesFile) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _other_sample(sample: Mapping[str, Any], file: SamplesFile) -> dict[str, Any
     }
     texts = {name: encodable(text) for name, text in said.items()}
     row: dict[str, Any] = {"id": texts["id"], "cluster": texts["cluster"], "score": score, "groups": {}}
-    return texts | {"score": score, "row": row}
+    return texts | {"number": sample["doc_id"], "score": score, "row": row}
 
 
 def _score(metric: object, key: str) -> float | None:
