@@ -98,7 +98,7 @@ def make_engine(model: Any, journal: Path) -> Any:
     """Return the engine with the options that are lmms-eval's defaults here."""
     from naive_pipeline import CHECKPOINT
 
-    from qsv_eval.model_adapters.engine.answer_key import AnswerSettings, model_code_version
+    from qsv_eval.model_adapters.engine.answer_key import REPLY_VERSION, AnswerSettings
     from qsv_eval.model_adapters.engine.engine import Engine
     from qsv_eval.model_adapters.engine.fingerprint import checkpoint_fingerprint
     from qsv_eval.model_adapters.engine.journal import Journal
@@ -109,7 +109,7 @@ def make_engine(model: Any, journal: Path) -> Any:
     )
     fingerprint = checkpoint_fingerprint(str(CHECKPOINT))
     rules = model.frame_rule, model.model.config.cube_rule
-    settings = AnswerSettings(fingerprint, model_code_version(), "float32", *rules, "pyav", "exact")
+    settings = AnswerSettings(fingerprint, REPLY_VERSION, "float32", *rules, "pyav", "exact")
     # None: only images in memory and further rounds need the harness.
     return Engine(model, Journal(journal), settings, None, options)  # type: ignore[arg-type]
 

@@ -13,7 +13,7 @@ from lmms_eval.api.instance import GenerationResult, Instance, TokenCounts
 from lmms_eval.api.model import lmms
 
 from qsv_eval.model_adapters.engine import ranks, session
-from qsv_eval.model_adapters.engine.answer_key import AnswerSettings, model_code_version
+from qsv_eval.model_adapters.engine.answer_key import REPLY_VERSION, AnswerSettings
 from qsv_eval.model_adapters.engine.efficiency import summarise
 from qsv_eval.model_adapters.engine.engine import Answer, Engine
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
@@ -44,7 +44,7 @@ class _Quicksviewer(lmms):
         dtype = str(model.model.dtype).removeprefix("torch.")
         self.settings = AnswerSettings(
             checkpoint=checkpoint_fingerprint(args.pretrained, args.revision, args.subfolder),
-            model_code=model_code_version(),
+            model_code=REPLY_VERSION,
             dtype=f"{dtype}, language model in {args.bits} bits" if args.bits else dtype,
             frame_rule=args.rule,
             cube_rule=cube_rule,

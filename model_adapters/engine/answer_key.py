@@ -7,18 +7,21 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.engine.question import ImageInMemory, Question
 from qsv_eval.model_adapters.frames import FrameRule
-from qsv_eval.model_adapters.frames.codeversion import code_of as _code_of  # noqa: F401 - its test looks here
-from qsv_eval.model_adapters.frames.codeversion import code_version
 
-__all__ = ["AnswerSettings", "answer_key", "model_code_version"]
+__all__ = ["REPLY_VERSION", "AnswerSettings", "answer_key"]
+
+REPLY_VERSION: Final = "b7a71e9d9f6f"
+"""Version of the code between media file and reply: frame reading, perception, prompt, generation, subtitles.
+
+It changes when, and only when, replies may change: then every recorded answer is asked again. The golden outputs in
+`tests/test_golden.py` show whether a change of the code moves replies. Any text that was not used before will do.
+"""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class AnswerSettings:
     checkpoint: str
     """Fingerprint of the checkpoint's files."""
     model_code: str
-    """Version of our model and frame reading code."""
+    """`REPLY_VERSION` of the code that answers."""
     dtype: str
     frame_rule: FrameRule
     cube_rule: CubeRule
@@ -76,15 +79,3 @@ def _describe(part: Mapping[str, Any], identities: Mapping[str, str]) -> dict[st
     if "subtitles" in part:
         named["subtitles"] = identities[part["subtitles"]]
     return {**part, **named}
-
-
-_CARRIERS = {"codeversion", "entry", "packing", "probe", "reading", "store", "worker"}
-"""Modules of frames/ that only carry frames, byte for byte, or guess at costs."""
-
-
-@cache
-def model_code_version() -> str:
-    """Return a hash (12 hex digits) of the code between file and reply, blind to comments, docstrings and layout."""
-    package = Path(__file__).parent.parent
-    files = sorted([*package.glob("quicksviewer/*.py"), *package.glob("frames/*.py"), package / "engine/subtitles.py"])
-    return code_version(file for file in files if file.stem not in _CARRIERS)

@@ -7,6 +7,7 @@ the end only brings the answers to those whose questions they were.
 """
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from qsv_eval.model_adapters.engine.answering import Harness
 from qsv_eval.model_adapters.engine.efficiency import Efficiency
 from qsv_eval.model_adapters.engine.estimate import Costs, describe_bytes
 from qsv_eval.model_adapters.engine.failure import note_failure
-from qsv_eval.model_adapters.engine.journal import Fate, How, Journal, Record, Share, TaskTotal
+from qsv_eval.model_adapters.engine.journal import Fate, How, Journal, Record, SampleKey, Share, TaskTotal
 from qsv_eval.model_adapters.engine.plan import Asked, Media, Unit, make_units, share_out
 from qsv_eval.model_adapters.engine.question import ImageInMemory, Kind, Question, media_parts
 from qsv_eval.model_adapters.engine.records import failed_record
@@ -112,11 +113,13 @@ class Engine:
         brought = ranks.all_gather(self._brought(own, files, tasks, faults))
         shares = share_out(self._units(brought), len(brought))
         mine = shares[ranks.rank()]
-        self.journal.begin(_share(brought, mine, self._renamed(places, questions)))
+        share = _share(brought, mine, self._renamed(places, questions))
+        self.journal.begin(share.model_copy(update={"reply_version": self.settings.model_code}))
         for fault in faults:
             self.journal.append(fault)
         everyone = {key: question for one in brought for key, question, _ in one.questions}
         self._say_plan(brought, shares)
+        self._say_other_versions(brought)
         worker = Worker(self.model, self.journal, self.harness, self.options, self.efficiency)
         answered = {key: Answer.of(record) for key, record in worker.work(mine, everyone).items()}
         told = {key: answer for each in ranks.all_gather(answered) for key, answer in each.items()}
@@ -207,6 +210,22 @@ class Engine:
             f"Plan: {left} of {total} questions in {len(units)} units for {processes}{spread}.{largest}",
             file=sys.stderr,
         )
+
+    def _say_other_versions(self, brought: Sequence[_Brought]) -> None:
+        """Say before the start how many answers in the journal are of another reply version, so are not used."""
+        if not self.options.show_progress:
+            return
+        current = self.settings.model_code
+        due = {key: question for one in brought for key, question, known in one.questions if not known}
+        samples = (SampleKey.of(one.task, one.split, one.doc_id, one.repeat) for one in due.values())
+        found = map(self.journal.version_of, samples)
+        others = Counter(version for version in found if version not in (None, current))
+        for version, count in others.items():
+            tqdm.write(
+                f"{self.journal.folder}: {count} of these questions have answers of reply version {version}; this is "
+                f"version {current}, which may answer otherwise, so they are asked again. The old answers stay on disk",
+                file=sys.stderr,
+            )
 
 
 def _share(brought: Sequence[_Brought], units: Sequence[Unit], renamed: list[tuple[str, str, str]]) -> Share:

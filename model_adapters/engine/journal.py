@@ -15,16 +15,32 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import jsonlines
 from pydantic import BaseModel, ValidationError
 
+from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["End", "Fate", "How", "Journal", "ProcessLog", "Record", "Share", "TaskTotal", "VideoUse", "read_logs"]
+__all__ = [
+    "End",
+    "Fate",
+    "How",
+    "Journal",
+    "ProcessLog",
+    "Record",
+    "SampleKey",
+    "Share",
+    "TaskTotal",
+    "VideoUse",
+    "read_logs",
+]
 
 _log = logging.getLogger(__name__)
+
+FIRST_REPLY_VERSION: Final = "b7a71e9d9f6f"
+"""Version of the answers in journals that do not state one."""
 
 
 class Fate(StrEnum):
@@ -43,6 +59,21 @@ class VideoUse(BaseModel):
     """(start frame, end frame, start s, end s), half-open, without the thumbnail."""
     lost_frames: int = 0
     """Frames that were wanted and could not be decoded."""
+
+
+class SampleKey(NamedTuple):
+    """Identity of a sample of a benchmark, whatever settings it is asked with."""
+
+    task: str
+    """Name of the task, without the settings of a sweep."""
+    split: str
+    doc_id: int | str
+    repeat: int
+
+    @classmethod
+    def of(cls, task: str, split: str, doc_id: int | str, repeat: int) -> "SampleKey":
+        """Name a sample; a cell of a sweep has the samples of its task."""
+        return cls(plain_name(task), split, doc_id, repeat)
 
 
 class Record(BaseModel):
@@ -83,6 +114,11 @@ class Record(BaseModel):
     """Libraries, device and attention that it was answered with."""
     written_at: str = ""
 
+    @property
+    def sample_key(self) -> SampleKey:
+        """The sample that was answered."""
+        return SampleKey.of(self.task, self.split, self.doc_id, self.repeat)
+
 
 class TaskTotal(BaseModel):
     """How many different questions of a task a run has, over all processes."""
@@ -102,6 +138,8 @@ class Share(BaseModel):
     host: str = ""
     pid: int = 0
     started_at: str = ""
+    reply_version: str = FIRST_REPLY_VERSION
+    """`REPLY_VERSION` of the code that answers."""
     totals: dict[str, TaskTotal] = {}
     questions: list[tuple[str, str, str]] = []
     """(task, sample id, answer key) of each question of this share."""
@@ -134,6 +172,11 @@ class ProcessLog(NamedTuple):
     """One for each kind of request; empty if the process died before it knew its share."""
     records: list[Record]
     end: End | None
+
+    @property
+    def reply_version(self) -> str:
+        """Version of the code that wrote the answers."""
+        return self.shares[0].reply_version if self.shares else FIRST_REPLY_VERSION
 
 
 def read_logs(folder: Path) -> list[ProcessLog]:
@@ -175,13 +218,17 @@ class Journal:
         self._file: io.FileIO | None = None
         self._path = self.folder
         self._answers: dict[str, Record] = {}
+        self._versions: dict[SampleKey, str] = {}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SetupError(f"{self.folder}: the journal cannot be kept there ({error.strerror})") from error
         try:
-            for record in self.records():
-                self._remember(record)
+            for log in read_logs(self.folder):
+                for record in log.records:
+                    self._remember(record)
+                    if record.fate is Fate.ANSWERED:
+                        self._versions[record.sample_key] = log.reply_version
         except OSError as error:
             raise SetupError(f"{error.filename}: this part of the journal cannot be read ({error.strerror})") from error
 
@@ -196,6 +243,10 @@ class Journal:
     def answer(self, key: str) -> Record | None:
         """Return the answer with this key, if there is one."""
         return self._answers.get(key)
+
+    def version_of(self, sample: SampleKey) -> str | None:
+        """Return the reply version of the newest answer that was here for this sample, under whatever settings."""
+        return self._versions.get(sample)
 
     def begin(self, share: Share) -> None:
         """Write down what this process is going to ask."""

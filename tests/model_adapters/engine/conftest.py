@@ -3,7 +3,7 @@
 import pytest
 
 from qsv_eval.model_adapters.cuberule import CubeRule
-from qsv_eval.model_adapters.engine.answer_key import AnswerSettings, model_code_version
+from qsv_eval.model_adapters.engine.answer_key import REPLY_VERSION, AnswerSettings
 from qsv_eval.model_adapters.engine.engine import Engine
 from qsv_eval.model_adapters.engine.fingerprint import checkpoint_fingerprint
 from qsv_eval.model_adapters.engine.journal import Journal
@@ -37,7 +37,7 @@ def make_engine(tiny_model, tiny, tmp_path):
     def make(folder="journal", harness=None, accept_degraded=False, **options):
         options = {"readers": 0, "show_progress": False, "reading": ReadSettings((96, 96)), **options}
         settings = AnswerSettings(
-            *(checkpoint_fingerprint(str(tiny)), model_code_version(), "float32"),
+            *(checkpoint_fingerprint(str(tiny)), REPLY_VERSION, "float32"),
             *(FrameRule(), CubeRule(), "pyav", "exact"),
         )
         journal = Journal(tmp_path / folder, accept_degraded=accept_degraded)

@@ -4,11 +4,7 @@ import pytest
 from PIL import Image
 
 from qsv_eval.model_adapters.cuberule import CubeRule
-from qsv_eval.model_adapters.engine.answer_key import (
-    AnswerSettings,
-    answer_key,
-    model_code_version,
-)
+from qsv_eval.model_adapters.engine.answer_key import AnswerSettings, answer_key
 from qsv_eval.model_adapters.engine.question import Generation, ImageInMemory, Kind, Question
 from qsv_eval.model_adapters.frames import FrameRule
 
@@ -91,14 +87,3 @@ def test_images_in_memory():
     images = [ImageInMemory.of(Image.new("RGB", (4, 4), colour)) for colour in ("red", "red", "blue")]
     keys = [key_of(question({"type": "image", "image": image})) for image in images]
     assert keys[0] == keys[1] != keys[2]
-
-
-def test_model_code_version_ignores_comments_and_docstrings(tmp_path):
-    from qsv_eval.model_adapters.engine.answer_key import _code_of
-
-    one, same, other = (tmp_path / name for name in ("one.py", "same.py", "other.py"))
-    one.write_text('def f(x: int) -> int:\n    """Say."""\n    return x + 1\n')
-    same.write_text('"""Module."""\n\ndef f(x: int) -> int:\n    """Other words."""\n    # why\n    return x+1\n')
-    other.write_text("def f(x: int) -> int:\n    return x + 2\n")
-    assert _code_of(one) == _code_of(same) != _code_of(other)
-    assert len(model_code_version()) == 12

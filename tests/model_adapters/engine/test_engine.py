@@ -7,6 +7,7 @@ import pytest
 
 from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.engine import answering
+from qsv_eval.model_adapters.engine.answer_key import REPLY_VERSION
 from qsv_eval.model_adapters.engine.failure import reason_for
 from qsv_eval.model_adapters.engine.journal import Fate, How, read_logs
 from qsv_eval.model_adapters.engine.question import Generation, Kind
@@ -369,3 +370,26 @@ def test_an_answer_for_other_settings_is_another_answer(make_engine, question, c
     engine.settings = replace(engine.settings, dtype="bfloat16")
     engine.answer([question(0, clips[0])])
     assert len(engine.asked) == 1
+
+
+def test_answers_of_another_reply_version_are_counted_before_the_start(make_engine, question, clips, capsys):
+    questions = [question(number, clips[0]) for number in range(3)]
+    make_engine().answer(questions[:2])
+    changed = make_engine(show_progress=True)
+    changed.settings = replace(changed.settings, model_code="another")
+    assert changed.answer(questions)[0].fate is Fate.ANSWERED
+    assert len(changed.asked) == 3
+    said = capsys.readouterr().err
+    assert f"2 of these questions have answers of reply version {REPLY_VERSION}; this is version another" in said
+    same = make_engine(show_progress=True)
+    same.answer(questions)
+    assert "reply version another" in capsys.readouterr().err  # the third question alone was asked by that version
+
+
+def test_other_settings_are_no_other_version(make_engine, question, clips, capsys):
+    make_engine().answer([question(0, clips[0])])
+    fewer = question(0, clips[0], rule=FrameRule(max_frames=4))
+    again = make_engine(show_progress=True)
+    again.answer([fewer])
+    assert len(again.asked) == 1
+    assert "reply version" not in capsys.readouterr().err

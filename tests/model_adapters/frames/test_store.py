@@ -3,7 +3,6 @@
 import os
 import time
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,20 +129,3 @@ def test_what_was_used_least_recently_goes_first(store, entries, of_seconds):
     assert [small.read(path, [A], SIZE).hit for path in (paths[0], paths[2])] == [True, True]
     assert sum(entry.stat().st_size for entry in entries(store)) <= small.max_bytes
     assert not small.read(paths[1], [A], SIZE).hit
-
-
-def test_the_code_that_names_an_entry_is_all_that_decides_it():
-    """Whatever `footage` and `entry` import of this package is in FRAME_CODE, but for names of files."""
-    package = Path(store_module.__file__).parent
-    reached, waiting = set(), {"footage", "entry"}
-    while waiting:
-        name = waiting.pop()
-        reached.add(name)
-        text = (package / f"{name}.py").read_text()
-        found = {
-            line.split(".frames.")[1].split()[0]
-            for line in text.splitlines()
-            if line.startswith("from") and ".frames." in line
-        }
-        waiting |= found - reached
-    assert reached - {"media"} == set(store_module.FRAME_CODE)
