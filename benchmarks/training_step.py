@@ -31,9 +31,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "model_adapters" / "quicksviewer
 
 import naive  # noqa: E402 - found through the line above
 
-from qsv_eval.model_adapters.quicksviewer.modeling import Learning, QuicksviewerForConditionalGeneration  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer.perception import VisualTokens  # noqa: E402
 from qsv_eval.training.data.samples import Batch, collate  # noqa: E402
+from qsv_eval.training.model import LossContext, QuicksviewerForTraining  # noqa: E402
 from qsv_eval.training.recipe import Rates, Recipe, Start  # noqa: E402
 from qsv_eval.training.run import train  # noqa: E402
 from qsv_eval.training.setup import set_up  # noqa: E402
@@ -64,13 +64,13 @@ def tokens_of(batch: Batch) -> int:
     return int((batch["labels"][:, 1:] != -100).sum())
 
 
-def our_step(model: QuicksviewerForConditionalGeneration, batch: Batch) -> Tensor:
+def our_step(model: QuicksviewerForTraining, batch: Batch) -> Tensor:
     gaps = int((batch["frame_counts"] - 1).sum())
     with torch.autocast("cpu", torch.bfloat16):
-        return model(**inputs_of(batch), learning=Learning(tokens_of(batch), gaps, packed=True)).loss
+        return model(**inputs_of(batch), context=LossContext(tokens_of(batch), gaps, packed=True)).loss
 
 
-def plain_step(model: QuicksviewerForConditionalGeneration, batch: Batch, table: Tensor) -> Tensor:
+def plain_step(model: QuicksviewerForTraining, batch: Batch, table: Tensor) -> Tensor:
     perception = model.model.perception
     with torch.autocast("cpu", torch.bfloat16):
         counts = tuple(batch["frame_counts"].tolist())

@@ -9,10 +9,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
 from qsv_eval.model_adapters.quicksviewer.checkpoint import LoadedCheckpoint
-from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.pixels import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
 from qsv_eval.model_adapters.quicksviewer.processing import QuicksviewerProcessor
 from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
+from qsv_eval.training.model import QuicksviewerForTraining
 
 __all__ = ["assemble"]
 
@@ -34,7 +34,7 @@ def assemble(
     _grow(tokenizer, language)
     config = QuicksviewerConfig(text_config=language.config.to_dict(), vision_config=vision.config.to_dict(), **changes)
     with torch.device("meta"):
-        model = QuicksviewerForConditionalGeneration(config)
+        model = QuicksviewerForTraining(config)
     perception = model.model.perception
     for name in ("gate", "thumbnail", "resampler"):
         part = getattr(perception, name)

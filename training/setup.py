@@ -14,6 +14,7 @@ from qsv_eval.model_adapters.quicksviewer.segments import SEGMENTED
 from qsv_eval.training.assemble import assemble
 from qsv_eval.training.data.batches import MicroBatches
 from qsv_eval.training.data.samples import TrainingSamples
+from qsv_eval.training.model import QuicksviewerForTraining
 from qsv_eval.training.parts import part_of, set_trainable
 from qsv_eval.training.planning import Planned, plan_run
 from qsv_eval.training.recipe import Recipe
@@ -53,7 +54,8 @@ def set_up(recipe: Recipe) -> Setup:
 def _load(recipe: Recipe) -> LoadedCheckpoint:
     start = recipe.start
     if start.checkpoint is not None:
-        loaded = load_checkpoint(start.checkpoint, dtype="float32", attn_implementation=_attention(recipe))
+        options = {"model_class": QuicksviewerForTraining, "attn_implementation": _attention(recipe)}
+        loaded = load_checkpoint(start.checkpoint, dtype="float32", **options)
         change_config(loaded.model.config, recipe)
         return loaded
     if start.language_model is None or start.vision_tower is None:

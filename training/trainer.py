@@ -21,10 +21,10 @@ from transformers import Trainer, TrainingArguments
 
 from qsv_eval.model_adapters.errors import QsvError
 from qsv_eval.model_adapters.quicksviewer.merging import IGNORED
-from qsv_eval.model_adapters.quicksviewer.modeling import Learning, QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise
 from qsv_eval.training.data.batches import MicroBatches
 from qsv_eval.training.data.samples import Batch, TrainingSamples, collate_arrays, with_tensors
+from qsv_eval.training.model import LossContext, QuicksviewerForTraining
 from qsv_eval.training.optimiser import MuonWithAdamW, is_hidden_matrix
 from qsv_eval.training.parts import part_of
 from qsv_eval.training.recipe import PARTS, Recipe
@@ -67,7 +67,7 @@ class QuicksviewerTrainer(Trainer):
     def __init__(
         self,
         recipe: Recipe,
-        model: QuicksviewerForConditionalGeneration,
+        model: QuicksviewerForTraining,
         args: TrainingArguments,
         samples: TrainingSamples,
         plan: MicroBatches,
@@ -167,9 +167,9 @@ class QuicksviewerTrainer(Trainer):
         noise = GumbelNoise(self.noise_scale, inputs.pop("uniform_G2", None))
         # Where perception learns it always takes part: other processes may see a video where this one does not, and
         # where nothing else learns a batch of texts would have nothing to go backwards through.
-        learning = Learning(self._sums.tokens, self._sums.gaps, self.recipe.batching.packed, in_step=self._perceives)
+        context = LossContext(self._sums.tokens, self._sums.gaps, self.recipe.batching.packed, in_step=self._perceives)
         with self.accelerator.autocast():  # which the Trainer leaves out where the model is sharded
-            outputs = model(**inputs, noise=noise, learning=learning)
+            outputs = model(**inputs, noise=noise, context=context)
         if outputs.gate_loss is not None:
             self._gate_loss += outputs.gate_loss.detach().item()
         loss = outputs.loss * self.accelerator.num_processes

@@ -55,7 +55,12 @@ class LoadedCheckpoint(NamedTuple):
 
 
 def load_checkpoint(
-    pretrained: str | Path, *, revision: str | None = None, subfolder: str = "", **model_kwargs: Any
+    pretrained: str | Path,
+    *,
+    revision: str | None = None,
+    subfolder: str = "",
+    model_class: type[QuicksviewerForConditionalGeneration] = QuicksviewerForConditionalGeneration,
+    **model_kwargs: Any,
 ) -> LoadedCheckpoint:
     """Load a released or saved checkpoint, or a PEFT adapter with its base, and check that it is whole.
 
@@ -63,6 +68,7 @@ def load_checkpoint(
         pretrained: a folder or a hub id.
         revision: branch, tag or commit of a hub id.
         subfolder: folder within it.
+        model_class: class of the model, this one or one derived from it.
         model_kwargs: for transformers' `from_pretrained`: dtype, device_map, attn_implementation, …
 
     Raises:
@@ -75,11 +81,11 @@ def load_checkpoint(
         _check_folder(name, subfolder)
         adapter = _adapter_of(name, place)
         if adapter is None:
-            model, processor_at = _load_model(name, place, model_kwargs), (name, place)
+            model, processor_at = _load_model(model_class, name, place, model_kwargs), (name, place)
         else:
             base_at = (adapter.base, {"revision": adapter.base_revision, "subfolder": "", **hub})
             _check_folder(adapter.base, "", what=f"{name}: the adapter's base ")
-            model = _load_model(*base_at, model_kwargs)
+            model = _load_model(model_class, *base_at, model_kwargs)
             _attach_adapter(model, name, place)
             processor_at = (name, place) if adapter.has_tokenizer else base_at
         processor = _load_processor(*processor_at)
@@ -158,10 +164,15 @@ def _config_of(name: str, place: dict[str, Any]) -> QuicksviewerConfig:
     return config
 
 
-def _load_model(name: str, place: dict[str, Any], model_kwargs: dict[str, Any]) -> QuicksviewerForConditionalGeneration:
+def _load_model(
+    model_class: type[QuicksviewerForConditionalGeneration],
+    name: str,
+    place: dict[str, Any],
+    model_kwargs: dict[str, Any],
+) -> QuicksviewerForConditionalGeneration:
     try:
         config = _config_of(name, place)
-        loaded: Any = QuicksviewerForConditionalGeneration.from_pretrained(
+        loaded: Any = model_class.from_pretrained(
             name, config=config, **place, output_loading_info=True, ignore_mismatched_sizes=True, **model_kwargs
         )
     except _UNREADABLE as error:

@@ -59,7 +59,10 @@ class QuicksviewerConfig(PreTrainedConfig):
 
     model_type = "quicksviewer"
     sub_configs = {"text_config": AutoConfig, "vision_config": SiglipVisionConfig}  # noqa: RUF012 - transformers' form
-    keys_to_ignore_at_inference = ["past_key_values"]  # noqa: RUF012
+    keys_to_ignore_at_inference = [  # noqa: RUF012 - all but logits, so that `Trainer.predict` returns these
+        *("past_key_values", "cache", "image_hidden_states", "video_hidden_states"),
+        *("cube_starts", "gate_logits", "gate_loss"),
+    ]
 
     text_config: Any = None
     vision_config: Any = None

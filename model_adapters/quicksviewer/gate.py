@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qsv_eval.model_adapters.quicksviewer.precision import full_precision
+from qsv_eval.model_adapters.quicksviewer.weights import affine, parameter
 
 __all__ = [
     "FirstLinear",
@@ -45,13 +46,13 @@ class Gate(nn.Module):
         """Return float32 logits (G, 2) from each frame's mean feature (T, d), float32."""
         with full_precision(means_Td.device):
             gaps_Gd = _linear(running_difference(means_Td.float(), self.momentum), self.aggregate)
-            weight, bias = self.norm.weight.float(), self.norm.bias.float()
+            weight, bias = parameter(self.norm, "weight").float(), parameter(self.norm, "bias").float()
             gaps_Gd = F.layer_norm(gaps_Gd, self.norm.normalized_shape, weight, bias, self.norm.eps)
             return _linear(F.gelu(_linear(gaps_Gd, self.hidden)), self.logits)
 
 
 def _linear(x: Tensor, layer: nn.Linear) -> Tensor:
-    return F.linear(x, layer.weight.float(), layer.bias.float())
+    return F.linear(x, *affine(layer))
 
 
 def running_difference(frames_Td: Tensor, momentum: float) -> Tensor:

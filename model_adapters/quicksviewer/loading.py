@@ -85,8 +85,8 @@ def _quantised(bits: int, target: torch.device) -> BitsAndBytesConfig:
         load_in_4bit=bits == 4,
         load_in_8bit=bits == 8,
         bnb_4bit_compute_dtype=torch.bfloat16,
-        # Perception multiplies its matrices out, so it needs their numbers.
-        llm_int8_skip_modules=["perception", "lm_head"],
+        # Perception multiplies its matrices out, so rounding them would add up. transformers matches whole names.
+        llm_int8_skip_modules=["model.perception", "lm_head"],
     )
 
 

@@ -47,6 +47,8 @@ class MergePlan(NamedTuple):
     """Which block of the visual features stands at each kept placeholder (S,)."""
     attention_mask: Tensor
     """(B, M): 1 where there is a token."""
+    columns: Tensor
+    """(B, L): column of the last merged token that stands for each written token or before it."""
 
     def names(self, input_ids: Tensor) -> Tensor:
         """Name every merged token, (B, M): text by its id, the i-th of all visual tokens by -1 - i, or `PADDING`.
@@ -106,6 +108,7 @@ def plan_merge(
         visual_target=(rows_BL[is_visual].repeat_interleave(queries), visual_columns),
         visual_block=_blocks(visual_kind, frame_ids, is_visual, visual),
         attention_mask=((place_M >= begin_B1) & (place_M < end_B1)).long(),
+        columns=torch.maximum(columns_BL + widths_BL - 1, begin_B1),
     )
 
 

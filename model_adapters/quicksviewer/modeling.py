@@ -1,36 +1,49 @@
-"""Quicksviewer as a transformers model: perceive, merge, and leave the rest to the language model."""
+"""Quicksviewer as a transformers model: perceive, merge, and leave the rest to the language model.
+
+Shape legend: B rows, L tokens of a row as written, M tokens of a row as merged, D language width, V vocabulary.
+"""
 
 from copy import copy
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, GenerationMixin, PreTrainedConfig, PreTrainedModel, SiglipVisionConfig
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel, SiglipVisionConfig
 from transformers import initialization as init
 from transformers.cache_utils import Cache
-from transformers.utils import ModelOutput
+from transformers.utils import can_return_tuple
 
 from qsv_eval.model_adapters.quicksviewer.configuration import PLACE, QuicksviewerConfig, vision_config_beside
 from qsv_eval.model_adapters.quicksviewer.gate import FirstLinear
+from qsv_eval.model_adapters.quicksviewer.generation import MergedGenerationMixin
+from qsv_eval.model_adapters.quicksviewer.inputs import (
+    after_cache,
+    check_inputs,
+    check_keywords,
+    extend_left,
+    learned_labels,
+    one_cache,
+)
+from qsv_eval.model_adapters.quicksviewer.library import CACHE
 from qsv_eval.model_adapters.quicksviewer.merging import IGNORED, PADDING, MergePlan, VisualKind, plan_merge
+from qsv_eval.model_adapters.quicksviewer.outputs import (
+    QuicksviewerCausalLMOutputWithPast,
+    QuicksviewerModelOutputWithPast,
+    visual_outputs,
+)
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise, Perception, VisualTokens
 from qsv_eval.model_adapters.quicksviewer.resampler import Resampler
-from qsv_eval.model_adapters.quicksviewer.segments import SEGMENTED
+from qsv_eval.model_adapters.quicksviewer.weights import execution_device
 
 __all__ = [
-    "Learning",
     "MergedInputs",
-    "PackedInputs",
     "QuicksviewerForConditionalGeneration",
     "QuicksviewerModel",
-    "QuicksviewerOutput",
 ]
 
 
 class MergedInputs(NamedTuple):
-    """What the language model reads. B rows, M tokens of the longest."""
+    """Inputs of the language model. B rows, M tokens of the longest."""
 
     inputs_embeds: Tensor
     """(B, M, D), zero at the padding."""
@@ -38,59 +51,22 @@ class MergedInputs(NamedTuple):
     """(B, M)."""
     labels: Tensor | None
     """(B, M), -100 at visual tokens and padding."""
-
-    def packed(self) -> "PackedInputs":
-        """Put the rows one behind the other, without their padding."""
-        real = self.attention_mask.bool()
-        position_ids = (self.attention_mask.cumsum(1) - 1)[real].unsqueeze(0)
-        labels = self.labels
-        if labels is not None:
-            first = position_ids == 0  # no row's end foretells the next one's beginning
-            labels = labels[real].unsqueeze(0).masked_fill(first, IGNORED)
-        lengths = tuple(self.attention_mask.sum(1).tolist())
-        return PackedInputs(self.inputs_embeds[real].unsqueeze(0), position_ids, labels, lengths)
+    columns: Tensor
+    """(B, L): see `MergePlan.columns`."""
 
 
-class PackedInputs(NamedTuple):
-    """Several rows as one, kept apart by `lengths` (`segments.py`), or by transformers where `position_ids` restart."""
+class PlaceholderEmbedding(nn.Embedding):
+    """Token embedding in which the visual placeholder, one past the table, is a zero vector."""
 
-    inputs_embeds: Tensor
-    """(1, ΣM, D)."""
-    position_ids: Tensor
-    """(1, ΣM)."""
-    labels: Tensor | None
-    """(1, ΣM)."""
-    lengths: tuple[int, ...]
-    """Of the rows, M each."""
-
-
-@dataclass
-class QuicksviewerOutput(ModelOutput):
-    """Output of a forward pass. The loss is cross-entropy plus the gate's weighted norm."""
-
-    loss: Tensor | None = None
-    gate_loss: Tensor | None = None
-    logits: Tensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: tuple[Tensor, ...] | None = None
-    attentions: tuple[Tensor, ...] | None = None
-
-
-class Learning(NamedTuple):
-    """What a training step must know beyond its own batch: sums run over all batches of the step, on all processes."""
-
-    tokens: Tensor | int
-    """Tokens that are learned; the loss is the sum over this batch divided by it."""
-    gaps: Tensor | int
-    """Gaps between frames, likewise for the gate's norm."""
-    packed: bool = False
-    """Put the rows of the batch one behind the other."""
-    in_step: bool = False
-    """Other processes may see a video where this one does not."""
+    def forward(self, input: Tensor) -> Tensor:
+        """Embed token ids of any shape."""
+        is_placeholder = input == self.num_embeddings
+        embeds = super().forward(input.masked_fill(is_placeholder, 0))
+        return embeds.masked_fill(is_placeholder.unsqueeze(-1), 0)
 
 
 class QuicksviewerPreTrainedModel(PreTrainedModel):
-    """What both classes share."""
+    """Loading, initialisation and capabilities of both Quicksviewer classes."""
 
     config: QuicksviewerConfig
     base_model_prefix = "model"
@@ -98,7 +74,7 @@ class QuicksviewerPreTrainedModel(PreTrainedModel):
     main_input_name = "input_ids"
     supports_gradient_checkpointing = True
     _no_split_modules = ["SiglipEncoderLayer", "SiglipVisionEmbeddings", "Resampler", "Gate"]  # noqa: RUF012
-    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
+    _skip_keys_device_placement = ["past_key_values", "cache"]  # noqa: RUF012
     _supports_flash_attn = True
     _supports_sdpa = True
     _supports_flex_attn = True
@@ -124,7 +100,7 @@ class QuicksviewerPreTrainedModel(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        # Whatever is initialised first stays, here as in transformers, so what is particular comes before the usual.
+        # transformers skips parameters that are already initialised, so special cases come first.
         if isinstance(module, FirstLinear) and self.config.gate_init == "sensitive":
             # A fifth of torch's own deviation, beside a bias that the difference has to stand out from.
             init.normal_(module.weight, std=0.2 / (3 * module.in_features) ** 0.5)
@@ -145,26 +121,135 @@ class QuicksviewerModel(QuicksviewerPreTrainedModel):
         super().__init__(config)
         self.perception = Perception(config)
         self.language_model = AutoModel.from_config(config.text_config)
+        table = self.language_model.get_input_embeddings()
+        size = (table.num_embeddings, table.embedding_dim, table.padding_idx)
+        self.language_model.set_input_embeddings(PlaceholderEmbedding(*size, dtype=table.weight.dtype))
         self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the language model's token embedding."""
+        return self.language_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the language model's token embedding."""
+        self.language_model.set_input_embeddings(value)
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        tile_counts: Tensor | None = None,
+        pixel_values_videos: Tensor | None = None,
+        frame_counts: Tensor | None = None,
+        visual_kind: Tensor | None = None,
+        frame_ids: Tensor | None = None,
+        use_cache: bool | None = None,
+        cache: Cache | None = None,
+        **kwargs: Any,
+    ) -> QuicksviewerModelOutputWithPast:
+        """Look at images and videos, merge them with the text and run the language model.
+
+        Args:
+            input_ids: (B, L) tokens as `QuicksviewerProcessor` writes them, every frame included.
+            attention_mask: (B, L), 0 at padding; (B, past + L) where a cache of `past` tokens is given.
+            position_ids: for text alone; with media, positions follow from the merged sequence.
+            past_key_values: what was read before (`cache` from transformers 5.24 on).
+            inputs_embeds: (B, L, D) instead of `input_ids`, with zero vectors at visual placeholders. Tokens before
+                those that `visual_kind` describes are text (prompt tuning).
+            pixel_values: (P, 3, S, S) tiles of all images, uint8 or normalised.
+            tile_counts: (images,) tiles of each image; `visual_kind` says the same of the text, so it is not needed.
+            pixel_values_videos: (T, 3, S, S) frames of all videos, uint8 or normalised.
+            frame_counts: (videos,) frames of each video.
+            visual_kind: (B, L) `VisualKind` of each token. Without it everything is text.
+            frame_ids: (B, L) frame of each token, counted over the whole batch; -1 outside of frames.
+            use_cache: return what was read.
+            cache: another name of `past_key_values`.
+            kwargs: what every model of the library takes: `output_hidden_states`, `output_attentions`, ….
+
+        Raises:
+            ValueError: inputs that do not belong together, naming them.
+        """
+        check_keywords(f"{type(self).__name__}.forward", kwargs)
+        read = one_cache(past_key_values, cache)
+        media = {"pixel_values": pixel_values, "pixel_values_videos": pixel_values_videos, "frame_counts": frame_counts}
+        check_inputs(input_ids, inputs_embeds, visual_kind, position_ids, media)
+        if visual_kind is None:
+            self._check_text(input_ids)
+            visual, columns = None, None
+        else:
+            visual = self.perceive(pixel_values, pixel_values_videos, frame_counts)
+            merged = self.merge(input_ids, attention_mask, visual_kind, frame_ids, visual, inputs_embeds=inputs_embeds)
+            input_ids, inputs_embeds, columns = None, merged.inputs_embeds, merged.columns
+            attention_mask = after_cache(read, merged.attention_mask)
+        outputs = self.language_model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            return_dict=True,
+            **{CACHE: read},
+            **kwargs,
+        )
+        hidden = outputs.last_hidden_state
+        if columns is not None:
+            hidden = hidden.gather(1, columns.to(hidden.device).unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))
+        return QuicksviewerModelOutputWithPast(
+            last_hidden_state=hidden,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            **{CACHE: getattr(outputs, CACHE)},
+            **visual_outputs(visual),
+        )
+
+    def perceive(
+        self,
+        pixel_values: Tensor | None = None,
+        pixel_values_videos: Tensor | None = None,
+        frame_counts: Tensor | None = None,
+        noise: GumbelNoise | None = None,
+        starts: Tensor | None = None,
+    ) -> VisualTokens:
+        """Look at the images and videos of a batch; see `Perception.forward`."""
+        counts = () if frame_counts is None else tuple(frame_counts.tolist())
+        visual: VisualTokens = self.perception(pixel_values, pixel_values_videos, counts, noise, starts)
+        return visual
 
     def merge(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None,
         attention_mask: Tensor | None,
         visual_kind: Tensor | None,
         frame_ids: Tensor | None,
         visual: VisualTokens,
         labels: Tensor | None = None,
         *,
+        inputs_embeds: Tensor | None = None,
         pad_left: bool = False,
     ) -> MergedInputs:
-        """Embed the text, drop the frames that start no cube and put the visual tokens in their places."""
-        plan = self.plan(input_ids, attention_mask, visual_kind, frame_ids, visual, pad_left=pad_left)
+        """Embed the text, drop the frames that start no cube and put the visual tokens in their places.
+
+        With `inputs_embeds` instead of `input_ids` the text is embedded already, and zero where the placeholders are.
+        """
+        if input_ids is None:
+            assert inputs_embeds is not None, "either ids or embeddings"
+            input_ids = self._ids_of(inputs_embeds, visual_kind)
+        length = input_ids.shape[1]
+        visual_kind, frame_ids = extend_left(visual_kind, length, VisualKind.TEXT), extend_left(frame_ids, length, -1)
+        mask = None if attention_mask is None else attention_mask[:, -length:]
+        plan = self.plan(input_ids, mask, visual_kind, frame_ids, visual, pad_left=pad_left)
         embeds = self.embed(plan.names(input_ids), visual)
+        if inputs_embeds is not None:
+            embeds = embeds.index_put(plan.text_target, inputs_embeds[plan.text_source].to(embeds))
         if labels is not None:
             merged = labels.new_full(plan.attention_mask.shape, IGNORED)
             labels = merged.index_put(plan.text_target, labels[plan.text_source])
-        return MergedInputs(embeds, plan.attention_mask, labels)
+        return MergedInputs(embeds, plan.attention_mask, labels, plan.columns)
 
     def plan(
         self,
@@ -191,7 +276,7 @@ class QuicksviewerModel(QuicksviewerPreTrainedModel):
     def embed(self, names: Tensor, visual: VisualTokens) -> Tensor:
         """Turn the names of merged tokens (`MergePlan.names`), of any shape, into embeddings (…, D); padding is 0."""
         layer = self.get_input_embeddings()
-        names = names.to(self.language_model.device)
+        names = names.to(execution_device(layer))
         is_text = names >= 0
         text_embeds = layer(names[is_text])
         embeds = text_embeds.new_zeros(*names.shape, text_embeds.shape[-1]).index_put((is_text,), text_embeds)
@@ -200,16 +285,23 @@ class QuicksviewerModel(QuicksviewerPreTrainedModel):
         seen = tokens_ID[(-1 - names[is_visual]).to(tokens_ID.device)]
         return embeds.index_put((is_visual,), seen.to(text_embeds))
 
-    def get_input_embeddings(self) -> nn.Module:
-        """Return the language model's token embedding."""
-        return self.language_model.get_input_embeddings()
+    def _ids_of(self, inputs_embeds: Tensor, visual_kind: Tensor | None) -> Tensor:
+        """Return stand-ins (B, L) for ids: the placeholder where embeddings of visual tokens are zero, and else 0."""
+        is_zero = (inputs_embeds == 0).all(-1)
+        kinds = extend_left(visual_kind, inputs_embeds.shape[1], VisualKind.TEXT)
+        is_placeholder = is_zero if kinds is None else is_zero & (kinds != VisualKind.TEXT).to(is_zero.device)
+        return is_placeholder.long() * (self.config.image_token_id or 0)
 
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replace the language model's token embedding."""
-        self.language_model.set_input_embeddings(value)
+    def _check_text(self, input_ids: Tensor | None) -> None:
+        # Single tokens are the steps of a generation, which come from the head and are never placeholders.
+        if input_ids is not None and input_ids.shape[1] > 1 and bool((input_ids == self.config.image_token_id).any()):
+            raise ValueError(
+                "input_ids: there are visual placeholders, but no visual_kind says what they stand for; "
+                "pass everything that QuicksviewerProcessor returns"
+            )
 
 
-class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, GenerationMixin):
+class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, MergedGenerationMixin):
     """Quicksviewer with its language head.
 
     Visual inputs come from `QuicksviewerProcessor`: `pixel_values` (tiles) and `pixel_values_videos` (frames of all
@@ -217,6 +309,7 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, Generati
     """
 
     _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}  # noqa: RUF012
+    _tp_plan = {"lm_head": "colwise_gather_output"}  # noqa: RUF012
 
     def __init__(self, config: QuicksviewerConfig) -> None:
         super().__init__(config)
@@ -242,11 +335,12 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, Generati
         pixel_values_videos: Tensor | None = None,
         frame_counts: Tensor | None = None,
         noise: GumbelNoise | None = None,
+        starts: Tensor | None = None,
     ) -> VisualTokens:
         """Look at the images and videos of a batch; see `Perception.forward`."""
-        counts = () if frame_counts is None else tuple(frame_counts.tolist())
-        return self.model.perception(pixel_values, pixel_values_videos, counts, noise)
+        return self.model.perceive(pixel_values, pixel_values_videos, frame_counts, noise, starts)
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -257,92 +351,53 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, Generati
         labels: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
         pixel_values: Tensor | None = None,
+        tile_counts: Tensor | None = None,
         pixel_values_videos: Tensor | None = None,
         frame_counts: Tensor | None = None,
         visual_kind: Tensor | None = None,
         frame_ids: Tensor | None = None,
-        noise: GumbelNoise | None = None,
-        learning: Learning | None = None,
+        use_cache: bool | None = None,
+        cache: Cache | None = None,
         **kwargs: Any,
-    ) -> QuicksviewerOutput:
-        """Predict the next token everywhere and, with `labels` (as written, before merging), the training loss.
+    ) -> QuicksviewerCausalLMOutputWithPast:
+        """Predict what follows each token and, with `labels`, the training loss.
 
-        With `learning`, logits are made only where there is something to learn, and none are returned.
+        Takes what `QuicksviewerModel.forward` takes, and `labels` (B, L) as written, of which placeholders and frames
+        that start no cube take no part in the loss. `logits_to_keep` predicts for so many last tokens, or for the
+        tokens at these indices, alone; 0 means all.
         """
-        gate_logits, idle = None, None
-        if input_ids is not None and visual_kind is not None:
-            visual = self.perceive(pixel_values, pixel_values_videos, frame_counts, noise)
-            gate_logits = visual.gate_logits_G2
-            merged = self.model.merge(input_ids, attention_mask, visual_kind, frame_ids, visual, labels)
-            input_ids, (inputs_embeds, attention_mask, labels) = None, merged
-            if learning is not None and learning.packed:
-                attention_mask, (inputs_embeds, position_ids, labels, lengths) = None, merged.packed()
-                if self.config.text_config._attn_implementation == SEGMENTED:
-                    kwargs["segment_lengths"] = lengths
-            if learning is not None and learning.in_step and max(visual.frame_counts, default=1) == 1:
-                idle = self.model.perception.idle()
         items = kwargs.pop("num_items_in_batch", None)
-        kwargs.pop("tile_counts", None)  # comes with a batch; the text's marks already say it
-        if learning is not None:
-            kwargs["use_cache"] = False  # with a cache, transformers does not keep packed rows apart
-        outputs = self.model.language_model(
+        check_keywords(f"{type(self).__name__}.forward", kwargs)
+        outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
+            pixel_values=pixel_values,
+            pixel_values_videos=pixel_values_videos,
+            frame_counts=frame_counts,
+            visual_kind=visual_kind,
+            frame_ids=frame_ids,
+            use_cache=use_cache,
+            return_dict=True,
+            **{CACHE: one_cache(past_key_values, cache)},
             **kwargs,
         )
-        logits = loss = gate_loss = None
-        if gate_logits is not None and len(gate_logits):
-            norms = gate_logits.norm(dim=-1)
-            gate_loss = norms.mean() if learning is None else norms.sum() / learning.gaps
-        if learning is not None:
-            assert labels is not None, "there is nothing to learn from"
-            loss = self._loss_where_learned(outputs.last_hidden_state, labels, learning.tokens)
-        else:
-            kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-            logits = self.lm_head(outputs.last_hidden_state[:, kept, :])
-            if labels is not None:
-                vocabulary = self.config.text_config.vocab_size
-                loss = self.loss_function(logits, labels, vocab_size=vocabulary, num_items_in_batch=items)
-        if loss is not None and gate_loss is not None:
-            loss = loss + self.config.gate_loss_weight * gate_loss.to(loss.device)
-        if loss is not None and idle is not None:
-            loss = loss + idle.to(loss.device)
-        return QuicksviewerOutput(
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits = self.lm_head(outputs.last_hidden_state[:, kept, :])
+        loss = gate_loss = None
+        if labels is not None:
+            learned = learned_labels(labels, frame_ids, outputs.cube_starts, self.config.image_token_id)
+            vocabulary = self.config.text_config.vocab_size
+            loss = self.loss_function(logits, learned, vocab_size=vocabulary, num_items_in_batch=items)
+            if outputs.gate_logits is not None:
+                gate_loss = outputs.gate_logits.norm(dim=-1).mean()
+                loss = loss + self.config.gate_loss_weight * gate_loss.to(loss.device)
+        shared = ("hidden_states", "attentions", "image_hidden_states", "video_hidden_states", "cube_starts")
+        return QuicksviewerCausalLMOutputWithPast(
             loss=loss,
-            gate_loss=gate_loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
-            hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions,
+            gate_logits=outputs.gate_logits,
+            gate_loss=gate_loss,
+            **{name: getattr(outputs, name) for name in (*shared, CACHE)},
         )
-
-    def _loss_where_learned(self, hidden_BMD: Tensor, labels_BM: Tensor, tokens: Tensor | int) -> Tensor:
-        """Return the cross-entropies' sum divided by `tokens`; logits are made only where one learns from them."""
-        targets_BM = labels_BM[:, 1:].to(hidden_BMD.device)
-        learned_BM = targets_BM != IGNORED
-        logits_LV = self.lm_head(hidden_BMD[:, :-1][learned_BM]).float()
-        return F.cross_entropy(logits_LV, targets_BM[learned_BM], reduction="sum") / tokens
-
-    @torch.no_grad()
-    def generate(  # type: ignore[override]
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        pixel_values: Tensor | None = None,
-        pixel_values_videos: Tensor | None = None,
-        frame_counts: Tensor | None = None,
-        visual_kind: Tensor | None = None,
-        frame_ids: Tensor | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Generate from text with images and videos, or from `inputs_embeds`; returns the new tokens only, (B, new)."""
-        kwargs.pop("tile_counts", None)
-        generate: Any = super().generate  # type: ignore[misc]
-        if input_ids is None:
-            return generate(attention_mask=attention_mask, **kwargs)
-        visual = self.perceive(pixel_values, pixel_values_videos, frame_counts)
-        merged = self.model.merge(input_ids, attention_mask, visual_kind, frame_ids, visual, pad_left=True)
-        return generate(inputs_embeds=merged.inputs_embeds, attention_mask=merged.attention_mask, **kwargs)

@@ -138,7 +138,7 @@ class Perception(nn.Module):
         return image_TdHW.flatten(2).transpose(1, 2).to(tokens_TMd.dtype)
 
     def _normalise(self, pixels_TCHW: Tensor) -> Tensor:
-        pixels_TCHW = pixels_TCHW.to(self.resampler.query.device)
+        pixels_TCHW = pixels_TCHW.to(self.resampler.device)
         if pixels_TCHW.dtype != torch.uint8:
             return pixels_TCHW.to(self.dtype)
         shape = (1, -1, 1, 1)
@@ -188,22 +188,13 @@ class Perception(nn.Module):
             return summaries
         return work(given, folded)
 
-    def idle(self) -> Tensor:
-        """Return 0 with a gradient, of 0, to everything that learns here.
-
-        A process of several whose batch holds no video must take part in what they exchange all the same.
-        """
-        side = self.config.vision_config.image_size
-        blank_TCHW = torch.zeros(2, 3, side, side, dtype=torch.uint8)
-        seen = self.cut(self.summarise(blank_TCHW), (2,))
-        return 0 * (seen.thumbnails_VQD.sum() + seen.cubes_CQD.sum() + seen.gate_logits_G2.sum())
-
     def forward(
         self,
         tiles_PCHW: Tensor | None = None,
         frames_TCHW: Tensor | None = None,
         frame_counts: tuple[int, ...] = (),
         noise: GumbelNoise | None = None,
+        starts_T: Tensor | None = None,
     ) -> VisualTokens:
         """See the images and videos of a batch.
 
@@ -212,10 +203,11 @@ class Perception(nn.Module):
             frames_TCHW: frames of all videos, likewise.
             frame_counts: frames of each video, in order; they sum to T.
             noise: Gumbel noise for training; None chooses the most probable cuts.
+            starts_T: frames that start a cube, as another model chose them; None lets the gate choose.
         """
         tiles = None if tiles_PCHW is None or not len(tiles_PCHW) else self.summarise(tiles_PCHW)
         frames = None if frames_TCHW is None or not frame_counts else self.summarise(frames_TCHW)
-        return self.tokens(tiles, frames, frame_counts, noise)
+        return self.tokens(tiles, frames, frame_counts, noise, starts_T=starts_T)
 
     def tokens(
         self,
@@ -224,18 +216,19 @@ class Perception(nn.Module):
         frame_counts: tuple[int, ...] = (),
         noise: GumbelNoise | None = None,
         rule: CubeRule | None = None,
+        starts_T: Tensor | None = None,
     ) -> VisualTokens:
         """Turn the summaries of images' tiles and of videos' frames into visual tokens; None where there are none.
 
-        Videos are cut by `rule`, or else as the configuration says.
+        Videos are cut by `rule`, or else as the configuration says, or where `starts_T` says.
         """
-        empty = self.resampler.query.new_zeros(0, *self.resampler.query.shape)
+        empty = torch.zeros(0, *self.resampler.query.shape, dtype=self.dtype, device=self.resampler.device)
         with stage("cubing"):
             tiles_PQD = empty if tiles is None else self.resampler.project(tiles.partials.values_TQD)
             if frames is None:
                 none = torch.zeros(0, device=empty.device)
                 return VisualTokens(tiles_PQD, empty, empty, none.bool(), none.view(0, 2), ())
-            return self.cut(frames, frame_counts, noise, rule)._replace(tiles_PQD=tiles_PQD)
+            return self.cut(frames, frame_counts, noise, rule, starts_T)._replace(tiles_PQD=tiles_PQD)
 
     def cut(
         self,
@@ -243,8 +236,12 @@ class Perception(nn.Module):
         frame_counts: tuple[int, ...],
         noise: GumbelNoise | None = None,
         rule: CubeRule | None = None,
+        starts_T: Tensor | None = None,
     ) -> VisualTokens:
-        """Cut videos into cubes from their summaries; may be called again with another rule."""
+        """Cut videos into cubes from their summaries; may be called again with another rule.
+
+        With `starts_T` (T,) videos are cut there, wherever the gate would have.
+        """
         rule = rule or self.config.cube_rule
         videos, start, used_gaps = [], 0, 0
         for count in frame_counts:
@@ -253,9 +250,14 @@ class Perception(nn.Module):
             videos.append((logits_G2, *self._starts(means_Td, logits_G2, noise_G2, rule)))
             start, used_gaps = start + count, used_gaps + count - 1
         logits, starts, masks = (list(part) for part in zip(*videos, strict=True))
-        starts_T = torch.cat(starts)
+        given = starts_T is not None
+        if starts_T is None:
+            starts_T = torch.cat(starts)
+        else:
+            starts_T = starts_T.to(starts[0].device)
+            masks = list(starts_T.float().split(frame_counts))
         times_T = torch.cat([torch.arange(count, device=starts_T.device) for count in frame_counts])
-        cubes = sum(map(rule.cubes, frame_counts))
+        cubes = int(starts_T.sum()) if given else sum(map(rule.cubes, frame_counts))
         cubes_CQD = self.resampler.merge(summaries.partials, times_T, starts_T.cumsum(0) - 1, cubes)
         tiles_PQD = cubes_CQD.new_zeros(0, *cubes_CQD.shape[1:])
         return VisualTokens(
@@ -303,7 +305,8 @@ class Perception(nn.Module):
             choose(mask_T.to(pooled.dtype), pooled.flatten(1)).unflatten(0, pooled.shape[1:]) / mask_T.sum().detach()
             for mask_T, pooled in zip(masks, videos, strict=True)
         ]
-        return self.thumbnail(torch.stack(means).to(self.thumbnail.weight.dtype))
+        weight = self.thumbnail.weight
+        return self.thumbnail(torch.stack(means).to(weight.dtype if weight.is_floating_point() else self.dtype))
 
 
 def _choose_centred(mask_T: Tensor, values_TV: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.generation.streamers import BaseStreamer
 
+from qsv_eval.model_adapters.quicksviewer.library import CACHE
 from qsv_eval.model_adapters.quicksviewer.merging import PADDING
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.perception import VisualTokens
@@ -125,7 +126,7 @@ def read_prefix(
     with stage("prefill"), torch.inference_mode():
         cache = DynamicCache(config=model.config.text_config) if read.cache is None else read.cache
         embeds = model.model.embed(prompt.names[read.length : length].unsqueeze(0), prompt.visual)
-        model.model.language_model(inputs_embeds=embeds, past_key_values=cache, use_cache=True)
+        model.model.language_model(inputs_embeds=embeds, use_cache=True, **{CACHE: cache})
         return Prefix(length, cache)
 
 
@@ -144,7 +145,7 @@ def generate(
         prefix, voice = NO_PREFIX, None  # beams would have to be copies within the cache, and change their minds
     with stage("prefill"), torch.inference_mode():
         embeds, mask = _rest_embedded(model, prompts, prefix.length)
-        options: dict[str, Any] = {} if prefix.cache is None else {"past_key_values": prefix.copies(len(prompts))}
+        options: dict[str, Any] = {} if prefix.cache is None else {CACHE: prefix.copies(len(prompts))}
         ids = model.generate(
             inputs_embeds=embeds,
             attention_mask=mask,
@@ -208,8 +209,8 @@ def score(
             inputs_embeds=embeds[:, prefix.length :],
             attention_mask=mask,
             position_ids=positions[:, prefix.length :],
-            past_key_values=prefix.copies(len(prompts)),
             logits_to_keep=max(map(len, continuations)) + 1,
+            **{CACHE: prefix.copies(len(prompts))},
         ).logits
     # Rows are padded at their left, so all continuations end at the last token, whose logits foretell nothing.
     return [

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qsv_eval.model_adapters.quicksviewer.precision import full_precision
+from qsv_eval.model_adapters.quicksviewer.weights import affine, base_layer, execution_device, parameter
 
 __all__ = ["FoldedAttention", "FramePartials", "Resampler", "sincos", "weighted_sum_by_cube"]
 
@@ -73,6 +74,11 @@ class Resampler(nn.Module):
         self.ln_post = nn.LayerNorm(width, eps=norm_eps)
         self.proj = nn.Parameter(torch.zeros(width, width))
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return execution_device(self)
+
     def _heads_of(self, matrix: Tensor) -> Tensor:
         return matrix.unflatten(0, (self.heads, -1))
 
@@ -81,9 +87,9 @@ class Resampler(nn.Module):
 
         The key bias shifts every score of a query alike, so the softmax and the merge cancel it.
         """
-        to_query, to_key, _ = self.attn.in_proj_weight.chunk(3)
-        bias, _, _ = self.attn.in_proj_bias.chunk(3)
-        query_QHE = F.linear(self.ln_q(self.query), to_query, bias).unflatten(-1, (self.heads, -1))
+        to_query, to_key, _ = parameter(self.attn, "in_proj_weight").chunk(3)
+        bias, _, _ = parameter(self.attn, "in_proj_bias").chunk(3)
+        query_QHE = F.linear(self.ln_q(parameter(self, "query")), to_query, bias).unflatten(-1, (self.heads, -1))
         scale = query_QHE.shape[-1] ** -0.5
         return torch.einsum("qhe,hed->qhd", query_QHE * scale, self._heads_of(to_key)).flatten(0, 1)
 
@@ -96,20 +102,21 @@ class Resampler(nn.Module):
 
     def _to_width(self) -> Tensor:
         """Return the projection (D, d) of the features to the language model's width, float32."""
-        if isinstance(self.kv_proj, nn.Linear):
-            return self.kv_proj.weight.float()
-        return torch.eye(self.query.shape[-1], device=self.query.device)
+        if isinstance(self.kv_proj, nn.Identity):
+            return torch.eye(self.query.shape[-1], device=self.device)
+        return affine(self.kv_proj)[0]
 
     def fold(self) -> FoldedAttention:
         """Multiply out what does not depend on the frames, in float32."""
-        with full_precision(self.query.device):
+        with full_precision(self.device):
             dtype, width = self.query.dtype, self.query.shape[-1]
             to_width_Dd = self._to_width()
             centred_Dd = to_width_Dd - to_width_Dd.mean(0)  # the norm takes the mean away, which is linear
-            normed_Dd = self.ln_kv.weight.float().unsqueeze(-1) * centred_Dd
-            to_value_DD = self.attn.in_proj_weight.chunk(3)[2].float()
+            normed_Dd = parameter(self.ln_kv, "weight").float().unsqueeze(-1) * centred_Dd
+            to_value_DD = parameter(self.attn, "in_proj_weight").chunk(3)[2].float()
             score_map_RD = self._score_map().float()
-            bias_D = to_value_DD @ self.ln_kv.bias.float() + self.attn.in_proj_bias.chunk(3)[2].float()
+            value_bias_D = parameter(self.attn, "in_proj_bias").chunk(3)[2].float()
+            bias_D = to_value_DD @ parameter(self.ln_kv, "bias").float() + value_bias_D
             return FoldedAttention(
                 variance_dd=centred_Dd.T @ centred_Dd / width,
                 # The norm's bias, like the key's, shifts every score of a query alike and cancels.
@@ -159,9 +166,9 @@ class Resampler(nn.Module):
     def project(self, values_CQD: Tensor) -> Tensor:
         """Take attended values to the language model's space; a lone frame needs nothing more (its time cancels)."""
         # One name for every step, so that each can be freed before the next but one.
-        values_CQD = self.attn.out_proj(values_CQD)
+        values_CQD = base_layer(self.attn).out_proj(values_CQD)  # type: ignore[operator, union-attr]
         values_CQD = self.ln_post(values_CQD)
-        return values_CQD @ self.proj
+        return values_CQD @ parameter(self, "proj")
 
     def _time_scores(self, times_T: Tensor) -> Tensor:
         """Return what a frame's time adds to its log denominators, (T, Q·H) float32."""

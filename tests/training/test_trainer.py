@@ -11,10 +11,10 @@ import torch
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
-from qsv_eval.model_adapters.quicksviewer.modeling import Learning
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise
 from qsv_eval.training import run
 from qsv_eval.training.data.samples import collate
+from qsv_eval.training.model import LossContext
 from qsv_eval.training.recipe import Rates
 from qsv_eval.training.run import make_trainer, train
 from qsv_eval.training.setup import set_up
@@ -35,7 +35,7 @@ def loss_and_gradients(setup, batch, *, packed=True, tokens=100, gaps=50):
     noise = GumbelNoise(0.5, batch.pop("uniform_G2", None))
     model = setup.checkpoint.model.train()
     model.zero_grad()
-    loss = model(**batch, noise=noise, learning=Learning(tokens, gaps, packed)).loss
+    loss = model(**batch, noise=noise, context=LossContext(tokens, gaps, packed)).loss
     loss.backward()
     return loss.item(), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 

@@ -10,6 +10,7 @@ import torch
 from qsv_eval.model_adapters.quicksviewer.modeling import MergedInputs
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise, VisualTokens
 from qsv_eval.model_adapters.quicksviewer.processing import Video
+from qsv_eval.training.model import QuicksviewerForTraining
 
 TOLERANCE = 1e-4  # of a tensor's largest magnitude
 
@@ -138,8 +139,9 @@ def conversations(case):
 
 
 @pytest.fixture
-def training(qv, train_case):
+def training(qv, model_name, reference, train_case):
     """One training step on the reference's batch: loss, and the gradients of every parameter."""
+    model = QuicksviewerForTraining.from_pretrained(reference / model_name, dtype="float32")
     read = [qv.read_media(conversation) for conversation in conversations(train_case)]
     batch = qv.processor(read, add_generation_prompt=False)
     expected = [
@@ -148,11 +150,9 @@ def training(qv, train_case):
     ]
     assert batch["input_ids"].tolist() == expected
     noise = GumbelNoise(train_case.facts["lr_gumbel"], train_case.tensors["gumbel_uniform"][0])
-    qv.model.zero_grad()
-    out = qv.model(**batch, labels=train_case.tensors["labels"].long(), noise=noise)
+    out = model(**batch, labels=train_case.tensors["labels"].long(), noise=noise)
     out.loss.backward()
-    yield qv.model, out
-    qv.model.zero_grad(set_to_none=True)
+    return model, out
 
 
 def test_training_loss(training, train_case):

@@ -1,0 +1,174 @@
+"""`generate` for prompts with images and videos: the library's own loop over merged tokens.
+
+transformers generates from token ids, one for each position of the cache. A written prompt has other positions than the
+merged one that the language model reads, so `generate` merges first, runs the library's loop on stand-in ids, one for
+each merged token, and returns the written prompt followed by the new tokens, as the library's models do.
+
+Shape legend: B rows, L tokens of a row as written, M tokens of a row as merged, D language width.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList, StoppingCriteriaList
+from transformers.generation.streamers import BaseStreamer
+from transformers.utils import ModelOutput
+
+from qsv_eval.model_adapters.quicksviewer.library import CACHE
+from qsv_eval.model_adapters.quicksviewer.merging import MergePlan
+from qsv_eval.model_adapters.quicksviewer.perception import VisualTokens
+
+if TYPE_CHECKING:
+    from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
+
+__all__ = ["MergedGenerationMixin"]
+
+
+class MergedGenerationMixin(GenerationMixin):
+    """The library's generation for a model whose prompt is merged with visual tokens before it is read."""
+
+    @torch.no_grad()
+    def generate(  # type: ignore[override]
+        self: "QuicksviewerForConditionalGeneration",
+        inputs: Tensor | None = None,
+        generation_config: GenerationConfig | None = None,
+        logits_processor: LogitsProcessorList | None = None,
+        stopping_criteria: StoppingCriteriaList | None = None,
+        *,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        tile_counts: Tensor | None = None,
+        pixel_values_videos: Tensor | None = None,
+        frame_counts: Tensor | None = None,
+        visual_kind: Tensor | None = None,
+        frame_ids: Tensor | None = None,
+        assistant_model: Any = None,
+        streamer: BaseStreamer | None = None,
+        draft_embeds: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Generate from text with images and videos, or from text or `inputs_embeds` alone.
+
+        Takes what `QuicksviewerProcessor` returns and the options of transformers' `generate`. An `assistant_model` for
+        speculative decoding must be a Quicksviewer too where there are images or videos: it looks at them itself and
+        cuts videos as this model does. `draft_embeds` is how the main model hands an assistant its merged prompt.
+
+        Returns:
+            (B, L + new): the prompt as it was written and the new tokens; with `inputs_embeds` alone (B, new). An
+            object with these `sequences` if `return_dict_in_generate`.
+
+        Raises:
+            ValueError: inputs that do not belong together, naming them.
+        """
+        ids = inputs if input_ids is None else input_ids
+        options = {"generation_config": generation_config, "logits_processor": logits_processor}
+        options |= {"stopping_criteria": stopping_criteria, "assistant_model": assistant_model, "streamer": streamer}
+        generate: Any = super().generate  # type: ignore[safe-super]
+        if draft_embeds is not None:  # this is an assistant, and its prompt is merged already
+            kwargs["merged_embeds"] = draft_embeds
+        if visual_kind is None or ids is None:
+            media = {"pixel_values": pixel_values, "pixel_values_videos": pixel_values_videos}
+            if given := [name for name, value in media.items() if value is not None]:
+                raise ValueError(
+                    f"generate: {given[0]} needs input_ids and visual_kind, as QuicksviewerProcessor returns"
+                )
+            return generate(ids, attention_mask=attention_mask, **options, **kwargs)
+        visual = self.perceive(pixel_values, pixel_values_videos, frame_counts)
+        plan = self.model.plan(ids, attention_mask, visual_kind, frame_ids, visual, pad_left=True)
+        if len(plan.visual_block):
+            kwargs["merged_embeds"] = self.model.embed(plan.names(ids), visual)
+            if assistant_model is not None:
+                pixels = (pixel_values, pixel_values_videos, frame_counts)
+                kwargs["draft_embeds"] = _draft_embeds(assistant_model, plan.names(ids), visual, pixels)
+        if streamer is not None:
+            options["streamer"] = _WrittenPrompt(streamer, ids)
+        output = generate(_stand_ins(plan, ids), attention_mask=plan.attention_mask, **options, **kwargs)
+        return _as_written(output, ids, plan.length)
+
+    def prepare_inputs_for_generation(  # type: ignore[override]
+        self: "QuicksviewerForConditionalGeneration",
+        input_ids: Tensor,
+        *,
+        inputs_embeds: Tensor | None = None,
+        merged_embeds: Tensor | None = None,
+        draft_embeds: Tensor | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Prepare a step as transformers does, with embeddings in place of the stand-ins of the merged prompt.
+
+        `merged_embeds` (B, M, D) is the whole merged prompt; `draft_embeds` is passed on to an assistant model.
+        """
+        step: dict[str, Any] = super().prepare_inputs_for_generation(  # type: ignore[safe-super]
+            input_ids, inputs_embeds=inputs_embeds, **kwargs
+        )
+        ids = step.get("input_ids")
+        if merged_embeds is None or ids is None:
+            return step
+        read = kwargs.get(CACHE)
+        start = 0 if read is None else int(read.get_seq_length())
+        prompt = merged_embeds[:, start : start + ids.shape[1]]
+        if prompt.shape[1]:
+            new = self.get_input_embeddings()(ids[:, prompt.shape[1] :].to(prompt.device))
+            step |= {"input_ids": None, "inputs_embeds": torch.cat([prompt, new.to(prompt)], 1)}
+        return step
+
+
+def _stand_ins(plan: MergePlan, input_ids: Tensor) -> Tensor:
+    """Return an id for each merged token (B, M): text its own, visual tokens and padding the first id of their row.
+
+    That id is in the prompt anyway, so what looks at ids (penalties of repetition, say) finds no other tokens.
+    """
+    names = plan.names(input_ids)
+    is_text = names >= 0
+    first = names.gather(1, is_text.long().argmax(1, keepdim=True))
+    return torch.where(is_text, names, first)
+
+
+def _draft_embeds(assistant: Any, names: Tensor, visual: VisualTokens, pixels: tuple[Tensor | None, ...]) -> Tensor:
+    """Return the merged prompt as an assistant model sees it, with videos cut as the main model does."""
+    if not isinstance(assistant, MergedGenerationMixin):
+        raise ValueError(
+            f"assistant_model: {type(assistant).__name__} cannot look at images or videos; give a Quicksviewer, or None"
+        )
+    looker: Any = assistant
+    seen = looker.perceive(*pixels, starts=visual.starts_T)
+    ours, theirs = visual.tiles_PQD.shape[1], seen.tiles_PQD.shape[1]
+    thumbnails = len(visual.thumbnails_VQD), len(seen.thumbnails_VQD)
+    if ours != theirs or thumbnails[0] != thumbnails[1]:
+        raise ValueError(
+            f"assistant_model: has {theirs} tokens for each cube and {thumbnails[1]} thumbnails, this model {ours} and "
+            f"{thumbnails[0]}; give a Quicksviewer of the same layout"
+        )
+    embeds: Tensor = looker.model.embed(names, seen)
+    return embeds
+
+
+def _as_written(output: Any, input_ids: Tensor, merged: int) -> Any:
+    """Put the written prompt in place of the merged one."""
+    sequences = output.sequences if isinstance(output, ModelOutput) else output
+    copies = len(sequences) // len(input_ids)
+    prompt = input_ids.to(sequences.device).repeat_interleave(copies, 0)
+    written = torch.cat([prompt, sequences[:, merged:]], 1)
+    if not isinstance(output, ModelOutput):
+        return written
+    output.sequences = written  # type: ignore[attr-defined]
+    return output
+
+
+class _WrittenPrompt(BaseStreamer):
+    """Gives a streamer the prompt as it was written, which comes first, and then the new tokens."""
+
+    def __init__(self, streamer: BaseStreamer, input_ids: Tensor) -> None:
+        self._streamer, self._prompt = streamer, input_ids.cpu()
+        self._is_first = True
+
+    def put(self, value: Tensor) -> None:
+        """Pass on what comes, but for the merged prompt."""
+        self._streamer.put(self._prompt if self._is_first else value)
+        self._is_first = False
+
+    def end(self) -> None:
+        """Pass on the end."""
+        self._streamer.end()
