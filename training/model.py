@@ -4,7 +4,7 @@ Shape legend: B rows, M tokens of the longest, D language width, V vocabulary.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
+from os import PathLike
 from typing import Any, NamedTuple
 
 import torch
@@ -63,7 +63,7 @@ class QuicksviewerForTraining(QuicksviewerForConditionalGeneration):
     `QuicksviewerForConditionalGeneration`.
     """
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         input_ids: Tensor,
         attention_mask: Tensor,
@@ -110,10 +110,10 @@ class QuicksviewerForTraining(QuicksviewerForConditionalGeneration):
         return TrainingOutput(loss=loss, gate_loss=gate_loss)
 
     def save_pretrained(
-        self, save_directory: str | Path, *args: Any, is_main_process: bool = True, **kwargs: Any
-    ) -> None:  # type: ignore[override]
+        self, save_directory: str | PathLike[str], is_main_process: bool = True, *args: Any, **kwargs: Any
+    ) -> None:
         """Save as `QuicksviewerForConditionalGeneration` does, and under its name."""
-        super().save_pretrained(save_directory, *args, is_main_process=is_main_process, **kwargs)
+        super().save_pretrained(save_directory, is_main_process, *args, **kwargs)
         self.config.architectures = [QuicksviewerForConditionalGeneration.__name__]
         if is_main_process:
             self.config.save_pretrained(save_directory)

@@ -54,8 +54,10 @@ def set_up(recipe: Recipe) -> Setup:
 def _load(recipe: Recipe) -> LoadedCheckpoint:
     start = recipe.start
     if start.checkpoint is not None:
-        options = {"model_class": QuicksviewerForTraining, "attn_implementation": _attention(recipe)}
-        loaded = load_checkpoint(start.checkpoint, dtype="float32", **options)
+        attention = _attention(recipe)
+        loaded = load_checkpoint(
+            start.checkpoint, model_class=QuicksviewerForTraining, dtype="float32", attn_implementation=attention
+        )
         change_config(loaded.model.config, recipe)
         return loaded
     if start.language_model is None or start.vision_tower is None:

@@ -21,10 +21,11 @@ from transformers import Trainer, TrainingArguments
 
 from qsv_eval.model_adapters.errors import QsvError
 from qsv_eval.model_adapters.quicksviewer.merging import IGNORED
+from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise
 from qsv_eval.training.data.batches import MicroBatches
 from qsv_eval.training.data.samples import Batch, TrainingSamples, collate_arrays, with_tensors
-from qsv_eval.training.model import LossContext, QuicksviewerForTraining
+from qsv_eval.training.model import LossContext
 from qsv_eval.training.optimiser import MuonWithAdamW, is_hidden_matrix
 from qsv_eval.training.parts import part_of
 from qsv_eval.training.recipe import PARTS, Recipe
@@ -67,7 +68,7 @@ class QuicksviewerTrainer(Trainer):
     def __init__(
         self,
         recipe: Recipe,
-        model: QuicksviewerForTraining,
+        model: QuicksviewerForConditionalGeneration,
         args: TrainingArguments,
         samples: TrainingSamples,
         plan: MicroBatches,

@@ -7,20 +7,19 @@ each merged token, and returns the written prompt followed by the new tokens, as
 Shape legend: B rows, L tokens of a row as written, M tokens of a row as merged, D language width.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList, StoppingCriteriaList
+from transformers.cache_utils import Cache
 from transformers.generation.streamers import BaseStreamer
 from transformers.utils import ModelOutput
 
 from qsv_eval.model_adapters.quicksviewer.library import CACHE
-from qsv_eval.model_adapters.quicksviewer.merging import MergePlan
 from qsv_eval.model_adapters.quicksviewer.perception import VisualTokens
-
-if TYPE_CHECKING:
-    from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 
 __all__ = ["MergedGenerationMixin"]
 
@@ -28,9 +27,13 @@ __all__ = ["MergedGenerationMixin"]
 class MergedGenerationMixin(GenerationMixin):
     """The library's generation for a model whose prompt is merged with visual tokens before it is read."""
 
+    model: Any
+    perceive: Any
+    get_input_embeddings: Any
+
     @torch.no_grad()
     def generate(  # type: ignore[override]
-        self: "QuicksviewerForConditionalGeneration",
+        self,
         inputs: Tensor | None = None,
         generation_config: GenerationConfig | None = None,
         logits_processor: LogitsProcessorList | None = None,
@@ -63,32 +66,38 @@ class MergedGenerationMixin(GenerationMixin):
             ValueError: inputs that do not belong together, naming them.
         """
         ids = inputs if input_ids is None else input_ids
-        options = {"generation_config": generation_config, "logits_processor": logits_processor}
+        options: dict[str, Any] = {"generation_config": generation_config, "logits_processor": logits_processor}
         options |= {"stopping_criteria": stopping_criteria, "assistant_model": assistant_model, "streamer": streamer}
-        generate: Any = super().generate  # type: ignore[safe-super]
+        options |= kwargs
+        generate: Any = super().generate  # type: ignore[misc]
         if draft_embeds is not None:  # this is an assistant, and its prompt is merged already
-            kwargs["merged_embeds"] = draft_embeds
+            return generate(ids, attention_mask=attention_mask, **options | {"merged_embeds": draft_embeds})
+        pixels = {
+            "pixel_values": pixel_values,
+            "pixel_values_videos": pixel_values_videos,
+            "frame_counts": frame_counts,
+        }
         if visual_kind is None or ids is None:
-            media = {"pixel_values": pixel_values, "pixel_values_videos": pixel_values_videos}
-            if given := [name for name, value in media.items() if value is not None]:
-                raise ValueError(
-                    f"generate: {given[0]} needs input_ids and visual_kind, as QuicksviewerProcessor returns"
-                )
-            return generate(ids, attention_mask=attention_mask, **options, **kwargs)
-        visual = self.perceive(pixel_values, pixel_values_videos, frame_counts)
+            _refuse_pixels(pixels)
+            return generate(ids, attention_mask=attention_mask, **options)
+        visual = self.perceive(**pixels)
         plan = self.model.plan(ids, attention_mask, visual_kind, frame_ids, visual, pad_left=True)
-        if len(plan.visual_block):
-            kwargs["merged_embeds"] = self.model.embed(plan.names(ids), visual)
-            if assistant_model is not None:
-                pixels = (pixel_values, pixel_values_videos, frame_counts)
-                kwargs["draft_embeds"] = _draft_embeds(assistant_model, plan.names(ids), visual, pixels)
+        names, mask = plan.names(ids), plan.attention_mask
         if streamer is not None:
             options["streamer"] = _WrittenPrompt(streamer, ids)
-        output = generate(_stand_ins(plan, ids), attention_mask=plan.attention_mask, **options, **kwargs)
-        return _as_written(output, ids, plan.length)
+        if not len(plan.visual_block):
+            return _as_written(generate(_stand_ins(names), attention_mask=mask, **options), ids, plan.length)
+        options["merged_embeds"] = self.model.embed(names, visual)
+        if assistant_model is not None:
+            options["draft_embeds"] = _draft_embeds(assistant_model, names, visual, pixels)
+        with _virtual_tokens(self, options, mask) as (mask, virtual):
+            stand_ins = _stand_ins(names)
+            stand_ins = torch.cat([stand_ins[:, :1].expand(-1, virtual), stand_ins], 1)
+            output = generate(stand_ins, attention_mask=mask, **options)
+        return _as_written(output, ids, plan.length + virtual)
 
     def prepare_inputs_for_generation(  # type: ignore[override]
-        self: "QuicksviewerForConditionalGeneration",
+        self,
         input_ids: Tensor,
         *,
         inputs_embeds: Tensor | None = None,
@@ -100,9 +109,8 @@ class MergedGenerationMixin(GenerationMixin):
 
         `merged_embeds` (B, M, D) is the whole merged prompt; `draft_embeds` is passed on to an assistant model.
         """
-        step: dict[str, Any] = super().prepare_inputs_for_generation(  # type: ignore[safe-super]
-            input_ids, inputs_embeds=inputs_embeds, **kwargs
-        )
+        prepare: Any = super().prepare_inputs_for_generation  # type: ignore[misc]
+        step: dict[str, Any] = prepare(input_ids, inputs_embeds=inputs_embeds, **kwargs)
         ids = step.get("input_ids")
         if merged_embeds is None or ids is None:
             return step
@@ -115,25 +123,29 @@ class MergedGenerationMixin(GenerationMixin):
         return step
 
 
-def _stand_ins(plan: MergePlan, input_ids: Tensor) -> Tensor:
+def _refuse_pixels(pixels: Mapping[str, Tensor | None]) -> None:
+    for name, value in pixels.items():
+        if value is not None:
+            raise ValueError(f"generate: {name} needs input_ids and visual_kind; pass all the processor returns")
+
+
+def _stand_ins(names: Tensor) -> Tensor:
     """Return an id for each merged token (B, M): text its own, visual tokens and padding the first id of their row.
 
     That id is in the prompt anyway, so what looks at ids (penalties of repetition, say) finds no other tokens.
     """
-    names = plan.names(input_ids)
     is_text = names >= 0
     first = names.gather(1, is_text.long().argmax(1, keepdim=True))
     return torch.where(is_text, names, first)
 
 
-def _draft_embeds(assistant: Any, names: Tensor, visual: VisualTokens, pixels: tuple[Tensor | None, ...]) -> Tensor:
+def _draft_embeds(assistant: Any, names: Tensor, visual: VisualTokens, pixels: Mapping[str, Tensor | None]) -> Tensor:
     """Return the merged prompt as an assistant model sees it, with videos cut as the main model does."""
     if not isinstance(assistant, MergedGenerationMixin):
         raise ValueError(
             f"assistant_model: {type(assistant).__name__} cannot look at images or videos; give a Quicksviewer, or None"
         )
-    looker: Any = assistant
-    seen = looker.perceive(*pixels, starts=visual.starts_T)
+    seen = assistant.perceive(**pixels, starts=visual.starts_T)
     ours, theirs = visual.tiles_PQD.shape[1], seen.tiles_PQD.shape[1]
     thumbnails = len(visual.thumbnails_VQD), len(seen.thumbnails_VQD)
     if ours != theirs or thumbnails[0] != thumbnails[1]:
@@ -141,19 +153,42 @@ def _draft_embeds(assistant: Any, names: Tensor, visual: VisualTokens, pixels: t
             f"assistant_model: has {theirs} tokens for each cube and {thumbnails[1]} thumbnails, this model {ours} and "
             f"{thumbnails[0]}; give a Quicksviewer of the same layout"
         )
-    embeds: Tensor = looker.model.embed(names, seen)
+    embeds: Tensor = assistant.model.embed(names, seen)
     return embeds
+
+
+@contextmanager
+def _virtual_tokens(model: Any, options: dict[str, Any], mask: Tensor) -> Iterator[tuple[Tensor, int]]:
+    """Put the virtual tokens of PEFT's prompt learning before the merged prompt; yield mask and number of tokens.
+
+    PEFT puts them in by replacing the model's `prepare_inputs_for_generation`, and expects ids that can be embedded.
+    """
+    peft_model = getattr(vars(model).get("prepare_inputs_for_generation"), "__self__", model)
+    if peft_model is model:
+        yield mask, 0
+        return
+    batch, count = len(mask), peft_model.active_peft_config.num_virtual_tokens
+    learned = peft_model.get_prompt(batch_size=batch)
+    embeds = options["merged_embeds"]
+    if isinstance(learned, Cache):  # prefix tuning
+        options[CACHE], learned = learned, embeds.new_zeros(batch, count, embeds.shape[-1])
+    options["merged_embeds"] = torch.cat([learned.to(embeds), embeds], 1)
+    replaced = vars(model).pop("prepare_inputs_for_generation")
+    try:
+        yield torch.cat([mask.new_ones(batch, count), mask], 1), count
+    finally:
+        model.prepare_inputs_for_generation = replaced
 
 
 def _as_written(output: Any, input_ids: Tensor, merged: int) -> Any:
     """Put the written prompt in place of the merged one."""
-    sequences = output.sequences if isinstance(output, ModelOutput) else output
+    sequences = output["sequences"] if isinstance(output, ModelOutput) else output
     copies = len(sequences) // len(input_ids)
     prompt = input_ids.to(sequences.device).repeat_interleave(copies, 0)
     written = torch.cat([prompt, sequences[:, merged:]], 1)
     if not isinstance(output, ModelOutput):
         return written
-    output.sequences = written  # type: ignore[attr-defined]
+    output["sequences"] = written
     return output
 
 

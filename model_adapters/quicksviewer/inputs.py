@@ -71,11 +71,9 @@ def extend_left(marks: Tensor | None, length: int, fill: int) -> Tensor | None:
     return None if marks is None else torch.nn.functional.pad(marks, (length - marks.shape[1], 0), value=fill)
 
 
-def learned_labels(
-    labels: Tensor, frame_ids: Tensor | None, cube_starts: Tensor | None, placeholder: int | None
-) -> Tensor:
+def learned_labels(labels: Tensor, frame_ids: Tensor | None, cube_starts: Tensor | None, placeholder: int) -> Tensor:
     """Return the labels (B, L) without visual placeholders and frames that start no cube, which are not read."""
-    labels = labels.masked_fill(labels == placeholder, IGNORED)
+    labels = labels.masked_fill(torch.eq(labels, placeholder), IGNORED)
     frames = extend_left(frame_ids, labels.shape[1], -1)
     if frames is None or cube_starts is None:
         return labels

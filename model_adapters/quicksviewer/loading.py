@@ -62,7 +62,7 @@ def load_pretrained(
     if name not in _DTYPES:
         raise SetupError(f"{pretrained}: dtype {name!r} is unknown: use one of {', '.join(_DTYPES)}")
     if bits is not None:
-        options |= {"quantization_config": _quantised(bits, target)}
+        options |= {"quantization_config": _quantised(bits)}
         options.setdefault("device_map", {"": str(target)})  # quantised weights cannot be moved afterwards
     checkpoint = load_checkpoint(str(pretrained), dtype=name, attn_implementation=attn_implementation, **options)
     model: nn.Module = checkpoint.model
@@ -75,19 +75,12 @@ def load_pretrained(
     return Quicksviewer(checkpoint, frame_rule, resize)
 
 
-def _quantised(bits: int, target: torch.device) -> BitsAndBytesConfig:
+def _quantised(bits: int) -> BitsAndBytesConfig:
     if bits not in (4, 8):
         raise SetupError(f"load_in_{bits}bit: only 4 and 8 bits are known")
-    if target.type != "cuda" or not is_bitsandbytes_available():
-        lacking = "a CUDA device" if target.type != "cuda" else "the package bitsandbytes (pip install bitsandbytes)"
-        raise SetupError(f"load_in_{bits}bit: needs {lacking}; leave it away to load the checkpoint as it is")
-    return BitsAndBytesConfig(
-        load_in_4bit=bits == 4,
-        load_in_8bit=bits == 8,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-        # Perception multiplies its matrices out, so rounding them would add up. transformers matches whole names.
-        llm_int8_skip_modules=["model.perception", "lm_head"],
-    )
+    if not is_bitsandbytes_available():
+        raise SetupError(f"load_in_{bits}bit: needs the package bitsandbytes (pip install bitsandbytes)")
+    return BitsAndBytesConfig(load_in_4bit=bits == 4, load_in_8bit=bits == 8, bnb_4bit_compute_dtype=torch.bfloat16)
 
 
 def _flash_attention_fits(model: PreTrainedModel) -> bool:

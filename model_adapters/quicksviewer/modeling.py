@@ -33,7 +33,7 @@ from qsv_eval.model_adapters.quicksviewer.outputs import (
 )
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise, Perception, VisualTokens
 from qsv_eval.model_adapters.quicksviewer.resampler import Resampler
-from qsv_eval.model_adapters.quicksviewer.weights import execution_device
+from qsv_eval.model_adapters.quicksviewer.weights import execution_device, without_perception
 
 __all__ = [
     "MergedInputs",
@@ -87,8 +87,11 @@ class QuicksviewerPreTrainedModel(PreTrainedModel):
         """Load a checkpoint as transformers does.
 
         AutoConfig keeps the revision and the subfolder to itself, so a released checkpoint's config could only look for
-        `vision_tower/` at the root of the default branch; here it is looked for where the weights are.
+        `vision_tower/` at the root of the default branch; here it is looked for where the weights are. Quantisation by
+        bitsandbytes leaves perception as it is unless `llm_int8_skip_modules` says otherwise.
         """
+        if "quantization_config" in kwargs:
+            kwargs["quantization_config"] = without_perception(kwargs["quantization_config"])
         if pretrained_model_name_or_path is not None:
             place = {key: kwargs[key] for key in PLACE if key in kwargs}
             config = config or AutoConfig.from_pretrained(pretrained_model_name_or_path, **place)
@@ -97,6 +100,12 @@ class QuicksviewerPreTrainedModel(PreTrainedModel):
                 config = copy(config)
                 config.vision_config = SiglipVisionConfig(**vision)
         return super().from_pretrained(pretrained_model_name_or_path, *args, config=config, **kwargs)
+
+    @property
+    def _placeholder(self) -> int:
+        """Id of the visual placeholder."""
+        assert self.config.image_token_id is not None, "the config fills it in"
+        return self.config.image_token_id
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -262,10 +271,8 @@ class QuicksviewerModel(QuicksviewerPreTrainedModel):
         pad_left: bool = False,
     ) -> MergePlan:
         """Work out where everything goes; see `plan_merge`. What is left out stands for plain text."""
-        placeholder = self.config.image_token_id
-        assert placeholder is not None, "the config fills it in"
         return plan_merge(
-            torch.eq(input_ids, placeholder),
+            torch.eq(input_ids, self._placeholder),
             torch.full_like(input_ids, VisualKind.TEXT) if visual_kind is None else visual_kind,
             torch.full_like(input_ids, -1) if frame_ids is None else frame_ids,
             torch.ones_like(input_ids) if attention_mask is None else attention_mask,
@@ -290,11 +297,11 @@ class QuicksviewerModel(QuicksviewerPreTrainedModel):
         is_zero = (inputs_embeds == 0).all(-1)
         kinds = extend_left(visual_kind, inputs_embeds.shape[1], VisualKind.TEXT)
         is_placeholder = is_zero if kinds is None else is_zero & (kinds != VisualKind.TEXT).to(is_zero.device)
-        return is_placeholder.long() * (self.config.image_token_id or 0)
+        return is_placeholder.long() * self._placeholder
 
     def _check_text(self, input_ids: Tensor | None) -> None:
         # Single tokens are the steps of a generation, which come from the head and are never placeholders.
-        if input_ids is not None and input_ids.shape[1] > 1 and bool((input_ids == self.config.image_token_id).any()):
+        if input_ids is not None and input_ids.shape[1] > 1 and bool(torch.eq(input_ids, self._placeholder).any()):
             raise ValueError(
                 "input_ids: there are visual placeholders, but no visual_kind says what they stand for; "
                 "pass everything that QuicksviewerProcessor returns"
@@ -387,7 +394,7 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, MergedGe
         logits = self.lm_head(outputs.last_hidden_state[:, kept, :])
         loss = gate_loss = None
         if labels is not None:
-            learned = learned_labels(labels, frame_ids, outputs.cube_starts, self.config.image_token_id)
+            learned = learned_labels(labels, frame_ids, outputs.cube_starts, self._placeholder)
             vocabulary = self.config.text_config.vocab_size
             loss = self.loss_function(logits, learned, vocab_size=vocabulary, num_items_in_batch=items)
             if outputs.gate_logits is not None:

@@ -166,7 +166,7 @@ class Resampler(nn.Module):
     def project(self, values_CQD: Tensor) -> Tensor:
         """Take attended values to the language model's space; a lone frame needs nothing more (its time cancels)."""
         # One name for every step, so that each can be freed before the next but one.
-        values_CQD = base_layer(self.attn).out_proj(values_CQD)  # type: ignore[operator, union-attr]
+        values_CQD = base_layer(self.attn).out_proj(values_CQD)  # type: ignore[operator]
         values_CQD = self.ln_post(values_CQD)
         return values_CQD @ parameter(self, "proj")
 

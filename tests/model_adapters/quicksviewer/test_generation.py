@@ -53,7 +53,9 @@ def test_a_positional_config(qwen, batch, expected):
     assert qwen.model.generate(ids, GenerationConfig(**GREEDY), **batch)[:, length:].tolist() == expected
 
 
-@pytest.mark.parametrize("options", [{"use_cache": False}, {"prefill_chunk_size": 7}, {"cache_implementation": "static"}])
+@pytest.mark.parametrize(
+    "options", [{"use_cache": False}, {"prefill_chunk_size": 7}, {"cache_implementation": "static"}]
+)
 def test_how_the_prompt_is_read_changes_nothing(qwen, batch, expected, options):
     assert new_tokens(qwen.model, batch, **options) == expected
 
