@@ -130,9 +130,8 @@ class QuicksviewerModel(QuicksviewerPreTrainedModel):
         super().__init__(config)
         self.perception = Perception(config)
         self.language_model = AutoModel.from_config(config.text_config)
-        table = self.language_model.get_input_embeddings()
-        size = (table.num_embeddings, table.embedding_dim, table.padding_idx)
-        self.language_model.set_input_embeddings(PlaceholderEmbedding(*size, dtype=table.weight.dtype))
+        # In place: another module would be initialised again, and draw other numbers for all that come after it.
+        self.language_model.get_input_embeddings().__class__ = PlaceholderEmbedding
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
