@@ -15,14 +15,14 @@ from qsv_eval.model_adapters.quicksviewer.pixels import QuicksviewerImageProcess
 from qsv_eval.model_adapters.quicksviewer.processing import QuicksviewerProcessor
 from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
 
-__all__ = ["make_random_checkpoint"]
+__all__ = ["byte_tokenizer", "make_random_checkpoint"]
 
 _FRAME_SIZE = 96
 
 
 def make_random_checkpoint(folder: Path, seed: int = 0) -> Path:
     """Write the checkpoint to `folder`."""
-    tokenizer = _byte_tokenizer()
+    tokenizer = byte_tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         QuicksviewerForConditionalGeneration(_config(len(tokenizer))).eval().save_pretrained(folder)
@@ -31,7 +31,7 @@ def make_random_checkpoint(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def _byte_tokenizer() -> PreTrainedTokenizerFast:
+def byte_tokenizer() -> PreTrainedTokenizerFast:
     """Return a tokenizer with one token for each byte, and Qwen's and the reference's special tokens."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     core = Tokenizer(models.BPE(vocab={byte: number for number, byte in enumerate(alphabet)}, merges=[]))

@@ -1,0 +1,57 @@
+"""The test mixins of transformers, importable as `transformers_tests` (tox.ini fetches and unpacks them).
+
+The source distribution holds only the top folder of transformers' tests. Modules of other folders that the mixins import
+are replaced here: by nothing where they hold tests, and by local files where they fetch images and videos.
+"""
+
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import av
+import numpy as np
+from PIL import Image
+
+_FRAMES, _FPS = 11, 30
+"""Length and frame rate of the video that transformers' tests of frame sampling expect."""
+
+
+def prepare_imports() -> None:
+    """Put the replacements of the modules that the source distribution leaves out among the imported modules."""
+    _replace("transformers_tests.exporters.test_export", ExportTesterMixin=type("ExportTesterMixin", (), {}))
+    _replace("transformers_tests.generation.test_utils", GenerationTesterMixin=type("GenerationTesterMixin", (), {}))
+    _replace("transformers_tests.utils.test_configuration_utils", config_common_kwargs={})
+    _replace("fetch_hub_objects_for_ci", url_to_local_path=local_file)
+
+
+def _replace(name: str, **contents: Any) -> None:
+    module = ModuleType(name)
+    vars(module).update(contents)
+    sys.modules[name] = module
+
+
+@cache
+def local_file(url: str) -> str:
+    """Return the path of an image or a video that stands in for the one at this address; sounds do not exist."""
+    path = Path(tempfile.mkdtemp(prefix="transformers-tests-"), url.rsplit("/", 1)[-1])
+    if path.suffix in (".png", ".jpg"):
+        _picture(0).save(path)
+    elif path.suffix == ".mp4":
+        _write_video(path)
+    return str(path)
+
+
+def _picture(seed: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (240, 320, 3), np.uint8))
+
+
+def _write_video(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=_FPS)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for number in range(_FRAMES):
+            container.mux(stream.encode(av.VideoFrame.from_image(_picture(number))))
+        container.mux(stream.encode(None))
