@@ -26,6 +26,7 @@ from qsv_eval.model_adapters.quicksviewer.inputs import (
 )
 from qsv_eval.model_adapters.quicksviewer.library import CACHE
 from qsv_eval.model_adapters.quicksviewer.merging import IGNORED, PADDING, MergePlan, VisualKind, plan_merge
+from qsv_eval.model_adapters.quicksviewer.model_card import SavesModelCard
 from qsv_eval.model_adapters.quicksviewer.outputs import (
     QuicksviewerCausalLMOutputWithPast,
     QuicksviewerModelOutputWithPast,
@@ -65,7 +66,7 @@ class PlaceholderEmbedding(nn.Embedding):
         return embeds.masked_fill(is_placeholder.unsqueeze(-1), 0)
 
 
-class QuicksviewerPreTrainedModel(PreTrainedModel):
+class QuicksviewerPreTrainedModel(SavesModelCard, PreTrainedModel):
     """Loading, initialisation and capabilities of both Quicksviewer classes."""
 
     config: QuicksviewerConfig
