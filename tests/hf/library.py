@@ -1,7 +1,7 @@
 """The test mixins of transformers, importable as `transformers_tests` (tox.ini fetches and unpacks them).
 
-The source distribution holds only the top folder of transformers' tests. Modules of other folders that the mixins import
-are replaced here: by nothing where they hold tests, and by local files where they fetch images and videos.
+The source distribution holds only the top folder of transformers' tests. Modules of other folders that the mixins
+import are replaced here: by empty classes where they hold tests, by local files where they fetch images and videos.
 """
 
 import sys

@@ -5,25 +5,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qsv_eval.model_adapters.quicksviewer.configuration import QuicksviewerConfig
-from qsv_eval.model_adapters.quicksviewer.merging import VisualKind
+from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig, QuicksviewerModel
+from qsv_eval.model_adapters.quicksviewer.merging import IGNORED, VisualKind
 
 VOCABULARY = 99
-IMAGE_TOKEN = VOCABULARY
 SIDE = 16
 QUERIES = 4
 
+Position = tuple[int, VisualKind, int]
+"""Placeholder (1) or text (0), kind and frame of a position of a row as written."""
+
 
 class QuicksviewerModelTester:
-    """A configuration with a language model of the given type, and a batch of rows with text and one visual input each."""
+    """A configuration with a language model of the given type, and rows that hold text and one image or video each."""
 
-    batch_size = 3
     num_hidden_layers = 2
     num_attention_heads = 4
     hidden_size = 32
     is_training = True
+    base_model_class = QuicksviewerModel
 
-    def __init__(self, text_model: str) -> None:
+    def __init__(
+        self, text_model: str, *, placeholder: int | None = None, batch_size: int = 3, visuals: int = 4
+    ) -> None:
+        """Make rows of `visuals` tiles or frames each; the placeholder lies one past the vocabulary by default."""
+        self.placeholder = VOCABULARY if placeholder is None else placeholder
+        self.batch_size, self.visuals = batch_size, visuals
         self.text_config = {
             "model_type": text_model,
             "vocab_size": VOCABULARY,
@@ -46,80 +53,82 @@ class QuicksviewerModelTester:
             "patch_size": 4,
         }
 
-    def get_config(self) -> QuicksviewerConfig:
-        return QuicksviewerConfig(
-            text_config=dict(self.text_config),
-            vision_config=dict(self.vision_config),
-            grid_size=4,
-            num_queries=QUERIES,
-            frames_per_cube=2,
-        )
-
     @property
     def seq_length(self) -> int:
         """Tokens of a row once the visual tokens are in their places."""
         raise NotImplementedError
 
-    def row(self) -> list[tuple[int, VisualKind, int]]:
-        """Return token, kind and frame of every position of the first row as written."""
+    def row(self) -> list[Position]:
+        """Return the positions of the first row."""
         raise NotImplementedError
 
     def pixels(self) -> dict[str, Tensor]:
+        """Return the pixels of all rows, behind one another."""
         raise NotImplementedError
 
+    def get_config(self) -> QuicksviewerConfig:
+        return QuicksviewerConfig(
+            text_config=dict(self.text_config),
+            vision_config=dict(self.vision_config),
+            image_token_id=self.placeholder,
+            grid_size=4,
+            num_queries=QUERIES,
+            frames_per_cube=2,
+        )
+
     def prepare_config_and_inputs_for_common(self) -> tuple[QuicksviewerConfig, dict[str, Tensor]]:
-        ids, kinds, frames = (torch.tensor(column) for column in zip(*self.row(), strict=True))
-        ids_BL, frames_BL = ids.repeat(self.batch_size, 1), frames.repeat(self.batch_size, 1)
-        is_text = ids_BL != IMAGE_TOKEN
-        ids_BL[is_text] = torch.randint(3, VOCABULARY, (int(is_text.sum()),))
-        in_frame = frames_BL >= 0
-        of_row = torch.arange(self.batch_size).unsqueeze(1) * (int(frames.max()) + 1)
+        is_placeholder, kinds, frames = (
+            torch.tensor(column).repeat(self.batch_size, 1) for column in zip(*self.row(), strict=True)
+        )
+        text = torch.randint(4, VOCABULARY, kinds.shape)
+        frames_before = torch.arange(self.batch_size).unsqueeze(1) * self.visuals
         inputs = {
-            "input_ids": ids_BL,
-            "attention_mask": torch.ones_like(ids_BL),
-            "visual_kind": kinds.repeat(self.batch_size, 1),
-            "frame_ids": torch.where(in_frame, frames_BL + of_row, frames_BL),
+            "input_ids": text.masked_fill(is_placeholder.bool(), self.placeholder),
+            "attention_mask": torch.ones_like(text),
+            "visual_kind": kinds,
+            "frame_ids": torch.where(frames >= 0, frames + frames_before, frames),
             **self.pixels(),
         }
         return self.get_config(), inputs
 
 
-def _text(length: int) -> list[tuple[int, VisualKind, int]]:
+def _text(length: int) -> list[Position]:
     return [(0, VisualKind.TEXT, -1)] * length
 
 
 class ImageTester(QuicksviewerModelTester):
-    """Each row holds an image of two tiles."""
+    """Each row holds an image of some tiles."""
 
-    tiles = 2
-    text_tokens = 7
-    seq_length = text_tokens + tiles * QUERIES
+    @property
+    def seq_length(self) -> int:
+        return 7 + self.visuals * QUERIES
 
-    def row(self) -> list[tuple[int, VisualKind, int]]:
-        return [*_text(3), *[(IMAGE_TOKEN, VisualKind.TILE, -1)] * self.tiles, *_text(self.text_tokens - 3)]
+    def row(self) -> list[Position]:
+        return [*_text(3), *[(1, VisualKind.TILE, -1)] * self.visuals, *_text(4)]
 
     def pixels(self) -> dict[str, Tensor]:
-        return {"pixel_values": torch.rand(self.batch_size * self.tiles, 3, SIDE, SIDE) * 2 - 1}
+        return {"pixel_values": torch.rand(self.batch_size * self.visuals, 3, SIDE, SIDE) * 2 - 1}
 
 
 class VideoTester(QuicksviewerModelTester):
-    """Each row holds a video: the thumbnail, and frames behind one token of their time, which make half as many cubes."""
+    """Each row holds a video: the thumbnail, and frames behind one token of their time; two frames make a cube."""
 
-    frames = 4
-    text_tokens = 5
-    seq_length = text_tokens + QUERIES + frames // 2 * (1 + QUERIES)
+    @property
+    def seq_length(self) -> int:
+        return 5 + QUERIES + (self.visuals + 1) // 2 * (1 + QUERIES)
 
-    def row(self) -> list[tuple[int, VisualKind, int]]:
-        frames = [(id_, VisualKind.FRAME, number) for number in range(self.frames) for id_ in (0, IMAGE_TOKEN)]
-        return [*_text(2), (IMAGE_TOKEN, VisualKind.THUMBNAIL, -1), *frames, *_text(self.text_tokens - 2)]
+    def row(self) -> list[Position]:
+        frames = [(mark, VisualKind.FRAME, number) for number in range(self.visuals) for mark in (0, 1)]
+        return [*_text(2), (1, VisualKind.THUMBNAIL, -1), *frames, *_text(3)]
 
     def pixels(self) -> dict[str, Tensor]:
         return {
-            "pixel_values_videos": torch.rand(self.batch_size * self.frames, 3, SIDE, SIDE) * 2 - 1,
-            "frame_counts": torch.full((self.batch_size,), self.frames),
+            "pixel_values_videos": torch.rand(self.batch_size * self.visuals, 3, SIDE, SIDE) * 2 - 1,
+            "frame_counts": torch.full((self.batch_size,), self.visuals),
         }
 
 
 def labels_for(inputs: dict[str, Any]) -> Tensor:
-    """Return labels for a batch: every text token, as long as the row is written."""
-    return inputs["input_ids"].masked_fill(inputs["input_ids"] == IMAGE_TOKEN, -100)
+    """Return labels for a batch: all text is learned."""
+    visual = inputs["visual_kind"] != VisualKind.TEXT
+    return inputs["input_ids"].masked_fill(visual, IGNORED)

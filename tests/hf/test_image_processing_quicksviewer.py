@@ -23,6 +23,7 @@ class QuicksviewerImageProcessingTester(ImageProcessingTester):
     def prepare_image_processor_dict(self) -> dict[str, Any]:
         return {"tile_size": self.tile_size, "canvases_hw": [[64, 32], [32, 32]]}
 
+
 class QuicksviewerImageProcessingTest(ImageProcessingTestMixin, unittest.TestCase):
     image_processor_tester_class = QuicksviewerImageProcessingTester
 
