@@ -1,21 +1,23 @@
 """Run the test mixins of transformers on Quicksviewer: `tox -e hf`, which fetches them."""
 
 import os
-import sys
+from pathlib import Path
 
 import pytest
 from hf_report import NOT_APPLICABLE_MARK, report_lines
 from not_applicable import reason_for
 
 FOLDER = os.environ.get("QSV_TRANSFORMERS_TESTS")
-MARKERS = ("accelerate_tests", "flash_attn_test", "flash_attn_3_test", "flash_attn_4_test", "torch_compile_test")
+MARKERS = (
+    *("accelerate_tests", "flash_attn_test", "flash_attn_3_test", "flash_attn_4_test", "generate"),
+    *("torch_compile_test", "torch_export_test"),
+)
 """Markers of transformers' tests."""
 
 if FOLDER:
     from library import prepare_imports
 
-    sys.path.insert(0, FOLDER)
-    prepare_imports()
+    prepare_imports(Path(FOLDER))
 else:
     collect_ignore_glob = ["test_*.py"]
 

@@ -40,7 +40,7 @@ def report_lines(stats: Mapping[str, Iterable[pytest.TestReport]]) -> list[str]:
 
 def _class_of(node: str) -> str:
     """Return the class of a test, or nothing for a test that has none or lies elsewhere."""
-    path, *names = node.split("::")
+    path, *names = node.partition("[")[0].split("::")
     return names[0] if path.startswith("tests/hf/") and len(names) == 2 else ""
 
 

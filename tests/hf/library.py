@@ -19,18 +19,22 @@ _FRAMES, _FPS = 11, 30
 """Length and frame rate of the video that transformers' tests of frame sampling expect."""
 
 
-def prepare_imports() -> None:
-    """Put the replacements of the modules that the source distribution leaves out among the imported modules."""
-    _replace("transformers_tests.exporters.test_export", ExportTesterMixin=type("ExportTesterMixin", (), {}))
-    _replace("transformers_tests.generation.test_utils", GenerationTesterMixin=type("GenerationTesterMixin", (), {}))
-    _replace("transformers_tests.utils.test_configuration_utils", config_common_kwargs={})
-    _replace("fetch_hub_objects_for_ci", url_to_local_path=local_file)
+def prepare_imports(folder: Path) -> None:
+    """Make the package importable from `folder`, with replacements for the modules that it lacks."""
+    sys.path.insert(0, str(folder))
+    nothing = {"ExportTesterMixin": type("ExportTesterMixin", (), {})}
+    _replace(folder, "transformers_tests.exporters.test_export", nothing)
+    nothing = {"GenerationTesterMixin": type("GenerationTesterMixin", (), {})}
+    _replace(folder, "transformers_tests.generation.test_utils", nothing)
+    _replace(folder, "transformers_tests.utils.test_configuration_utils", {"config_common_kwargs": {}})
+    _replace(folder, "fetch_hub_objects_for_ci", {"url_to_local_path": local_file})
 
 
-def _replace(name: str, **contents: Any) -> None:
-    module = ModuleType(name)
-    vars(module).update(contents)
-    sys.modules[name] = module
+def _replace(folder: Path, name: str, contents: dict[str, Any]) -> None:
+    if not folder.joinpath(*name.split(".")).with_suffix(".py").is_file():
+        module = ModuleType(name)
+        vars(module).update(contents)
+        sys.modules[name] = module
 
 
 @cache

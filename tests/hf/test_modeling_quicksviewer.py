@@ -36,7 +36,7 @@ def _config_zero_init(config: PreTrainedConfig) -> PreTrainedConfig:
     return QuicksviewerConfig(**{**config.to_dict(), **parts})
 
 
-class _QuicksviewerTests(ModelTesterMixin):
+class _QuicksviewerTests(ModelTesterMixin, common.GenerationTesterMixin):
     inputs_of: type[QuicksviewerModelTester]
     text_model: str
     all_model_classes = (QuicksviewerModel, QuicksviewerForConditionalGeneration)
@@ -64,6 +64,12 @@ class _QuicksviewerTests(ModelTesterMixin):
         if return_labels and model_class is QuicksviewerForConditionalGeneration:
             inputs["labels"] = labels_for(inputs)
         return inputs
+
+    def prepare_config_and_inputs_for_generate(self, batch_size: int = 2) -> tuple[QuicksviewerConfig, dict]:
+        tester = self.inputs_of(self.text_model, batch_size=batch_size)  # rows cannot be cut off: pixels know no rows
+        config, inputs = tester.prepare_config_and_inputs_for_common()
+        config.text_config.eos_token_id = None  # or replies would end early
+        return config, inputs
 
     def test_can_init_all_missing_weights(self) -> None:
         # For classes outside of its package, the library leaves out modules without parameters of their own.
