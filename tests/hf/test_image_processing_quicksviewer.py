@@ -36,7 +36,14 @@ class QuicksviewerImageProcessingTest(ImageProcessingTestMixin, unittest.TestCas
     def test_call_pytorch(self) -> None:
         self._check_call(torchify=True)
 
-    def _check_call(self, **form: bool) -> None:
+    def test_call_numpy_4_channels(self) -> None:
+        self._check_call(numpify=True, num_channels=4)
+
+    def test_image_processor_from_dict_with_kwargs_has_attributes(self) -> None:
+        processor = QuicksviewerImageProcessor.from_dict(self.image_processor_dict, tile_size=16)  # not do_convert_rgb
+        self.assertEqual(processor.tile_size, 16)
+
+    def _check_call(self, **form: Any) -> None:
         """Check one image and a batch; tiles of all images lie behind one another, as `tile_counts` says."""
         images = self.image_processor_tester.prepare_image_inputs(**form)
         side = self.image_processor_tester.tile_size

@@ -54,3 +54,18 @@ class QuicksviewerVideoProcessingTest(VideoProcessingTestMixin, unittest.TestCas
     def assert_expected_videos_shape(self, encoded_videos: Tensor, expected: tuple[int, ...], num_videos: int) -> None:
         """Frames of all videos lie behind one another."""
         self.assertEqual(tuple(encoded_videos.shape), (num_videos * expected[0], *expected[1:]))
+
+    def test_call_numpy_4_channels(self) -> None:
+        self.video_processor_tester.num_channels = 4  # of the pictures; frames are RGB
+        videos = self.video_processor_tester.prepare_video_inputs()
+        self.video_processor_tester.num_channels = 3
+        frames = QuicksviewerVideoProcessor(**self.video_processor_dict)(videos)["pixel_values_videos"]
+        self.assert_expected_videos_shape(
+            frames, self.video_processor_tester.expected_output_video_shape(videos), len(videos)
+        )
+
+    def test_video_processor_from_dict_with_kwargs(self) -> None:
+        processor = QuicksviewerVideoProcessor.from_dict(
+            self.video_processor_dict, frame_size=16
+        )  # not size, crop_size
+        self.assertEqual(processor.frame_size, 16)
