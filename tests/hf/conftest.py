@@ -10,7 +10,7 @@ from not_applicable import reason_for
 FOLDER = os.environ.get("QSV_TRANSFORMERS_TESTS")
 MARKERS = (
     *("accelerate_tests", "flash_attn_test", "flash_attn_3_test", "flash_attn_4_test", "generate"),
-    *("torch_compile_test", "torch_export_test"),
+    *("is_training_test", "torch_compile_test", "torch_export_test"),
 )
 """Markers of transformers' tests."""
 

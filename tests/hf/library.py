@@ -1,7 +1,8 @@
 """The test mixins of transformers, importable as `transformers_tests` (tox.ini fetches and unpacks them).
 
 The source distribution holds only the top folder of transformers' tests. Modules of other folders that the mixins
-import are replaced here: by empty classes where they hold tests, by local files where they fetch images and videos.
+import are replaced here: by empty classes where they hold tests, by local files where they fetch images and videos. The
+mixins for generation, export, pipelines, FSDP and tensor parallelism are in those folders or need them, and do not run.
 """
 
 import sys

@@ -10,6 +10,7 @@ from quicksviewer_testers import ImageTester, QuicksviewerModelTester, VideoTest
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers_tests.test_configuration_common import ConfigTester
 from transformers_tests.test_modeling_common import ModelTesterMixin
+from transformers_tests.test_training_mixin import TrainingTesterMixin
 
 from qsv_eval.model_adapters.quicksviewer import (
     QuicksviewerConfig,
@@ -104,6 +105,20 @@ class LlamaImageTest(_QuicksviewerTests, unittest.TestCase):
 
 class LlamaVideoTest(_QuicksviewerTests, unittest.TestCase):
     inputs_of, text_model = VideoTester, "llama"
+
+
+class TrainingTest(TrainingTesterMixin, unittest.TestCase):
+    """Learn a text by heart, and say it again."""
+
+    all_model_classes = (QuicksviewerForConditionalGeneration,)
+
+    @property
+    def model_tester(self) -> QuicksviewerModelTester:
+        tester = ImageTester("qwen2")
+        config = tester.get_config()
+        config.vocab_size = config.text_config.vocab_size  # where the mixin looks for it
+        tester.get_config = lambda: config
+        return tester
 
 
 class ConfigurationTest(unittest.TestCase):
