@@ -78,5 +78,5 @@ def learned_labels(labels: Tensor, frame_ids: Tensor | None, cube_starts: Tensor
     if frames is None or cube_starts is None:
         return labels
     frames = frames.to(labels.device)
-    dropped = (frames >= 0) & ~cube_starts.to(labels.device)[frames.clamp(min=0)]
+    dropped = (frames >= 0) & (cube_starts.to(labels.device)[frames.clamp(min=0)] == 0)
     return labels.masked_fill(dropped, IGNORED)

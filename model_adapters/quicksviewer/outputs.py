@@ -28,7 +28,7 @@ class QuicksviewerModelOutputWithPast(BaseModelOutputWithPast):
     video_hidden_states: Tensor | None = None
     """(C, Q, D): visual tokens of the cubes of all videos, without their thumbnails."""
     cube_starts: Tensor | None = None
-    """(T,): whether each frame starts a cube, over all videos."""
+    """(T,): 1 for each frame that starts a cube and 0 for the others, over all videos."""
     gate_logits: Tensor | None = None
     """(G, 2): the gate's logits (stay, cut) between neighbouring frames, float32."""
 
@@ -55,7 +55,7 @@ def visual_outputs(visual: VisualTokens | None) -> dict[str, Any]:
     found = {
         "image_hidden_states": visual.tiles_PQD,
         "video_hidden_states": visual.cubes_CQD,
-        "cube_starts": visual.starts_T,
+        "cube_starts": visual.starts_T.long(),  # numbers, so that outputs can be compared and gathered like any
         "gate_logits": visual.gate_logits_G2,
     }
     return {name: value for name, value in found.items() if len(value)}
