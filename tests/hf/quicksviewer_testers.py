@@ -10,7 +10,6 @@ from qsv_eval.model_adapters.quicksviewer.merging import IGNORED, VisualKind
 
 VOCABULARY = 99
 SIDE = 16
-QUERIES = 4
 
 Position = tuple[int, VisualKind, int]
 """Placeholder (1) or text (0), kind and frame of a position of a row as written."""
@@ -26,11 +25,21 @@ class QuicksviewerModelTester:
     base_model_class = QuicksviewerModel
 
     def __init__(
-        self, text_model: str, *, placeholder: int | None = None, batch_size: int = 3, visuals: int = 4
+        self,
+        text_model: str,
+        *,
+        placeholder: int = VOCABULARY,
+        batch_size: int = 3,
+        visuals: int = 4,
+        queries: int = 4,
+        frames_per_cube: int = 2,
     ) -> None:
-        """Make rows of `visuals` tiles or frames each; the placeholder lies one past the vocabulary by default."""
-        self.placeholder = VOCABULARY if placeholder is None else placeholder
-        self.batch_size, self.visuals = batch_size, visuals
+        """Make rows of `visuals` tiles or frames each.
+
+        With one query and one frame a cube, a row is as long as it is written once the visual tokens are in.
+        """
+        self.placeholder, self.batch_size, self.visuals = placeholder, batch_size, visuals
+        self.queries, self.frames_per_cube = queries, frames_per_cube
         self.text_config = {
             "model_type": text_model,
             "vocab_size": VOCABULARY,
@@ -72,8 +81,8 @@ class QuicksviewerModelTester:
             vision_config=dict(self.vision_config),
             image_token_id=self.placeholder,
             grid_size=4,
-            num_queries=QUERIES,
-            frames_per_cube=2,
+            num_queries=self.queries,
+            frames_per_cube=self.frames_per_cube,
         )
 
     def prepare_config_and_inputs_for_common(self) -> tuple[QuicksviewerConfig, dict[str, Tensor]]:
@@ -101,7 +110,7 @@ class ImageTester(QuicksviewerModelTester):
 
     @property
     def seq_length(self) -> int:
-        return 7 + self.visuals * QUERIES
+        return 7 + self.visuals * self.queries
 
     def row(self) -> list[Position]:
         return [*_text(3), *[(1, VisualKind.TILE, -1)] * self.visuals, *_text(4)]
@@ -111,11 +120,12 @@ class ImageTester(QuicksviewerModelTester):
 
 
 class VideoTester(QuicksviewerModelTester):
-    """Each row holds a video: the thumbnail, and frames behind one token of their time; two frames make a cube."""
+    """Each row holds a video: the thumbnail, and frames behind one token of their time."""
 
     @property
     def seq_length(self) -> int:
-        return 5 + QUERIES + (self.visuals + 1) // 2 * (1 + QUERIES)
+        cubes = max(self.visuals // self.frames_per_cube, 1)
+        return 5 + self.queries + cubes * (1 + self.queries)
 
     def row(self) -> list[Position]:
         frames = [(mark, VisualKind.FRAME, number) for number in range(self.visuals) for mark in (0, 1)]

@@ -49,16 +49,12 @@ class _QuicksviewerTests(ModelTesterMixin, common.GenerationTesterMixin):
     _is_composite = True
 
     def setUp(self) -> None:
-        name = self._testMethodName
-        # These shrink the vocabulary and bring every id into it.
-        in_vocabulary = name.startswith(("test_resize_tokens", "test_resize_embeddings"))
-        # These cut or extend every input to seven rows.
-        rows_of_one = name.startswith("test_eager_matches_sdpa_inference")
-        self.model_tester = self.inputs_of(
-            self.text_model,
-            placeholder=3 if in_vocabulary else None,
-            **({"batch_size": 7, "visuals": 1} if rows_of_one else {}),
-        )
+        options = {}
+        if self._testMethodName.startswith(("test_resize_tokens", "test_resize_embeddings")):
+            options = {"placeholder": 3}  # these shrink the vocabulary and bring every id into it
+        elif self._testMethodName.startswith("test_eager_matches_sdpa_inference"):
+            options = {"batch_size": 7, "visuals": 1}  # these cut every input to seven rows
+        self.model_tester = self.inputs_of(self.text_model, **options)
 
     def _prepare_for_class(self, inputs_dict: dict, model_class: type, return_labels: bool = False) -> dict[str, Any]:
         inputs = super()._prepare_for_class(inputs_dict, model_class)
@@ -67,8 +63,9 @@ class _QuicksviewerTests(ModelTesterMixin, common.GenerationTesterMixin):
         return inputs
 
     def prepare_config_and_inputs_for_generate(self, batch_size: int = 2) -> tuple[QuicksviewerConfig, dict]:
-        tester = self.inputs_of(self.text_model, batch_size=batch_size)  # rows cannot be cut off: pixels know no rows
-        config, inputs = tester.prepare_config_and_inputs_for_common()
+        # Pixels are not cut into rows, and prompts are taken to be as long in the cache as they are written.
+        self.model_tester = self.inputs_of(self.text_model, batch_size=batch_size, queries=1, frames_per_cube=1)
+        config, inputs = self.model_tester.prepare_config_and_inputs_for_common()
         config.text_config.eos_token_id = None  # or replies would end early
         return config, inputs
 
