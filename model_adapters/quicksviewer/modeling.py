@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel, SiglipVisionConfig
 from transformers import initialization as init
 from transformers.cache_utils import Cache
-from transformers.utils import can_return_tuple
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs, can_return_tuple
 
 from qsv_eval.model_adapters.quicksviewer.configuration import PLACE, QuicksviewerConfig, vision_config_beside
 from qsv_eval.model_adapters.quicksviewer.gate import FirstLinear
@@ -144,7 +145,7 @@ class QuicksviewerModel(QuicksviewerPreTrainedModel):
         self.language_model.set_input_embeddings(value)
 
     @can_return_tuple
-    def forward(
+    def forward(  # type: ignore[misc]  # TransformersKwargs has position_ids, too
         self,
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
@@ -159,7 +160,7 @@ class QuicksviewerModel(QuicksviewerPreTrainedModel):
         frame_ids: Tensor | None = None,
         use_cache: bool | None = None,
         cache: Cache | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> QuicksviewerModelOutputWithPast:
         """Look at images and videos, merge them with the text and run the language model.
 
@@ -348,7 +349,7 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, MergedGe
         return self.model.perceive(pixel_values, pixel_values_videos, frame_counts, noise, starts)
 
     @can_return_tuple
-    def forward(
+    def forward(  # type: ignore[misc]  # TransformersKwargs has position_ids, too
         self,
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
@@ -365,7 +366,7 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, MergedGe
         frame_ids: Tensor | None = None,
         use_cache: bool | None = None,
         cache: Cache | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> QuicksviewerCausalLMOutputWithPast:
         """Predict what follows each token and, with `labels`, the training loss.
 
