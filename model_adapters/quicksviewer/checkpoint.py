@@ -74,7 +74,7 @@ def load_checkpoint(
     Raises:
         SetupError: there is no checkpoint, or weights are missing, left over or of another shape.
     """
-    name = str(pretrained)
+    name, subfolder = _whole_path(str(pretrained), subfolder)
     hub = {key: model_kwargs.pop(key) for key in PLACE if key in model_kwargs}
     place = {"revision": revision, "subfolder": subfolder, **hub}
     with _errors_only():
@@ -103,6 +103,11 @@ def _errors_only() -> Iterator[None]:
         yield
     finally:
         logging.set_verbosity(verbosity)
+
+
+def _whole_path(name: str, subfolder: str) -> tuple[str, str]:
+    """Join a local folder and its subfolder: older transformers look for an adapter in the folder alone."""
+    return (str(Path(name, subfolder)), "") if subfolder and Path(name, subfolder).is_dir() else (name, subfolder)
 
 
 def _check_folder(name: str, subfolder: str, what: str = "") -> None:
@@ -144,7 +149,7 @@ def read_config(pretrained: str | Path, *, revision: str | None = None, subfolde
     Raises:
         SetupError: there is no checkpoint of Quicksviewer.
     """
-    name = str(pretrained)
+    name, subfolder = _whole_path(str(pretrained), subfolder)
     place: dict[str, Any] = {"revision": revision, "subfolder": subfolder}
     with _errors_only():
         _check_folder(name, subfolder)

@@ -19,8 +19,7 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
         asked = torch.device(device) if device is not None else None
     except RuntimeError as error:
         raise SetupError(f"device {device!r} is unknown: use cpu, cuda, cuda:1 …") from error
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    count = torch.accelerator.device_count() if accelerator else 0
+    accelerator, count = _accelerators()
     if asked is None:
         asked = accelerator or torch.device("cpu")
     if asked.type == "cpu":
@@ -29,6 +28,13 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
         raise SetupError(f"device {device!r} is not here: this machine has {count} accelerators; use another or cpu")
     number = int(os.environ.get("LOCAL_RANK", 0)) % count if asked.index is None else asked.index
     return torch.device(asked.type, number)
+
+
+def _accelerators() -> tuple[torch.device | None, int]:
+    """Return the kind of this machine's accelerators and how many there are."""
+    if not torch.accelerator.is_available():
+        return None, 0
+    return torch.accelerator.current_accelerator(), torch.accelerator.device_count()
 
 
 def split_map(devices: int) -> dict[str, str]:
@@ -41,8 +47,7 @@ def split_map(devices: int) -> dict[str, str]:
         SetupError: this machine has too few.
     """
     first = int(os.environ.get("LOCAL_RANK", 0)) * devices
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    count = torch.accelerator.device_count() if accelerator else 0
+    accelerator, count = _accelerators()
     if accelerator is None or first + devices > count:
         raise SetupError(
             f"gpus_per_process {devices}: process {os.environ.get('LOCAL_RANK', 0)} needs accelerators {first} to "

@@ -210,7 +210,9 @@ def test_duplicates_are_answered_once(make_engine, question):
 
 def test_two_questions_with_one_id_are_two(make_engine, question, clips):
     engine = make_engine()
-    answers = engine.answer([question(0, clips[0], sample_id="same"), question(1, clips[1], sample_id="same")])
+    long = "What happens in the end of it?"
+    asked = [question(0, clips[0], sample_id="same"), question(1, clips[1], sample_id="same", words=long)]
+    answers = engine.answer(asked)
     assert len(engine.asked) == 2
     assert [record.doc_id for record in engine.journal.records()].count(0) == 1
     assert answers[0].prompt_tokens != answers[1].prompt_tokens

@@ -8,14 +8,15 @@ from qsv_eval.model_adapters.quicksviewer import resolve_device
 @pytest.fixture
 def four_gpus(monkeypatch):
     """A machine with four GPUs, as far as torch tells."""
-    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available=False: torch.device("cuda"))
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: 4)
     monkeypatch.delenv("LOCAL_RANK", raising=False)
 
 
 @pytest.fixture
 def no_gpu(monkeypatch):
-    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available=False: None)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
 
 
 def test_without_an_accelerator(no_gpu):

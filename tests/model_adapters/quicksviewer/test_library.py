@@ -181,6 +181,7 @@ def test_offloaded_to_disk(tiny, batch, expected, conversation, qv, tmp_path):
 @pytest.mark.parametrize("bits", [4, 8])
 def test_quantised_on_the_cpu(tiny, batch, expected, conversation, bits):
     """The language model is, perception and head are not, whoever makes the config."""
+    pytest.importorskip("bitsandbytes")
     config = BitsAndBytesConfig(load_in_4bit=bits == 4, load_in_8bit=bits == 8)
     plain = AutoModelForImageTextToText.from_pretrained(tiny, quantization_config=config, device_map={"": "cpu"})
     ours = load_pretrained(tiny, device="cpu", bits=bits)
