@@ -35,8 +35,8 @@ from qsv_eval.model_adapters.quicksviewer import (  # noqa: E402 - found through
     QuicksviewerConfig,
     load_pretrained,
 )
+from qsv_eval.model_adapters.quicksviewer.messages import SeenVideo  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer.perception import Perception, VisualTokens  # noqa: E402
-from qsv_eval.model_adapters.quicksviewer.processing import SeenVideo  # noqa: E402
 
 CHECKPOINT = ROOT / "tests" / "data" / "reference" / "qwen2"
 FRAMES = (20, 60, 120, 240, 420, 900, 1800, 3600)

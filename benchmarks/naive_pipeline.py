@@ -39,7 +39,7 @@ from videos import videos  # noqa: E402
 
 from qsv_eval.model_adapters.frames import FrameRule, read_video  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer, load_pretrained  # noqa: E402
-from qsv_eval.model_adapters.quicksviewer.processing import SeenVideo  # noqa: E402
+from qsv_eval.model_adapters.quicksviewer.messages import SeenVideo  # noqa: E402
 
 __all__ = ["CHECKPOINT", "MAX_NEW_TOKENS", "RULE", "NaivePipeline", "NaiveReply", "StageTimes", "questions_on"]
 

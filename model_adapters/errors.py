@@ -3,7 +3,7 @@
 from enum import StrEnum
 from pathlib import Path
 
-__all__ = ["MediaError", "MediaFault", "QsvError", "SetupError"]
+__all__ = ["InputError", "MediaError", "MediaFault", "QsvError", "SetupError"]
 
 
 class QsvError(Exception):
@@ -12,6 +12,10 @@ class QsvError(Exception):
 
 class SetupError(QsvError):
     """The set-up is wrong (a folder, an option, a name): nothing was started and nothing was overwritten."""
+
+
+class InputError(SetupError, ValueError):
+    """A processor was given inputs or options that it cannot take. Callers of transformers expect a ValueError."""
 
 
 class MediaFault(StrEnum):

@@ -12,8 +12,8 @@ from qsv_eval.model_adapters.engine.plan import FileRead, Sight
 from qsv_eval.model_adapters.frames import ClipRequest, Footage, View, thin
 from qsv_eval.model_adapters.frames.reading import ReadResult
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer
+from qsv_eval.model_adapters.quicksviewer.messages import SeenImage, SeenVideo
 from qsv_eval.model_adapters.quicksviewer.perception import FrameSummaries, VisualTokens
-from qsv_eval.model_adapters.quicksviewer.processing import SeenImage, SeenVideo
 
 __all__ = ["Look", "Scene"]
 

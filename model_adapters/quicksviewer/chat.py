@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -13,17 +11,12 @@ from transformers import GenerationConfig
 
 from qsv_eval.model_adapters.cuberule import CubeRule
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.frames import FrameRule, read_image, read_video
+from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.frames.pixels import Resize
 from qsv_eval.model_adapters.quicksviewer.checkpoint import LoadedCheckpoint
+from qsv_eval.model_adapters.quicksviewer.media_inputs import FrameSampling, VideoSource, as_image, read_source
+from qsv_eval.model_adapters.quicksviewer.messages import Conversation, SeenVideo, media_of, parts_of
 from qsv_eval.model_adapters.quicksviewer.perception import FrameSummaries, VisualTokens
-from qsv_eval.model_adapters.quicksviewer.processing import (
-    Conversation,
-    SeenVideo,
-    Video,
-    media_of,
-    parts_of,
-)
 from qsv_eval.model_adapters.quicksviewer.replying import NO_PREFIX, Prefix, Prompt, Voice, generate, merge_prompt
 
 __all__ = ["Cube", "Quicksviewer", "Reply", "Seen"]
@@ -103,6 +96,7 @@ class Quicksviewer:
             conversations: each a list of `{"role": …, "content": text | [part, …]}`. A part is `{"type": "video",
                 "video": path | uint8 (T, H, W, 3), "timestamps": [s, …], "start_s": …, "end_s": …}`, `{"type": "image",
                 "image": path | PIL | uint8 (H, W, 3)}` or `{"type": "text", "text": …}`; parts are joined by newlines.
+                `url`, `path` and `base64` may stand for `image` and `video`, as in the chats of transformers.
             max_new_tokens: where to stop at the latest.
             generation: as for transformers' `GenerationConfig`. Greedy unless `do_sample=True`: what the checkpoint's
                 generation_config.json says is not followed.
@@ -178,33 +172,23 @@ class Quicksviewer:
 
         Of video files the frames that `rule` wants are read, or else the model's own rule.
         """
+        sampling = FrameSampling(rule or self.frame_rule)
+        side = self.processor.video_processor.frame_size
 
         def read(part: Mapping[str, Any]) -> dict[str, Any]:
             if part["type"] == "image":
-                return {"type": "image", "image": _read_image(part["image"])}
+                return {"type": "image", "image": as_image(part["image"])}
             if part["type"] == "video":
-                return {"type": "video", "video": self._read_video(part, rule or self.frame_rule)}
+                return {"type": "video", "video": read_source(VideoSource.of_part(part), sampling, side, self.resize)}
             return dict(part)
 
         contents = [[read(part) for part in parts_of(message)] for message in messages]
         return [{"role": message["role"], "content": parts} for message, parts in zip(messages, contents, strict=True)]
 
-    def _read_video(self, part: Mapping[str, Any], rule: FrameRule) -> Video:
-        source, timestamps = part["video"], part.get("timestamps")
-        if isinstance(source, Video):
-            return source
-        if timestamps is not None and len(timestamps) == 0:  # none are known: so the reference reads it
-            timestamps = None
-        if not isinstance(source, str | PathLike):
-            return Video(np.asarray(source), timestamps, part.get("end_s", _end_of(timestamps)))
-        if timestamps is not None:
-            raise SetupError(f"{source}: timestamps are for frames given as an array; a file's are read from it")
-        size = (self.processor.video_processor.frame_size,) * 2
-        clip = read_video(Path(source), rule, size, part.get("start_s"), part.get("end_s"), self.resize)
-        return Video(clip.frames, clip.timestamps_s, clip.duration_s, clip.shortfall)
-
     def generation(self, max_new_tokens: int = 2048, **options: Any) -> GenerationConfig:
         """Return complete generation settings; greedy where `options` (transformers' names) do not say otherwise."""
+        for name in options.keys() - _GENERATION_OPTIONS:
+            raise SetupError(f"generation: the option {name!r} is unknown to transformers' GenerationConfig")
         tokenizer = self.processor.tokenizer
         # transformers would cut sampling off at the 50 most probable tokens.
         defaults: dict[str, Any] = {"top_k": 0} if options.get("do_sample") else {"do_sample": False}
@@ -227,19 +211,7 @@ class Quicksviewer:
         )
 
 
-def _read_image(source: Any) -> Image.Image:
-    try:
-        return read_image(source)
-    except ValueError as error:  # an array of another form than pictures have
-        raise SetupError(str(error)) from error
-
-
-def _end_of(timestamps_s: Sequence[float] | None) -> float | None:
-    """Guess where a clip of sampled frames ends: each frame stands in the middle of its share of time."""
-    if timestamps_s is None or len(timestamps_s) == 0:
-        return None
-    last, first = float(timestamps_s[-1]), float(timestamps_s[0])
-    return last + (last - first) / (len(timestamps_s) - 1) / 2 if len(timestamps_s) > 1 else last
+_GENERATION_OPTIONS = frozenset(vars(GenerationConfig()))
 
 
 def _cubes(bounds: Sequence[tuple[int, int]], video: SeenVideo) -> list[Cube]:

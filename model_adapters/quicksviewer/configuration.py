@@ -198,16 +198,36 @@ def _released_vision(source: str, tower: str) -> dict[str, Any]:
     return beside or dict(SO400M_PATCH14_384)
 
 
-def vision_config_beside(source: str, *, subfolder: str = "", **hub: Any) -> dict[str, Any] | None:
+def vision_config_beside(
+    source: str,
+    *,
+    subfolder: str = "",
+    revision: str | None = None,
+    cache_dir: str | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+) -> dict[str, Any] | None:
     """Return the vision tower's config from the folder `vision_tower/` of a checkpoint, or None if it has none.
 
     Args:
         source: folder or hub id of the checkpoint.
         subfolder: folder within it.
-        hub: `revision`, `cache_dir`, `token`, … for the hub.
+        revision: branch, tag or commit of a hub id.
+        cache_dir: folder of downloaded files.
+        token: access token of the hub.
+        local_files_only: never ask the hub.
     """
     folder = "/".join(filter(None, (subfolder, "vision_tower")))
-    found = cached_file(source, "config.json", subfolder=folder, **hub, **_QUIET)
+    found = cached_file(
+        source,
+        "config.json",
+        subfolder=folder,
+        revision=revision,
+        cache_dir=cache_dir,
+        token=token,
+        local_files_only=local_files_only,
+        **_QUIET,
+    )
     return _siglip_dict(Path(found).parent) if found else None
 
 

@@ -7,8 +7,8 @@ from threading import Event
 from typing import Any
 
 from qsv_eval.model_adapters.quicksviewer.chat import Quicksviewer, Reply
+from qsv_eval.model_adapters.quicksviewer.messages import media_of
 from qsv_eval.model_adapters.quicksviewer.perception import FrameSummaries, VisualTokens
-from qsv_eval.model_adapters.quicksviewer.processing import media_of
 from qsv_eval.model_adapters.quicksviewer.replying import NO_PREFIX, Prefix, Prompt, common_length, read_prefix
 
 __all__ = ["Dialogue"]

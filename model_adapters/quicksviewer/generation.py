@@ -13,12 +13,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList, StoppingCriteriaList
 from transformers.cache_utils import Cache
 from transformers.generation.streamers import BaseStreamer
 from transformers.utils import ModelOutput
 
 from qsv_eval.model_adapters.quicksviewer.library import CACHE
+from qsv_eval.model_adapters.quicksviewer.merging import VisualKind
 from qsv_eval.model_adapters.quicksviewer.perception import VisualTokens
 
 __all__ = ["MergedGenerationMixin"]
@@ -54,9 +56,11 @@ class MergedGenerationMixin(GenerationMixin):
     ) -> Any:
         """Generate from text with images and videos, or from text or `inputs_embeds` alone.
 
-        Takes what `QuicksviewerProcessor` returns and the options of transformers' `generate`. An `assistant_model` for
-        speculative decoding must be a Quicksviewer too where there are images or videos: it looks at them itself and
-        cuts videos as this model does. `draft_embeds` is how the main model hands an assistant its merged prompt.
+        Takes what `QuicksviewerProcessor` returns and the options of transformers' `generate`. Tokens of `input_ids`
+        beyond those that `visual_kind` marks are text that goes on, as when the result is generated from again. An
+        `assistant_model` for speculative decoding must be a Quicksviewer too where there are images or videos: it looks
+        at them itself and cuts videos as this model does. `draft_embeds` is how the main model hands an assistant its
+        merged prompt.
 
         Returns:
             (B, L + new): the prompt as it was written and the new tokens; with `inputs_embeds` alone (B, new). An
@@ -80,6 +84,9 @@ class MergedGenerationMixin(GenerationMixin):
         if visual_kind is None or ids is None:
             _refuse_pixels(pixels)
             return generate(ids, attention_mask=attention_mask, **options)
+        new = ids.shape[1] - visual_kind.shape[1]  # text that goes on behind the marked prompt
+        visual_kind = functional.pad(visual_kind, (0, new), value=VisualKind.TEXT)
+        frame_ids = None if frame_ids is None else functional.pad(frame_ids, (0, new), value=-1)
         visual = self.perceive(**pixels)
         plan = self.model.plan(ids, attention_mask, visual_kind, frame_ids, visual, pad_left=True)
         names, mask = plan.names(ids), plan.attention_mask

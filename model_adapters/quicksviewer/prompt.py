@@ -4,7 +4,8 @@ Spec model.md, section 2.6: the strings are the reference's, byte for byte.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerBase
@@ -14,12 +15,18 @@ from qsv_eval.model_adapters.quicksviewer.merging import VisualKind
 
 __all__ = [
     "LLAMA_TEMPLATE",
+    "MARKS",
     "PLACEHOLDER",
     "QWEN_TEMPLATE",
+    "VISION_TOKENS",
+    "Expanded",
     "PromptTokens",
+    "Replacement",
     "escape",
+    "expand",
     "image_markup",
     "learned_tokens",
+    "special_tokens",
     "template_for",
     "tokenize_prompt",
     "unescape",
@@ -32,13 +39,20 @@ VISION_TOKENS = (
     *("<im_start>", "<im_end>", "<thumbnail_start>", "<thumbnail_end>"),
 )
 """The reference's added tokens, in its order."""
+MARKS = {"image": PLACEHOLDER, "video": "<video>"}
+"""What stands for a whole image or video in a rendered chat, until `expand` writes its markup there."""
 
 # A message is the list of its parts, joined by newlines; a message with media is stripped as a whole.
 _CONTENT = """
 {%- macro content(message) -%}
   {%- if message.content is string -%}{{ message.content }}
   {%- else -%}
-    {%- set parts = message.content | map(attribute="text") | join("\\n") -%}
+    {%- set parts -%}
+      {%- for part in message.content -%}
+        {{- "" if loop.first else "\\n" -}}
+        {{- part.text if part.text is string else "<" ~ part.type ~ ">" -}}
+      {%- endfor -%}
+    {%- endset -%}
     {%- if message.content | rejectattr("type", "equalto", "text") | list -%}{{ parts | trim }}
     {%- else -%}{{ parts }}{%- endif -%}
   {%- endif -%}
@@ -119,6 +133,63 @@ def unescape(text: str) -> str:
     return text.replace(_SEAM, "")
 
 
+class Replacement(NamedTuple):
+    """A mark in a rendered chat, and the markup that replaced it; character positions, half-open."""
+
+    kind: str
+    start: int
+    end: int
+    new_start: int
+    markup: str
+
+    @property
+    def new_end(self) -> int:
+        """End of the markup in the expanded text."""
+        return self.new_start + len(self.markup)
+
+    def offsets(self) -> dict[str, Any]:
+        """Return it in the form of transformers' `text_replacement_offsets`."""
+        return {
+            "type": self.kind,
+            "span": (self.start, self.end),
+            "new_span": (self.new_start, self.new_end),
+            "text": MARKS[self.kind],
+            "replacement": self.markup,
+        }
+
+
+class Expanded(NamedTuple):
+    """A rendered chat with the markup of its media."""
+
+    text: str
+    replacements: list[Replacement]
+
+    def moved(self, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the spans of the rendered chat as spans of the expanded one."""
+        ends = [replaced.end for replaced in self.replacements]
+        gained = [0, *(replaced.new_end - replaced.end for replaced in self.replacements)]
+        return [
+            (first + gained[bisect_right(ends, first)], end + gained[bisect_right(ends, end)]) for first, end in spans
+        ]
+
+
+def expand(rendered: str, markups: Mapping[str, Iterator[str]]) -> Expanded:
+    """Replace each mark by the next markup of its kind. There must be enough of them."""
+    replacements = list[Replacement]()
+    kinds = {mark: kind for kind, mark in MARKS.items()}
+    gained = 0
+
+    def replace(found: re.Match[str]) -> str:
+        nonlocal gained
+        kind = kinds[found[0]]
+        replacement = Replacement(kind, *found.span(), found.start() + gained, next(markups[kind]))
+        replacements.append(replacement)
+        gained = replacement.new_end - replacement.end
+        return replacement.markup
+
+    return Expanded(re.sub("|".join(map(re.escape, kinds)), replace, rendered), replacements)
+
+
 class PromptTokens(NamedTuple):
     """A tokenised prompt, before the cubes are merged; parallel lists."""
 
@@ -127,19 +198,28 @@ class PromptTokens(NamedTuple):
     frame_ids: list[int]
     """Frame of each token, counted over the prompt's videos; -1 outside of frames."""
 
+    def media_types(self, placeholder_id: int) -> list[int]:
+        """Return transformers' `mm_token_type_ids`: 1 at placeholders of images, 2 at those of videos, 0 elsewhere."""
+        return [
+            0 if id_ != placeholder_id else 1 if kind == VisualKind.TILE else 2
+            for id_, kind in zip(self.input_ids, self.visual_kind, strict=True)
+        ]
 
-def tokenize_prompt(rendered: str, tokenizer: PreTrainedTokenizerBase) -> PromptTokens:
+
+def tokenize_prompt(rendered: str, tokenizer: PreTrainedTokenizerBase, *, add_bos: bool = True) -> PromptTokens:
     """Tokenise a rendered, still escaped prompt: each piece between special tokens by itself, as the reference does."""
     pieces, encoded = _encode(rendered, tokenizer)
     ids = [piece.ids for piece in encoded]
-    prefix = _prefix(tokenizer, ids)
+    prefix = _prefix(tokenizer, ids) if add_bos else []
     return _label(pieces, ids, PromptTokens(list(prefix), [VisualKind.TEXT] * len(prefix), [-1] * len(prefix)))
 
 
-def learned_tokens(rendered: str, spans: Sequence[tuple[int, int]], tokenizer: PreTrainedTokenizerBase) -> list[bool]:
+def learned_tokens(
+    rendered: str, spans: Sequence[tuple[int, int]], tokenizer: PreTrainedTokenizerBase, *, add_bos: bool = True
+) -> list[bool]:
     """Say for each token of `tokenize_prompt` whether it begins within one of the spans of `rendered`."""
     pieces, encoded = _encode(rendered, tokenizer, offsets=True)
-    learned = [False] * len(_prefix(tokenizer, [piece.ids for piece in encoded]))
+    learned = [False] * (len(_prefix(tokenizer, [piece.ids for piece in encoded])) if add_bos else 0)
     begin = 0
     for piece, (_, starts) in zip(pieces, encoded, strict=True):
         letters = [place for place, letter in enumerate(piece) if letter != _SEAM]

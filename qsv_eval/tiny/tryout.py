@@ -10,8 +10,8 @@ from qsv_eval.demo.questions import Question, clip_questions
 from qsv_eval.demo.scene import ClipSpec, make_clip
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer, Reply
 from qsv_eval.model_adapters.quicksviewer.gate import choose_starts, equal_starts, plain_differences
+from qsv_eval.model_adapters.quicksviewer.messages import Video
 from qsv_eval.model_adapters.quicksviewer.perception import FrameSummaries
-from qsv_eval.model_adapters.quicksviewer.processing import Video
 from qsv_eval.model_adapters.quicksviewer.replying import generate
 from qsv_eval.scoring.extract import extract_letter
 from qsv_eval.training.tiny.texts import choice

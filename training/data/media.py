@@ -17,7 +17,7 @@ from qsv_eval.model_adapters.errors import MediaError, MediaFault
 from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, View, read_image, thin
 from qsv_eval.model_adapters.frames.isolated import IsolatedReader
 from qsv_eval.model_adapters.frames.reading import ReadJob, ReadSettings
-from qsv_eval.model_adapters.quicksviewer.processing import Video
+from qsv_eval.model_adapters.quicksviewer.messages import Video
 
 __all__ = ["MediaReader"]
 

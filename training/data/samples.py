@@ -13,12 +13,10 @@ from torch.utils.data import Dataset
 
 from qsv_eval.model_adapters.errors import MediaError
 from qsv_eval.model_adapters.quicksviewer.merging import IGNORED
-from qsv_eval.model_adapters.quicksviewer.processing import (
-    QuicksviewerProcessor,
-    SeenImage,
-    pad_rows,
-)
+from qsv_eval.model_adapters.quicksviewer.messages import SeenImage
+from qsv_eval.model_adapters.quicksviewer.processing import QuicksviewerProcessor
 from qsv_eval.model_adapters.quicksviewer.prompt import PromptTokens
+from qsv_eval.model_adapters.quicksviewer.rows import pad_rows
 from qsv_eval.training.data.batches import Draw
 from qsv_eval.training.data.cost import Sizing
 from qsv_eval.training.data.mixture import Mixture

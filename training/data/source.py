@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.quicksviewer.processing import Video
+from qsv_eval.model_adapters.quicksviewer.messages import Video
 from qsv_eval.training.data.media import MediaReader
 from qsv_eval.training.data.sample import BadSample, Sample, read_sample
 from qsv_eval.training.data.shards import Shard

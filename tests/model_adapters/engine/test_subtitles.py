@@ -4,7 +4,7 @@ import pytest
 
 from qsv_eval.model_adapters.engine.subtitles import SUBTITLES, read_subtitles, seen_subtitles, with_subtitles
 from qsv_eval.model_adapters.errors import MediaError
-from qsv_eval.model_adapters.quicksviewer.processing import SeenImage, SeenVideo
+from qsv_eval.model_adapters.quicksviewer.messages import SeenImage, SeenVideo
 
 SRT = """1
 00:00:00,500 --> 00:00:01,500

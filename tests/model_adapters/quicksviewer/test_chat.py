@@ -58,7 +58,7 @@ def test_video_of_one_frame(qv, frames):
 def test_text_alone(qv):
     reply = qv.chat([{"role": "user", "content": "Hi"}], max_new_tokens=4)
     assert reply.cubes == reply.frames == []
-    assert reply.prompt_tokens == len(qv.processor([ask()])["input_ids"][0])
+    assert reply.prompt_tokens == len(qv.processor.encode([ask()])["input_ids"][0])
     assert reply.token_ids == qv.chat(ask(), max_new_tokens=4).token_ids
 
 
@@ -152,7 +152,7 @@ def test_pad_token_in_a_question_cuts_nothing_off(qv, frames):
 
 def test_visual_tokens_are_counted(qwen, frames):
     reply = qwen.chat(ask(video(frames[:6])), max_new_tokens=1)
-    written = qwen.processor([qwen.read_media(ask(video(frames[:6])))])["input_ids"].shape[1]
+    written = qwen.processor.encode([qwen.read_media(ask(video(frames[:6])))])["input_ids"].shape[1]
     dropped = 6 - len(reply.cubes[0])
     blocks = 1 + len(reply.cubes[0])
     assert reply.prompt_tokens == written - dropped - blocks + 64 * blocks

@@ -5,7 +5,8 @@ import torch
 from transformers import GenerationConfig, TextIteratorStreamer
 
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
-from qsv_eval.model_adapters.quicksviewer.processing import Video
+from qsv_eval.model_adapters.quicksviewer.library import CACHE
+from qsv_eval.model_adapters.quicksviewer.messages import Video
 
 GREEDY = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": 0}
 
@@ -22,7 +23,7 @@ def conversations(random_clip):
 
 @pytest.fixture
 def batch(qwen, conversations):
-    return qwen.processor([conversations[0]])
+    return qwen.processor.encode([conversations[0]])
 
 
 def new_tokens(model, batch, **options):
@@ -42,8 +43,8 @@ def test_it_is_what_chat_says(qwen, conversations, expected):
 
 
 def test_rows_of_unequal_length_are_answered_as_alone(qwen, conversations):
-    alone = [new_tokens(qwen.model, qwen.processor([one]))[0] for one in conversations]
-    together = new_tokens(qwen.model, qwen.processor(conversations))
+    alone = [new_tokens(qwen.model, qwen.processor.encode([one]))[0] for one in conversations]
+    together = new_tokens(qwen.model, qwen.processor.encode(conversations))
     assert together == alone
 
 
@@ -114,3 +115,15 @@ def test_pixels_without_marks_are_refused(qwen, batch):
     batch.pop("visual_kind")
     with pytest.raises(ValueError, match="pixel_values_videos needs input_ids and visual_kind"):
         qwen.model.generate(**batch, **GREEDY)
+
+
+def test_what_was_generated_can_be_gone_on_with(qwen, batch):
+    """With the cache or without, as the library's models do."""
+    expected = qwen.model.generate(**batch, **GREEDY)
+    first = qwen.model.generate(**batch, **GREEDY | {"max_new_tokens": 3}, return_dict_in_generate=True)
+    ids = first.sequences
+    again = {**batch, "input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    rest = GREEDY | {"max_new_tokens": expected.shape[1] - ids.shape[1]}
+    assert torch.equal(qwen.model.generate(**again, **rest), expected)
+    cache = first[CACHE]
+    assert torch.equal(qwen.model.generate(**again, **rest, **{CACHE: cache}), expected)

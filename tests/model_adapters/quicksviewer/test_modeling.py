@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from qsv_eval.model_adapters.quicksviewer.processing import Video
+from qsv_eval.model_adapters.quicksviewer.messages import Video
 
 
 @pytest.fixture
 def batch(qwen, random_clip):
     parts = [{"type": "video", "video": Video(random_clip(6), [0.5 + i for i in range(6)])}]
     turns = [{"role": "user", "content": [*parts, {"type": "text", "text": "What?"}]}]
-    return qwen.processor([[*turns, {"role": "assistant", "content": "Yes"}]], add_generation_prompt=False)
+    return qwen.processor.encode([[*turns, {"role": "assistant", "content": "Yes"}]], add_generation_prompt=False)
 
 
 def labels_of(batch, last=4):
@@ -29,7 +29,7 @@ def test_generate_takes_a_batch_as_the_processor_makes_it(qwen, batch):
 def test_generate_takes_text_with_an_image(qwen):
     image = torch.zeros(32, 32, 3, dtype=torch.uint8).numpy()
     read = qwen.read_media([{"role": "user", "content": [{"type": "image", "image": image}]}])
-    batch = qwen.processor([read])
+    batch = qwen.processor.encode([read])
     assert qwen.model.generate(**batch, max_new_tokens=2, do_sample=False, pad_token_id=0).shape[0] == 1
 
 
@@ -64,7 +64,7 @@ def test_loss_by_the_number_of_items(qwen, batch):
 @torch.no_grad()
 def test_a_lone_frame_has_a_loss_without_the_gate(qwen, random_clip):
     parts = [{"type": "video", "video": Video(random_clip(1))}, {"type": "text", "text": "What?"}]
-    batch = qwen.processor([[{"role": "user", "content": parts}]])
+    batch = qwen.processor.encode([[{"role": "user", "content": parts}]])
     out = qwen.model(**batch, labels=labels_of(batch))
     assert out.gate_loss is None
     assert out.loss.isfinite()

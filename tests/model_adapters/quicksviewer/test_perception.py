@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from qsv_eval.model_adapters.quicksviewer.gate import gumbel_noise
+from qsv_eval.model_adapters.quicksviewer.messages import Video
 from qsv_eval.model_adapters.quicksviewer.perception import FrameSummaries, GumbelNoise
-from qsv_eval.model_adapters.quicksviewer.processing import Video
 from qsv_eval.model_adapters.quicksviewer.resampler import FramePartials
 
 
@@ -66,7 +66,7 @@ def test_time_beyond_the_references_table(small_perception, naive):
 @torch.no_grad()
 def test_chunk_size_moves_nothing(qv, video_case):
     video = Video(video_case.arrays["frames"][:9], [0.5 + i for i in range(9)])
-    batch = qv.processor([[{"role": "user", "content": [{"type": "video", "video": video}]}]])
+    batch = qv.processor.encode([[{"role": "user", "content": [{"type": "video", "video": video}]}]])
     text = {key: batch[key] for key in ("input_ids", "attention_mask", "visual_kind", "frame_ids")}
     perception = qv.model.model.perception
     found = {}

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import AutoImageProcessor, AutoVideoProcessor
 
-from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.errors import InputError, SetupError
 from qsv_eval.model_adapters.quicksviewer.pixels import (
     CANVASES_HW,
     QuicksviewerImageProcessor,
@@ -72,9 +73,72 @@ def test_videos_of_several_sizes_make_one_batch(random_clip):
 
 @pytest.mark.parametrize(
     ("shape", "dtype"),
-    [((2, 8, 8, 3), np.float32), ((2, 3, 8, 8), np.uint8), ((8, 8, 3), np.uint8), ((0, 8, 8, 3), np.uint8)],
-    ids=["float", "channels first", "one frame without its axis", "no frames"],
+    [((2, 8, 8, 3), np.float32), ((2, 5, 8, 8), np.uint8), ((8, 8), np.uint8), ((0, 8, 8, 3), np.uint8)],
+    ids=["float", "five channels", "one frame without its axis", "no frames"],
 )
 def test_other_arrays_are_refused(shape, dtype):
     with pytest.raises(SetupError, match=r"must be uint8 of shape \(frames, height, width, 3\)"):
-        QuicksviewerVideoProcessor().preprocess([np.zeros(shape, dtype)])
+        QuicksviewerVideoProcessor().preprocess(np.zeros(shape, dtype))
+
+
+def test_channels_first_give_the_same_pixels(random_clip):
+    clip, processor = random_clip(3)[:, :40], QuicksviewerVideoProcessor(40)
+    expected = processor(clip)["pixel_values_videos"]
+    for same in (np.moveaxis(clip, -1, 1), torch.from_numpy(clip).permute(0, 3, 1, 2), [clip]):
+        pixels = processor(same)["pixel_values_videos"]
+        assert torch.equal(pixels, expected)
+        assert pixels.stride() == expected.stride(), "a convolution rounds by how pixels lie in memory"
+
+
+def test_sizes_of_a_call():
+    image, clip = Image.new("RGB", (100, 100)), np.zeros((2, 8, 8, 3), np.uint8)
+    tiles = QuicksviewerImageProcessor()(image, tile_size=64, canvases_hw=[(64, 128)])
+    assert tiles["pixel_values"].shape == (3, 3, 64, 64)
+    frames = QuicksviewerVideoProcessor()(clip, frame_size=16, return_tensors="np")
+    assert frames["pixel_values_videos"].shape == (2, 3, 16, 16)
+    assert isinstance(frames["frame_counts"], np.ndarray)
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [QuicksviewerImageProcessor(96, [(96, 192), (48, 96)]), QuicksviewerVideoProcessor(96)],
+    ids=["images", "videos"],
+)
+def test_settings_survive_saving(processor, tmp_path):
+    processor.save_pretrained(tmp_path)
+    auto = AutoImageProcessor if isinstance(processor, QuicksviewerImageProcessor) else AutoVideoProcessor
+    for loaded in (type(processor).from_pretrained(tmp_path), auto.from_pretrained(tmp_path)):
+        assert type(loaded) is type(processor)
+        assert loaded.to_dict() == processor.to_dict()
+        assert json.loads(loaded.to_json_string()) == processor.to_dict()
+    size = "tile_size" if auto is AutoImageProcessor else "frame_size"
+    assert getattr(type(processor).from_pretrained(tmp_path, **{size: 48}), size) == 48
+    assert getattr(type(processor).from_dict(processor.to_dict()), size) == 96
+
+
+@pytest.mark.parametrize("processor", [QuicksviewerImageProcessor, QuicksviewerVideoProcessor])
+def test_released_checkpoints_say_the_size_of_siglip(processor, reference):
+    size = json.loads((reference / "qwen2" / "preprocessor_config.json").read_text())["size"]["height"]
+    assert size in processor.from_pretrained(reference / "qwen2").to_dict().values()
+
+
+@pytest.mark.parametrize("processor", [QuicksviewerImageProcessor, QuicksviewerVideoProcessor])
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"do_normalize": True}, "'do_normalize' is not offered: pixels stay uint8"),
+        ({"no_such_option": 1}, "'no_such_option' is unknown"),
+        ({"do_convert_rgb": False}, "do_convert_rgb=False is not offered"),
+    ],
+)
+def test_other_settings_are_refused(processor, settings, complaint):
+    with pytest.raises(InputError, match=complaint):
+        processor(**settings)
+
+
+@pytest.mark.parametrize("processor", [QuicksviewerImageProcessor, QuicksviewerVideoProcessor])
+def test_nothing_to_process_is_refused(processor):
+    with pytest.raises(InputError, match="there is no"):
+        processor()([])
+    with pytest.raises(InputError, match="return_tensors 'tf' is unknown"):
+        processor()(np.zeros((1, 8, 8, 3), np.uint8), return_tensors="tf")

@@ -8,7 +8,7 @@ from transformers import AutoProcessor
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerProcessor
-from qsv_eval.model_adapters.quicksviewer.processing import Video, parts_of
+from qsv_eval.model_adapters.quicksviewer.messages import Video
 
 
 def ask(*parts):
@@ -34,7 +34,7 @@ def test_saved_and_loaded_gives_the_same_batch(qv, tmp_path, random_clip):
     loaded = AutoProcessor.from_pretrained(tmp_path)
     assert isinstance(loaded, QuicksviewerProcessor)
     assert loaded.thumbnail == qv.processor.thumbnail
-    assert_same(loaded(conversations), qv.processor(conversations))
+    assert_same(loaded.encode(conversations), qv.processor.encode(conversations))
 
 
 def test_settings_survive_saving(qwen, tmp_path):
@@ -48,21 +48,23 @@ def test_settings_survive_saving(qwen, tmp_path):
 
 
 def test_frames_are_numbered_over_the_batch(qwen, random_clip):
-    batch = qwen.processor([ask(video(random_clip(2))), ask(IMAGE), ask(video(random_clip(3)), video(random_clip(1)))])
+    batch = qwen.processor.encode(
+        [ask(video(random_clip(2))), ask(IMAGE), ask(video(random_clip(3)), video(random_clip(1)))]
+    )
     numbers = [sorted(set(row.tolist()) - {-1}) for row in batch["frame_ids"]]
     assert numbers == [[0, 1], [], [2, 3, 4, 5]]
     assert batch["frame_counts"].tolist() == [2, 3, 1]
     lengths = batch["attention_mask"].sum(1).tolist()
     assert batch["input_ids"].shape[1] == max(lengths)
-    alone = qwen.processor([ask(IMAGE)])
+    alone = qwen.processor.encode([ask(IMAGE)])
     assert batch["input_ids"][1, : lengths[1]].tolist() == alone["input_ids"][0].tolist()
 
 
 def test_a_row_of_a_batch_equals_the_row_alone(qwen, random_clip):
     conversations = [ask(), ask(video(random_clip(4), [1, 2, 3, 4])), ask(IMAGE)]
-    batch = qwen.processor(conversations)
+    batch = qwen.processor.encode(conversations)
     for row, mask, conversation in zip(batch["input_ids"], batch["attention_mask"], conversations, strict=True):
-        assert row[mask.bool()].tolist() == qwen.processor([conversation])["input_ids"][0].tolist()
+        assert row[mask.bool()].tolist() == qwen.processor.encode([conversation])["input_ids"][0].tolist()
 
 
 def test_image_behind_the_text(qwen):
@@ -75,21 +77,12 @@ def test_special_tokens_in_a_prompt_are_shown_and_not_obeyed(qwen, random_clip):
     words = {"type": "text", "text": "A <|endoftext|> <image> <video_end> B"}
     conversation = [{"role": "user", "content": [video(random_clip(2)), words]}]
     assert "A <|endoftext|> <image> <video_end> B<|im_end|>" in qwen.processor.prompt(conversation)
-    batch = qwen.processor([conversation])
+    batch = qwen.processor.encode([conversation])
     ids = batch["input_ids"][0].tolist()
     assert ids.count(qwen.processor.image_token_id) == 3
     assert qwen.processor.tokenizer.pad_token_id not in ids
     assert ids.count(qwen.processor.tokenizer.convert_tokens_to_ids("<video_end>")) == 1
     assert "B<|im_end|>" in qwen.processor.tokenizer.decode(ids)
-
-
-def test_chat_template_in_transformers_form(qwen):
-    conversation = ask()
-    text = qwen.processor.apply_chat_template(conversation, add_generation_prompt=True)
-    assert text == qwen.processor.prompt(conversation)
-    assert qwen.processor.apply_chat_template([conversation] * 2, add_generation_prompt=True) == [text] * 2
-    batch = qwen.processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=True)
-    assert_same(batch, qwen.processor([conversation]))
 
 
 def test_reply_keeps_the_token_of_id_zero(qv):
@@ -100,32 +93,11 @@ def test_reply_keeps_the_token_of_id_zero(qv):
     assert qv.processor.decode_reply([tokenizer.eos_token_id]) == ""
 
 
-@pytest.mark.parametrize(
-    ("message", "complaint"),
-    [
-        ({"role": "user"}, r"a dictionary of \['role'\] is not of the form"),
-        ({"content": "Hi"}, r"a dictionary of \['content'\] is not of the form"),
-        ("Hi", "a str is not of the form"),
-        ({"role": "robot", "content": "Hi"}, "role is 'robot'"),
-        ({"role": "user", "content": None}, "the content is a NoneType"),
-        ({"role": "user", "content": [{"type": "audio", "audio": "a.wav"}]}, "is 'audio'; only text, image and video"),
-        ({"role": "user", "content": [{"text": "Hi"}]}, "is None; only text, image and video"),
-        ({"role": "user", "content": ["Hi"]}, "the type of a str is None"),
-        ({"role": "user", "content": [{"type": "image"}]}, 'has no "image"'),
-        ({"role": "user", "content": [{"type": "text", "text": 3}]}, "the text is a int, not a string"),
-    ],
-)
-def test_other_messages_are_refused(qwen, message, complaint):
-    for refuse in (parts_of, lambda one: qwen.processor([[one]]), lambda one: qwen.chat([one])):
-        with pytest.raises(SetupError, match=complaint):
-            refuse(message)
-
-
 def test_wrong_number_of_timestamps_is_refused(qwen, random_clip):
     with pytest.raises(SetupError, match="1 timestamps for 2 frames"):
-        qwen.processor([ask(video(random_clip(2), [0.5]))])
+        qwen.processor.encode([ask(video(random_clip(2), [0.5]))])
 
 
 def test_a_frame_array_of_another_form_is_refused(qwen):
     with pytest.raises(SetupError, match="must be uint8"):
-        qwen.processor([ask(video(np.zeros((2, 8, 8, 3))))])
+        qwen.processor.encode([ask(video(np.zeros((2, 8, 8, 3))))])

@@ -8,9 +8,9 @@ import PIL
 import pytest
 import torch
 
+from qsv_eval.model_adapters.quicksviewer.messages import Video
 from qsv_eval.model_adapters.quicksviewer.modeling import MergedInputs
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise, VisualTokens
-from qsv_eval.model_adapters.quicksviewer.processing import Video
 from qsv_eval.training.model import QuicksviewerForTraining
 
 TOLERANCE = 1e-4  # of a tensor's largest magnitude
@@ -37,7 +37,7 @@ def test_reply(qv, case):
 
 
 def test_token_ids_and_pixels(qv, case):
-    batch = qv.processor([qv.read_media(case.messages)])
+    batch = qv.processor.encode([qv.read_media(case.messages)])
     expected = case.placeholders("input_ids_before_merge", qv.model.config.image_token_id)
     assert batch["input_ids"].tolist() == [expected]
     pixels = batch["pixel_values"] if "pixel_values" in batch else batch["pixel_values_videos"]
@@ -66,7 +66,7 @@ def seen(qv, model_name, case, seen_before):
     """Perceived and merged once for all tests of a case."""
     key = (model_name, case.name)
     if key not in seen_before:
-        batch = qv.processor([qv.read_media(case.messages)])
+        batch = qv.processor.encode([qv.read_media(case.messages)])
         pixels = batch["pixel_values"] if "pixel_values" in batch else batch["pixel_values_videos"]
         text = {key: batch[key] for key in ("input_ids", "attention_mask", "visual_kind", "frame_ids")}
         with torch.no_grad():
@@ -111,7 +111,7 @@ def test_merged_embeddings_and_logits(qv, case, seen):
 
 @torch.no_grad()
 def test_forward_perceives_and_merges_by_itself(qv, video_case):
-    batch = qv.processor([qv.read_media(video_case.messages)])
+    batch = qv.processor.encode([qv.read_media(video_case.messages)])
     assert_close(qv.model(**batch).logits[:, -1], video_case.tensors["last_logits"], "last logits")
 
 
@@ -157,7 +157,7 @@ def training(qv, model_name, reference, train_case):
     """One training step on the reference's batch: loss, and the gradients of every parameter."""
     model = QuicksviewerForTraining.from_pretrained(reference / model_name, dtype="float32")
     read = [qv.read_media(conversation) for conversation in conversations(train_case)]
-    batch = qv.processor(read, add_generation_prompt=False)
+    batch = qv.processor.encode(read, add_generation_prompt=False)
     expected = [
         [qv.model.config.image_token_id if i == -200 else i for i in row]
         for row in train_case.tensors["input_ids"].tolist()

@@ -42,7 +42,7 @@ def logits_after(qv, prompt):
 
 def test_names_stand_for_what_is_merged(qv, prompts, random_clip):
     for prompt, words in zip(prompts, WORDS, strict=True):
-        batch = qv.processor([qv.read_media(asked(random_clip(12), words))])
+        batch = qv.processor.encode([qv.read_media(asked(random_clip(12), words))])
         text = {key: batch[key] for key in ("input_ids", "attention_mask", "visual_kind", "frame_ids")}
         merged = qv.model.model.merge(**text, visual=prompt.visual)
         assert torch.equal(merged.inputs_embeds, qv.model.model.embed(prompt.names.unsqueeze(0), prompt.visual))
