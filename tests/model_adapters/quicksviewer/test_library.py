@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModel, AutoModelForImageTextToText, BitsAndBytesConfig, Trainer, TrainingArguments
 
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
-from qsv_eval.model_adapters.quicksviewer.processing import Video
+from qsv_eval.model_adapters.quicksviewer.messages import Video
 
 LEARNED = 6
 """Tokens at the end of the conversation that have a label."""
@@ -26,7 +26,7 @@ def conversation(random_clip):
 
 @pytest.fixture
 def batch(qv, conversation):
-    return qv.processor([conversation], add_generation_prompt=False)
+    return qv.processor.encode([conversation], add_generation_prompt=False)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_the_base_model_has_a_state_for_each_written_token(qv, tiny, batch, expe
 def test_states_of_unequal_rows_are_those_of_each_row(qv, conversation, batch, expected):
     """Whichever side rows are padded at."""
     words = [{"role": "user", "content": "A question without a video, and some more words to make it longer. " * 3}]
-    both = qv.processor([words, conversation], add_generation_prompt=False)
+    both = qv.processor.encode([words, conversation], add_generation_prompt=False)
     length = batch["input_ids"].shape[1]
     torch.testing.assert_close(qv.model(**both).logits[1, :length], expected[0], atol=1e-4, rtol=1e-4)
     shift = both["input_ids"].shape[1] - length

@@ -1,0 +1,48 @@
+"""The engine on a GPU: a prefix shared by questions, and the steps down when memory really runs out."""
+
+import pytest
+import torch
+
+from qsv_eval.model_adapters.cuberule import CubeRule
+from qsv_eval.model_adapters.engine.answer_key import REPLY_VERSION, AnswerSettings
+from qsv_eval.model_adapters.engine.engine import Engine
+from qsv_eval.model_adapters.engine.journal import Fate, Journal
+from qsv_eval.model_adapters.engine.working import EngineOptions
+from qsv_eval.model_adapters.frames import FrameRule
+from qsv_eval.model_adapters.frames.reading import ReadSettings
+from qsv_eval.model_adapters.quicksviewer import load_pretrained
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")]
+
+
+@pytest.fixture(scope="module")
+def model(tiny):
+    return load_pretrained(tiny, device="cuda", dtype="float32")
+
+
+def engine_of(model, folder, *, degraded=False):
+    settings = AnswerSettings("tiny", REPLY_VERSION, "float32", FrameRule(), CubeRule(), "pyav", "exact")
+    reading = ReadSettings((96, 96))
+    options = EngineOptions(readers=0, show_progress=False, batch_size=2, allow_degraded=degraded, reading=reading)
+    return Engine(model, Journal(folder, accept_degraded=degraded), settings, None, options)
+
+
+def test_questions_that_share_a_prefix_are_answered_as_alone(model, question, clips, tmp_path):
+    asked = [question(number, clips[0], words=f"What is number {number}?") for number in range(2)]
+    together = engine_of(model, tmp_path).answer(asked)
+    for one, answer in zip(asked, together, strict=True):
+        assert answer.text == model.chat(one.messages, max_new_tokens=6).text
+
+
+def test_with_too_little_memory_the_answer_is_an_error_or_is_marked(model, question, clips, tmp_path):
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.empty_cache()
+    asked = [question(0, clips[0], rule=FrameRule(fps=8))]
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + (24 << 20)) / total)
+    try:
+        [refused] = engine_of(model, tmp_path / "strict").answer(asked)
+        [degraded] = engine_of(model, tmp_path / "degraded", degraded=True).answer(asked)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert refused.fate is Fate.FAILED or not refused.degraded
+    assert degraded.degraded == (refused.fate is Fate.FAILED)
