@@ -14,6 +14,7 @@ from transformers.utils import ModelOutput
 
 from qsv_eval.model_adapters.quicksviewer.merging import IGNORED
 from qsv_eval.model_adapters.quicksviewer.modeling import MergedInputs, QuicksviewerForConditionalGeneration
+from qsv_eval.model_adapters.quicksviewer.outputs import QuicksviewerCausalLMOutputWithPast
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise, Perception
 from qsv_eval.model_adapters.quicksviewer.segments import SEGMENTED
 
@@ -57,13 +58,35 @@ class TrainingOutput(ModelOutput):
 
 
 class QuicksviewerForTraining(QuicksviewerForConditionalGeneration):
-    """Quicksviewer whose forward pass returns the training loss alone.
+    """Quicksviewer whose forward pass returns the training loss alone where labels are given.
 
-    Logits are made only at learned tokens: those of a whole batch would be gigabytes. Checkpoints are those of
-    `QuicksviewerForConditionalGeneration`.
+    Logits are made only at learned tokens: those of a whole batch would be gigabytes. Without labels, as while it
+    answers for an evaluation, and in its checkpoints it is a `QuicksviewerForConditionalGeneration`.
     """
 
     def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        *,
+        labels: Tensor | None = None,
+        logits_to_keep: int | Tensor = 0,
+        noise: GumbelNoise | None = None,
+        context: LossContext | None = None,
+        **inputs: Any,
+    ) -> TrainingOutput | QuicksviewerCausalLMOutputWithPast:
+        """Return the losses of a batch as the processor makes it; `labels` (B, L) as written, -100 where not learned.
+
+        Without a `context` the batch is the whole step. Without `labels` this is the parent's forward pass, and the
+        other inputs are its.
+        """
+        if labels is None:
+            return super().forward(input_ids, attention_mask, logits_to_keep=logits_to_keep, **inputs)
+        assert input_ids is not None, "labels are those of ids"
+        assert attention_mask is not None, "the processor makes a mask"
+        return self._losses(input_ids, attention_mask, labels, noise=noise, context=context, **inputs)
+
+    def _losses(
         self,
         input_ids: Tensor,
         attention_mask: Tensor,
@@ -77,10 +100,6 @@ class QuicksviewerForTraining(QuicksviewerForConditionalGeneration):
         noise: GumbelNoise | None = None,
         context: LossContext | None = None,
     ) -> TrainingOutput:
-        """Return the losses of a batch as the processor makes it; `labels` (B, L) as written, -100 where not learned.
-
-        Without a `context` the batch is the whole step.
-        """
         visual = self.perceive(pixel_values, pixel_values_videos, frame_counts, noise)
         merged = self.model.merge(input_ids, attention_mask, visual_kind, frame_ids, visual, labels)
         gate_logits = visual.gate_logits_G2

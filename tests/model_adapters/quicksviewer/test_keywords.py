@@ -24,6 +24,7 @@ CHAT = [{"role": "user", "content": "Hi"}]
 UNKNOWN = {"no_such_option": 1}
 EXEMPT = {
     "generation.MergedGenerationMixin.prepare_inputs_for_generation": "called by `generate` with all that it was given",
+    "model_card.SavesModelCard.save_pretrained": "hands on to transformers, which takes any keyword",
 }
 """Callables that take any keyword, and why."""
 
@@ -48,6 +49,9 @@ CALLS: dict[str, Callable[[Any, Any], object]] = {
     "pixels.QuicksviewerVideoProcessor.__init__": lambda _, __: VIDEOS(**UNKNOWN),
     "pixels.QuicksviewerVideoProcessor.from_dict": lambda _, __: VIDEOS.from_dict({}, **UNKNOWN),
     "pixels.QuicksviewerVideoProcessor.preprocess": lambda _, __: VIDEOS().preprocess(CLIP, **UNKNOWN),
+    "pretrained.QuicksviewerPreTrainedModel.from_pretrained": lambda qv, folder: type(qv.model).from_pretrained(
+        folder, **UNKNOWN
+    ),
     "processing.QuicksviewerProcessor.__call__": lambda qv, _: qv.processor(text="Hi", **UNKNOWN),
     "processing.QuicksviewerProcessor.apply_chat_template": lambda qv, _: qv.processor.apply_chat_template(
         CHAT, **UNKNOWN

@@ -62,7 +62,14 @@ def told(tmp_path):
 
 def alive(tmp_path):
     pids = [pid for one in told(tmp_path) for pid in (one["pid"], one["helper"]) if pid]
-    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+    return [pid for pid in pids if is_alive(pid)]
+
+
+def is_alive(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_as_many_ranks_as_asked_for(stub, tmp_path):
