@@ -31,27 +31,27 @@ from tqdm import tqdm
 
 from qsv_eval.demo import CHECKPOINT
 from qsv_eval.leaderboard.stats import Difference, paired_difference
-from qsv_eval.model_adapters.engine.ranks import join
-from qsv_eval.model_adapters.paths import whole
+from qsv_eval.model_adapters.engine.distributed import join
+from qsv_eval.model_adapters.files import atomic_write
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
 from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
-from qsv_eval.tiny.tryout import Answered, Trial, try_out
+from qsv_eval.tiny.curriculum import TinyBudget, draw_data, tiny, tiny_stages
+from qsv_eval.tiny.evaluate import Trial, TrialAnswer, evaluate_clips
+from qsv_eval.tiny.initial_model import save, with_gate
 from qsv_eval.training.recipe import Noise, Start
 from qsv_eval.training.run import train
-from qsv_eval.training.tiny.recipes import Amounts, draw, legs, tiny
-from qsv_eval.training.tiny.start import save, with_gate
 
 RULES = ("learned", "equal")
 TRUE_OR_EQUAL = {"learned": "difference", "equal": "equal"}
 """How the shared beginning is cut for its trials; of clips drawn here, plain differences find every true cut."""
-[LEG] = (leg for leg in legs(Amounts()) if leg.name == "stage3")
+[LEG] = (leg for leg in tiny_stages(TinyBudget()) if leg.name == "stage3")
 
 
 def shared(folder: Path, steps: int) -> Path:
     """Train quicksviewer-tiny on clips cut at random, and return a checkpoint with its own gate again."""
     state = PartialState(cpu=True)
     with state.main_process_first():
-        mixture = draw(folder / "data", LEG, Amounts())
+        mixture = draw_data(folder / "data", LEG, TinyBudget())
         blank = _with_blank_gate(folder / "blank")
     recipe = tiny("shared", replace(LEG.rates, cubing=None), steps, LEG.tokens, mixture)
     # Where the gate says nothing, its noise alone says where cubes begin.
@@ -87,7 +87,7 @@ def _with_blank_gate(folder: Path) -> Path:
 
 def run(start: Path, folder: Path, rule: str, seed: int, steps: int) -> Path:
     """Train with cubes cut by a rule; return the last checkpoint."""
-    recipe = tiny(f"{rule}-{seed}", LEG.rates, steps, LEG.tokens, draw(folder / "data", LEG, Amounts()))
+    recipe = tiny(f"{rule}-{seed}", LEG.rates, steps, LEG.tokens, draw_data(folder / "data", LEG, TinyBudget()))
     recipe = replace(recipe, start=Start(str(start)), batching=replace(recipe.batching, seed=seed))
     recipe = replace(recipe, noise=Noise(start=0.01, end=0.01), model={"cubing": rule})
     return train(recipe, folder / recipe.name, cpu=True)
@@ -98,15 +98,15 @@ def trial(final: Path, tested: str, clips: int, kept: Path) -> None:
     if not kept.is_file() or len({one.clip for one in read_trial(kept).answers}) != clips:
         model = load_pretrained(final, device="cpu")
         model.model.config.cubing = tested
-        done = try_out(model, clips, progress=lambda indices: tqdm(indices, desc=kept.stem))
-        with whole(kept) as draft:
+        done = evaluate_clips(model, clips, progress=lambda indices: tqdm(indices, desc=kept.stem))
+        with atomic_write(kept) as draft:
             draft.write_text(json.dumps(done._asdict()))
 
 
 def read_trial(kept: Path) -> Trial:
     """Return what came of a trial."""
     content = json.loads(kept.read_text())
-    return Trial([Answered(*one) for one in content["answers"]], content["true_cuts"], content["found_cuts"])
+    return Trial([TrialAnswer(*one) for one in content["answers"]], content["true_cuts"], content["found_cuts"])
 
 
 def difference(pairs: Sequence[tuple[Trial, Trial]]) -> Difference:
@@ -134,7 +134,7 @@ def planted(trials: Sequence[Trial], points: float, draws: int = 40) -> str:
     return f"{sum(found)} of {len(found)}"
 
 
-def share(answers: Sequence[Answered], *, brief: bool = False) -> str:
+def share(answers: Sequence[TrialAnswer], *, brief: bool = False) -> str:
     """Return the percentage of right answers, of all or of those on brief scenes."""
     of = [one.right for one in answers if one.brief or not brief]
     return f"{100 * sum(of) / len(of):.1f}"

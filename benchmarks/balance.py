@@ -22,9 +22,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from qsv_eval.model_adapters.engine.estimate import Costs  # noqa: E402 - found through the line above
-from qsv_eval.model_adapters.engine.plan import Asked, Media, Unit, make_units, share_out  # noqa: E402
-from qsv_eval.model_adapters.frames import FrameRule, VideoFacts  # noqa: E402
+from qsv_eval.model_adapters.engine.cost_model import UnitCosts  # noqa: E402 - found through the line above
+from qsv_eval.model_adapters.engine.scheduler import PlannedMedia, PlannedRequest, WorkItem, assign, make_work_items  # noqa: E402
+from qsv_eval.model_adapters.frames import FrameRule, VideoInfo  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig  # noqa: E402
 
 PROCESSES = 8
@@ -47,7 +47,7 @@ class Loads(NamedTuple):
     dealt: float
 
 
-def costs_of_7b() -> Costs:
+def costs_of_7b() -> UnitCosts:
     text = {
         "model_type": "qwen2",
         "hidden_size": 3584,
@@ -65,29 +65,31 @@ def costs_of_7b() -> Costs:
         "patch_size": 14,
     }
     config = QuicksviewerConfig(text_config=text, vision_config=vision)
-    return Costs.of(config, frame_size=384, value_bytes=2, flops=1e14)
+    return UnitCosts.of(config, frame_size=384, value_bytes=2, flops=1e14)
 
 
-def draw_videos(rng: np.random.Generator) -> dict[str, VideoFacts]:
+def draw_videos(rng: np.random.Generator) -> dict[str, VideoInfo]:
     """Return the videos in the benchmark's order."""
     lengths = [rng.uniform(low, high) for low, high in DURATIONS_S for _ in range(VIDEOS_EACH)]
     sizes = [SIZES[rng.integers(len(SIZES))] for _ in lengths]
     return {
-        f"{number:03d}": VideoFacts(length_s, 30.0, int(length_s * 30), *size)
+        f"{number:03d}": VideoInfo(length_s, 30.0, int(length_s * 30), *size)
         for number, (length_s, size) in enumerate(zip(lengths, sizes, strict=True))
     }
 
 
-def requests_on(videos: Sequence[str]) -> list[Asked]:
+def requests_on(videos: Sequence[str]) -> list[PlannedRequest]:
     """Return all questions in the benchmark's order."""
     return [
-        Asked(f"{video}-{question}", "videomme", (video, question), (Media("video", video, video),), RULE, "greedy")
+        PlannedRequest(
+            f"{video}-{question}", "videomme", (video, question), (PlannedMedia("video", video, video),), RULE, "greedy"
+        )
         for video in videos
         for question in range(QUESTIONS)
     ]
 
 
-def video_of(asked: Asked) -> str:
+def video_of(asked: PlannedRequest) -> str:
     return asked.media[0].identity
 
 
@@ -95,23 +97,23 @@ def busiest(shares: Sequence[Sequence[float]]) -> float:
     return max(map(sum, shares))
 
 
-def simulate(seed: int, spread: float, costs: Costs) -> Loads:
+def simulate(seed: int, spread: float, costs: UnitCosts) -> Loads:
     """Plan and deal one draw of the benchmark; `spread` says how wrong the estimates are."""
     rng = np.random.default_rng(seed)
     facts = draw_videos(rng)
     asked = requests_on(list(facts))
     factor = {video: float(rng.lognormal(0.0, spread)) for video in facts}
 
-    def real_s(unit: Unit) -> float:
+    def real_s(unit: WorkItem) -> float:
         return unit.cost_s * factor[video_of(unit.batches[0][0])]
 
-    def units_of(questions: Sequence[Asked]) -> list[Unit]:
-        return make_units(questions, facts, costs, batch_size=QUESTIONS, cache_bytes=8 << 30)
+    def units_of(questions: Sequence[PlannedRequest]) -> list[WorkItem]:
+        return make_work_items(questions, facts, costs, batch_size=QUESTIONS, cache_bytes=8 << 30)
 
     units = units_of(asked)
     real = [real_s(unit) for unit in units]
     ideal = max(sum(real) / PROCESSES, max(real))
-    planned = [[real_s(unit) for unit in share] for share in share_out(units, PROCESSES)]
+    planned = [[real_s(unit) for unit in share] for share in assign(units, PROCESSES)]
     dealt = [asked[rank::PROCESSES] for rank in range(PROCESSES)]
     with_reuse = [[real_s(unit) for unit in units_of(share)] for share in dealt]
     alone = {video_of(one): real_s(units_of([one])[0]) for one in asked[::QUESTIONS]}

@@ -98,11 +98,10 @@ def make_engine(model: Any, journal: Path) -> Any:
     """Return the engine with the options that are lmms-eval's defaults here."""
     from naive_pipeline import CHECKPOINT
 
-    from qsv_eval.model_adapters.engine.answer_key import REPLY_VERSION, AnswerSettings
+    from qsv_eval.model_adapters.engine.cache_key import REPLY_VERSION, AnswerSettings, checkpoint_fingerprint
     from qsv_eval.model_adapters.engine.engine import Engine
-    from qsv_eval.model_adapters.engine.fingerprint import checkpoint_fingerprint
     from qsv_eval.model_adapters.engine.journal import Journal
-    from qsv_eval.model_adapters.modelargs import ModelArgs
+    from qsv_eval.model_adapters.model_args import ModelArgs
 
     options = ModelArgs.parse({"pretrained": str(CHECKPOINT), "batch_size": BATCH_SIZE}).engine_options(
         model.processor.video_processor.frame_size, show_progress=False
@@ -118,23 +117,23 @@ def questions_of(asked: Sequence[Ask], rule: Any, task: str = "benchmark") -> li
     """Return the questions as the engine takes them."""
     from naive_pipeline import MAX_NEW_TOKENS
 
-    from qsv_eval.model_adapters.engine.question import Generation, Question
+    from qsv_eval.model_adapters.engine.request import GenerationSettings, Request
 
     def messages(ask: Ask) -> list[dict[str, Any]]:
         return [{"role": "user", "content": [{"type": "video", "video": ask.path}, {"type": "text", "text": ask.text}]}]
 
-    generation = Generation(max_new_tokens=MAX_NEW_TOKENS)
-    return [Question(task, ask.number, "test", 0, str(ask.number), messages(ask), generation, rule) for ask in asked]
+    generation = GenerationSettings(max_new_tokens=MAX_NEW_TOKENS)
+    return [Request(task, ask.number, "test", 0, str(ask.number), messages(ask), generation, rule) for ask in asked]
 
 
 def run_engine(questions: Sequence[Ask], model: Any, journal: Path) -> Result:
     """Give the questions to the engine."""
-    from qsv_eval.model_adapters.engine.journal import Fate, How
+    from qsv_eval.model_adapters.engine.journal import AnswerStatus, ExitReason
 
     engine = make_engine(model, journal)
     answers = engine.answer(questions_of(questions, model.frame_rule))
-    engine.journal.end(How.DONE)
-    assert all(answer.fate is Fate.ANSWERED for answer in answers), [answer.reason for answer in answers]
+    engine.journal.end(ExitReason.DONE)
+    assert all(answer.fate is AnswerStatus.ANSWERED for answer in answers), [answer.reason for answer in answers]
     stages = engine.efficiency.stages
     return Result(
         answers={str(ask.number): answer.text for ask, answer in zip(questions, answers, strict=True)},
@@ -160,9 +159,9 @@ def side(name: str, videos: int, output: Path) -> None:
     questions = asks(videos)[rank::world_size]
     model = load_pretrained(CHECKPOINT, device="cpu", dtype="float32", frame_rule=RULE)
     if world_size > 1:
-        from qsv_eval.model_adapters.engine import ranks
+        from qsv_eval.model_adapters.engine import distributed
 
-        ranks.join(on_cpu=True)
+        distributed.join(on_cpu=True)
     start_mb = _held_kb(os.getpid()) / 1024
     started, cpu = time.perf_counter(), _cpu_s()
     if name == ENGINE:

@@ -4,7 +4,7 @@
 
 Frames are as the model sees them: 384 x 384 RGB, a second apart (a quarter of one in clips under 24 s). The videos are
 two of benchmarks/videos.py, a drawn one, and whatever is named. Milliseconds are of the processor, one thread, for
-each frame, the best of three rounds, median over the videos. "ours" is qsv_eval.model_adapters.frames.packing; the
+each frame, the best of three rounds, median over the videos. "ours" is qsv_eval.model_adapters.frames.store_format; the
 other differences are written as plainly as can be, and would take half the time with the same care.
 """
 
@@ -28,7 +28,7 @@ from videos import FPS, VideoSpec, ensure
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from qsv_eval.model_adapters.frames import FrameRule, probe_video, read_video
-from qsv_eval.model_adapters.frames.packing import pack, unpack
+from qsv_eval.model_adapters.frames.store_format import pack, unpack
 
 FRAMES = 24
 

@@ -41,7 +41,7 @@ from videos import FPS, HOUR, VideoSpec, ensure
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from qsv_eval.model_adapters.frames import FrameRule
-from qsv_eval.model_adapters.frames.scan import scan_video
+from qsv_eval.model_adapters.frames.packet_index import index_packets
 
 Reader = Callable[[Job], np.ndarray]
 ALWAYS: tuple[Reader, ...] = (ours, ours_fast, store_first, store_again, plain_plan)
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", type=int, default=range(1, len(CASES) + 1))
     for spec, max_frames, readers in (CASES[case - 1] for case in parser.parse_args().cases):
         path, rule = ensure(spec), FrameRule(max_frames=max_frames)
-        indices = rule.indices(FPS, scan_video(path).frame_count)
+        indices = rule.indices(FPS, index_packets(path).frame_count)
         with tempfile.TemporaryDirectory() as folder:
             job = Job(path, rule, indices, FPS, spec.width, spec.height, Path(folder) / "store")
             print(f"\n### {spec.minutes} min, {spec.height}p ({path.stat().st_size / 1e6:.0f} MB), N = {max_frames}\n")

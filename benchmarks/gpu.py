@@ -29,9 +29,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests" / "helpe
 from gpu_model import SIZES, Size, clip_of, make_model, prompt_of  # noqa: E402 - found through the line above
 from gpu_sections import device_maps, out_of_memory, precision, quantised  # noqa: E402
 
-from qsv_eval.model_adapters.engine.estimate import Costs  # noqa: E402
+from qsv_eval.model_adapters.engine.cost_model import UnitCosts  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer  # noqa: E402
-from qsv_eval.model_adapters.quicksviewer.replying import generate, merge_prompt, read_prefix  # noqa: E402
+from qsv_eval.model_adapters.quicksviewer.generation import generate, merge_prompt, read_prefix  # noqa: E402
 
 RUNS = 5
 NEW_TOKENS = 32
@@ -74,7 +74,7 @@ def stages(qv: Quicksviewer, size: Size) -> list[Row]:
     """Milliseconds of each stage for one video of the most frames, against the arithmetic of its work."""
     model, device = qv.model, qv.model.device
     perception, config = model.model.perception, model.config
-    work = Costs.of(config, frame_size=1, value_bytes=2, flops=1.0)  # so that its seconds are FLOP
+    work = UnitCosts.of(config, frame_size=1, value_bytes=2, flops=1.0)  # so that its seconds are FLOP
     frames, side = size.frames, config.vision_config.image_size
     pixels = torch.randint(0, 256, (frames, 3, side, side), dtype=torch.uint8, device=device)
     chunk = perception.chunk_frames
@@ -157,7 +157,7 @@ def memory(qv: Quicksviewer, size: Size) -> list[Row]:
     device = qv.model.device
     if device.type != "cuda":
         return [Row("memory", "peak", "needs CUDA")]
-    costs = Costs.of(qv.model.config, frame_size=1, value_bytes=2)
+    costs = UnitCosts.of(qv.model.config, frame_size=1, value_bytes=2)
     rows = []
     for frames in (8, 64, size.frames):
         torch.cuda.empty_cache()

@@ -14,11 +14,11 @@ from qsv_eval.model_adapters.quicksviewer import (
     QuicksviewerImageProcessor,
     QuicksviewerProcessor,
     QuicksviewerVideoProcessor,
-    Video,
+    VideoInput,
 )
 from qsv_eval.model_adapters.quicksviewer.checkpoint import LoadedCheckpoint
-from qsv_eval.model_adapters.quicksviewer.messages import SeenVideo
-from qsv_eval.model_adapters.quicksviewer.prompt import PromptTokens
+from qsv_eval.model_adapters.quicksviewer.messages import DecodedVideo
+from qsv_eval.model_adapters.quicksviewer.prompt_tokens import PromptTokens
 
 __all__ = ["SIZES", "Size", "clip_of", "make_model", "prompt_of", "save_model"]
 
@@ -126,11 +126,11 @@ def clip_of(qv: Quicksviewer, frames: int) -> list[dict[str, Any]]:
     scenes = rng.integers(0, 256, (frames // 5 + 1, 1, 1, 3), dtype=np.uint8)
     noise = rng.integers(0, 40, (frames, side, side, 1), dtype=np.uint8)
     pictures = scenes[np.arange(frames) // 5] // 2 + noise
-    video = {"type": "video", "video": Video(pictures, [0.5 + second for second in range(frames)])}
+    video = {"type": "video", "video": VideoInput(pictures, [0.5 + second for second in range(frames)])}
     return [{"role": "user", "content": [video, {"type": "text", "text": QUESTION}]}]
 
 
 def prompt_of(qv: Quicksviewer, frames: int) -> PromptTokens:
     """Return the tokens of the same question, before its cubes are merged."""
-    video = {"type": "video", "video": SeenVideo(frames, [0.5 + second for second in range(frames)])}
+    video = {"type": "video", "video": DecodedVideo(frames, [0.5 + second for second in range(frames)])}
     return qv.processor.tokens([{"role": "user", "content": [video, {"type": "text", "text": QUESTION}]}])

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from gpu_model import QUESTION, Size, clip_of, make_model, save_model
 
-from qsv_eval.model_adapters.cuberule import CubeRule
-from qsv_eval.model_adapters.engine.answer_key import REPLY_VERSION, AnswerSettings
+from qsv_eval.model_adapters.cubing import CubeRule
+from qsv_eval.model_adapters.engine.cache_key import REPLY_VERSION, AnswerSettings
 from qsv_eval.model_adapters.engine.engine import Engine, EngineOptions
-from qsv_eval.model_adapters.engine.journal import Fate, Journal
-from qsv_eval.model_adapters.engine.question import Generation, Question
+from qsv_eval.model_adapters.engine.journal import AnswerStatus, Journal
+from qsv_eval.model_adapters.engine.request import GenerationSettings, Request
 from qsv_eval.model_adapters.frames import FrameRule
-from qsv_eval.model_adapters.frames.reading import ReadSettings
+from qsv_eval.model_adapters.frames.read_job import ReadSettings
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer, load_pretrained
 from qsv_eval.model_adapters.quicksviewer.checkpoint import LoadedCheckpoint
 
@@ -119,7 +119,7 @@ def out_of_memory(qv: Quicksviewer, size: Size) -> list[Cells]:
                 answer, record = _ask(qv, video, Path(name, f"journal-{allowed}"), degraded=allowed)
             finally:
                 torch.cuda.set_per_process_memory_fraction(1.0, device)
-            if answer.fate is Fate.ANSWERED:
+            if answer.fate is AnswerStatus.ANSWERED:
                 frames = len(record.videos[0].timestamps_s)
                 found = f"answered on {frames} of {size.frames} frames, marked degraded: {record.degraded}"
             else:
@@ -140,7 +140,7 @@ def _ask(qv: Quicksviewer, video: Path, journal: Path, *, degraded: bool) -> tup
     messages = [
         {"role": "user", "content": [{"type": "video", "video": str(video)}, {"type": "text", "text": QUESTION}]}
     ]
-    question = Question("gpu", 0, "test", 0, "0", messages, Generation(max_new_tokens=4), rule)
+    question = Request("gpu", 0, "test", 0, "0", messages, GenerationSettings(max_new_tokens=4), rule)
     engine = Engine(qv, Journal(journal, accept_degraded=degraded), settings, None, options)  # type: ignore[arg-type]
     [answer] = engine.answer([question])
     return answer, next(engine.journal.records())

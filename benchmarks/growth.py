@@ -29,13 +29,13 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from qsv_eval.model_adapters.cuberule import CubeRule  # noqa: E402
+from qsv_eval.model_adapters.cubing import CubeRule  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer import (  # noqa: E402 - found through the line above
     Quicksviewer,
     QuicksviewerConfig,
     load_pretrained,
 )
-from qsv_eval.model_adapters.quicksviewer.messages import SeenVideo  # noqa: E402
+from qsv_eval.model_adapters.quicksviewer.messages import DecodedVideo  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer.perception import Perception, VisualTokens  # noqa: E402
 
 CHECKPOINT = ROOT / "tests" / "data" / "reference" / "qwen2"
@@ -73,7 +73,7 @@ def merge_work() -> Work:
 
 def merge_of(model: Quicksviewer, frames: int) -> Callable[[], Any]:
     """Return the merge of the prompt of a video at one frame a second, cut at random."""
-    video = SeenVideo(frames, [second + 0.5 for second in range(frames)])
+    video = DecodedVideo(frames, [second + 0.5 for second in range(frames)])
     content = [{"type": "video", "video": video}, {"type": "text", "text": "What happens first?"}]
     tokens = model.processor.tokens([{"role": "user", "content": content}])
     generator = torch.Generator().manual_seed(0)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from qsv_eval.judge import Case, JudgeSettings, judge_cases
+from qsv_eval.judge import JudgeRequest, JudgeSettings, judge_requests
 
 VERDICTS = 500
 LATENCY_S = 0.3
@@ -68,7 +68,7 @@ def serve(port_to: Connection) -> None:
 
 def judge_all(port: int) -> float:
     cases = [
-        Case(f"{n}", "open_qa", {"question": "what is it?", "truth": "a cat", "reply": f"cat number {n}"})
+        JudgeRequest(f"{n}", "open_qa", {"question": "what is it?", "truth": "a cat", "reply": f"cat number {n}"})
         for n in range(VERDICTS)
     ]
     with tempfile.TemporaryDirectory() as cache:
@@ -76,7 +76,7 @@ def judge_all(port: int) -> float:
             model="slow-judge", url=f"http://127.0.0.1:{port}/v1", concurrency=CONCURRENCY, cache=Path(cache)
         )
         start = time.perf_counter()
-        judged = judge_cases(cases, settings, progress=False)
+        judged = judge_requests(cases, settings, progress=False)
         seconds = time.perf_counter() - start
     assert judged.complete
     assert judged.accounting.calls == VERDICTS

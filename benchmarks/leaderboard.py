@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from qsv_eval.data.sample import Sample
 from qsv_eval.protocol import Protocol
-from qsv_eval.scoring.row import new_row
-from qsv_eval.scoring.scorers import score_row
+from qsv_eval.scoring.sample_result import new_sample_result
+from qsv_eval.scoring.scorers import score_sample
 from qsv_eval.tasks.registry import task_named
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,7 +100,7 @@ def row_of(task: str, number: int, seed: int = 0) -> dict:
         groups=groups,
     )
     reply = random.Random(f"{task} {number} {seed}").choice("CCCA")
-    return dict(score_row(new_row(task, sample, reply), known.scorer))
+    return dict(score_sample(new_sample_result(task, sample, reply), known.scorer))
 
 
 def of_run(summary: dict, run: int) -> dict:

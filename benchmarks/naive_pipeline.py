@@ -39,7 +39,7 @@ from videos import videos  # noqa: E402
 
 from qsv_eval.model_adapters.frames import FrameRule, read_video  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer, load_pretrained  # noqa: E402
-from qsv_eval.model_adapters.quicksviewer.messages import SeenVideo  # noqa: E402
+from qsv_eval.model_adapters.quicksviewer.messages import DecodedVideo  # noqa: E402
 
 __all__ = ["CHECKPOINT", "MAX_NEW_TOKENS", "RULE", "NaivePipeline", "NaiveReply", "StageTimes", "questions_on"]
 
@@ -147,7 +147,7 @@ class NaivePipeline:
 
     def tokens(self, frames: int, timestamps_s: list[float], question: str) -> torch.Tensor:
         """Return the prompt's ids with every frame in it, (1, L)."""
-        video = SeenVideo(frames, timestamps_s)
+        video = DecodedVideo(frames, timestamps_s)
         content = [{"type": "video", "video": video}, {"type": "text", "text": question}]
         return torch.tensor([self.processor.tokens([{"role": "user", "content": content}]).input_ids])
 

@@ -63,9 +63,9 @@ CASES = (
 
 def serve() -> None:
     """Be the engine's reader process, but for what it reads with."""
-    from qsv_eval.model_adapters.frames import worker
-    from qsv_eval.model_adapters.frames.footage import Footage, View
-    from qsv_eval.model_adapters.frames.reading import ReadJob, ReadResult, ReadSettings
+    from qsv_eval.model_adapters.frames import subprocess_worker
+    from qsv_eval.model_adapters.frames.decoded_frames import DecodedFrames, FrameSelection
+    from qsv_eval.model_adapters.frames.read_job import ReadJob, ReadResult, ReadSettings
 
     def sleep_instead(job: ReadJob, settings: ReadSettings, allocate: Callable[..., np.ndarray]) -> ReadResult:
         started, decode_s = time.perf_counter(), float(Path(job.path).name)
@@ -73,11 +73,11 @@ def serve() -> None:
         frames_THWC[:] = 127
         time.sleep(max(0.0, decode_s - (time.perf_counter() - started)))
         times_s = [float(second) for second in range(FRAMES)]
-        views = [View(list(range(FRAMES)), times_s, float(FRAMES)) for _ in job.requests]
-        return ReadResult(Footage(frames_THWC, times_s, views, 30.0, 0), None, decode_s)
+        views = [FrameSelection(list(range(FRAMES)), times_s, float(FRAMES)) for _ in job.requests]
+        return ReadResult(DecodedFrames(frames_THWC, times_s, views, 30.0, 0), None, decode_s)
 
-    worker.read = sleep_instead
-    worker.main()
+    subprocess_worker.run_read_job = sleep_instead
+    subprocess_worker.main()
 
 
 # ---- around it
@@ -94,12 +94,12 @@ class Outcome(NamedTuple):
 
 def run(case: Case, units: int) -> Outcome:
     """Let the engine's worker answer so many units."""
-    from qsv_eval.model_adapters.engine import working
-    from qsv_eval.model_adapters.engine.answering import Said
-    from qsv_eval.model_adapters.engine.efficiency import Efficiency
-    from qsv_eval.model_adapters.engine.journal import How, Journal
-    from qsv_eval.model_adapters.frames import isolated
-    from qsv_eval.model_adapters.frames.reading import ReadSettings
+    from qsv_eval.model_adapters.engine import worker
+    from qsv_eval.model_adapters.engine.inference import Generated
+    from qsv_eval.model_adapters.engine.journal import ExitReason, Journal
+    from qsv_eval.model_adapters.engine.metrics import Efficiency
+    from qsv_eval.model_adapters.frames import subprocess_reader
+    from qsv_eval.model_adapters.frames.read_job import ReadSettings
     from qsv_eval.model_adapters.quicksviewer.chat import Reply
 
     times = draw(case, units)
@@ -120,22 +120,22 @@ def run(case: Case, units: int) -> Outcome:
         def get_ready(self, batch: Any) -> None:
             pass
 
-        def answer(self, batch: Any) -> dict[str, Said]:
+        def answer(self, batch: Any) -> dict[str, Generated]:
             time.sleep(times[int(batch[0].key)].generate)
-            return {asked.key: Said(self.questions[asked.key], reply) for asked in batch}
+            return {asked.key: Generated(self.questions[asked.key], reply) for asked in batch}
 
-    isolated._WORKER = Path(__file__).stem
-    working.Scene, working.UnitWork = SleepingScene, SleepingWork  # type: ignore[misc, assignment]
-    options = working.EngineOptions(readers=case.readers, reading=ReadSettings(SIZE), show_progress=False)
+    subprocess_reader._WORKER = Path(__file__).stem
+    worker.MediaEncoder, worker.WorkItemRunner = SleepingScene, SleepingWork  # type: ignore[misc, assignment]
+    options = worker.EngineOptions(readers=case.readers, reading=ReadSettings(SIZE), show_progress=False)
     model: Any = SimpleNamespace(model=SimpleNamespace(device=SimpleNamespace(type="cpu")))
     with tempfile.TemporaryDirectory() as folder:
         # None: only images in memory and further rounds need the harness.
-        worker = working.Worker(model, Journal(folder), None, options, Efficiency())  # type: ignore[arg-type]
+        running = worker.Worker(model, Journal(folder), None, options, Efficiency())  # type: ignore[arg-type]
         planned, questions = plan(times)
         started = time.perf_counter()
-        records = worker.work(planned, questions)
+        records = running.work(planned, questions)
         wall_s = time.perf_counter() - started
-        worker.journal.end(How.DONE)
+        running.journal.end(ExitReason.DONE)
     assert len(records) == units
     return Outcome(wall_s, Times(*map(sum, zip(*times, strict=True))), at_best(times, case.readers))
 
@@ -161,16 +161,16 @@ def draw(case: Case, units: int) -> list[Times]:
 
 def plan(times: Sequence[Times]) -> tuple[list[Any], dict[str, Any]]:
     """Return a unit and a question for each pair of times."""
-    from qsv_eval.model_adapters.engine.plan import Asked, FileRead, Media, Unit
-    from qsv_eval.model_adapters.engine.question import Generation, Question
+    from qsv_eval.model_adapters.engine.request import GenerationSettings, Request
+    from qsv_eval.model_adapters.engine.scheduler import FileRead, PlannedMedia, PlannedRequest, WorkItem
 
     units, questions = [], {}
     for number, unit in enumerate(times):
         key, path = str(number), f"{number}/{unit.decode}"
-        media = (Media("video", key, path),)
-        asked = Asked(key, "overlap", (number,), media, RULE, "greedy")
-        units.append(Unit(((asked,),), (FileRead(path, key, (ClipRequest(RULE),), FRAMES),)))
-        questions[key] = Question("overlap", number, "test", 0, key, [], Generation(), RULE)
+        media = (PlannedMedia("video", key, path),)
+        asked = PlannedRequest(key, "overlap", (number,), media, RULE, "greedy")
+        units.append(WorkItem(((asked,),), (FileRead(path, key, (ClipRequest(RULE),), FRAMES),)))
+        questions[key] = Request("overlap", number, "test", 0, key, [], GenerationSettings(), RULE)
     return units, questions
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from leaderboard import RUNS, SAMPLES, TASKS, make
 
-from qsv_eval.model_adapters.engine.journal import Fate, Record, VideoUse
+from qsv_eval.model_adapters.engine.journal import AnswerStatus, Record, VideoUse
 
 
 def main() -> None:
@@ -61,7 +61,14 @@ def write_journals(root: Path) -> None:
     cubes = [(start, min(start + 5, 64), float(start), min(start + 5.0, 64.0)) for start in range(0, 64, 5)]
     use = VideoUse(timestamps_s=times, cubes=cubes)
     seconds = {"wait": 0.1, "vit": 0.6, "cubing": 0.1, "prefill": 0.4, "generation": 0.2, "other": 0.01}
-    fixed = {"split": "test", "repeat": 0, "fate": Fate.ANSWERED, "text": "C", "videos": [use], "seconds": seconds}
+    fixed = {
+        "split": "test",
+        "repeat": 0,
+        "fate": AnswerStatus.ANSWERED,
+        "text": "C",
+        "videos": [use],
+        "seconds": seconds,
+    }
     with (root / "journal.jsonl").open("w") as file:
         for task in TASKS:
             for number in range(SAMPLES):

@@ -32,14 +32,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "model_adapters" / "quicksviewer
 import naive  # noqa: E402 - found through the line above
 
 from qsv_eval.model_adapters.quicksviewer.perception import VisualTokens  # noqa: E402
+from qsv_eval.tiny.clip_data import pack, samplers  # noqa: E402
+from qsv_eval.tiny.curriculum import tiny  # noqa: E402
+from qsv_eval.tiny.initial_model import SIDE, make_start  # noqa: E402
 from qsv_eval.training.data.samples import Batch, collate  # noqa: E402
 from qsv_eval.training.model import LossContext, QuicksviewerForTraining  # noqa: E402
 from qsv_eval.training.recipe import Rates, Recipe, Start  # noqa: E402
 from qsv_eval.training.run import train  # noqa: E402
 from qsv_eval.training.setup import set_up  # noqa: E402
-from qsv_eval.training.tiny.clips import pack, samplers  # noqa: E402
-from qsv_eval.training.tiny.recipes import tiny  # noqa: E402
-from qsv_eval.training.tiny.start import SIDE, make_start  # noqa: E402
 
 MICRO_BATCHES = 4
 PLAIN = ("sdpa", "eager")

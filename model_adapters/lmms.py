@@ -12,20 +12,18 @@ import torch
 from lmms_eval.api.instance import GenerationResult, Instance, TokenCounts
 from lmms_eval.api.model import lmms
 
-from qsv_eval.model_adapters.engine import ranks, session
-from qsv_eval.model_adapters.engine.answer_key import REPLY_VERSION, AnswerSettings
-from qsv_eval.model_adapters.engine.efficiency import summarise
+from qsv_eval.model_adapters.engine import distributed, run_context
+from qsv_eval.model_adapters.engine.cache_key import REPLY_VERSION, AnswerSettings, checkpoint_fingerprint
 from qsv_eval.model_adapters.engine.engine import Answer, Engine
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
-from qsv_eval.model_adapters.engine.fingerprint import checkpoint_fingerprint
-from qsv_eval.model_adapters.engine.journal import Fate, How, Journal
-from qsv_eval.model_adapters.engine.question import Kind
-from qsv_eval.model_adapters.engine.usage import Use, summarise_use
-from qsv_eval.model_adapters.modelargs import ModelArgs
-from qsv_eval.model_adapters.paths import cache_folder
+from qsv_eval.model_adapters.engine.journal import AnswerStatus, ExitReason, Journal
+from qsv_eval.model_adapters.engine.metrics import AnswerCost, summarise_costs, summarise_efficiency
+from qsv_eval.model_adapters.engine.request import RequestKind
+from qsv_eval.model_adapters.files import cache_folder
+from qsv_eval.model_adapters.lmms_requests import RequestTranslator
+from qsv_eval.model_adapters.model_args import ModelArgs
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer, load_pretrained, resolve_device
 from qsv_eval.model_adapters.quicksviewer.device import split_map
-from qsv_eval.model_adapters.requests import Requests
 
 __all__ = ["QuicksviewerChat", "QuicksviewerSimple"]
 
@@ -36,11 +34,11 @@ class _Quicksviewer(lmms):
     def __init__(self, pretrained: str | Path = "", **options: Any) -> None:
         super().__init__()
         args = ModelArgs.parse({"pretrained": pretrained} | options)
-        self._rank, self._world_size = ranks.rank(), ranks.world_size()
+        self._rank, self._world_size = distributed.rank(), distributed.world_size()
         model = _load(args)
         self._device = model.model.device
         cube_rule = args.cube_rule(model.model.config.cube_rule)
-        ranks.join(on_cpu=self._device.type == "cpu")
+        distributed.join(on_cpu=self._device.type == "cpu")
         dtype = str(model.model.dtype).removeprefix("torch.")
         self.settings = AnswerSettings(
             checkpoint=checkpoint_fingerprint(args.pretrained, args.revision, args.subfolder),
@@ -52,8 +50,8 @@ class _Quicksviewer(lmms):
             resize=args.resize,
         )
         attention = model.model.config.text_config._attn_implementation
-        session.begin(self.settings, {"device": _device_name(self._device), "attention": str(attention)})
-        self.requests = Requests(self.task_dict, self.is_simple, args.rule, cube_rule)
+        run_context.begin_run(self.settings, {"device": _device_name(self._device), "attention": str(attention)})
+        self.requests = RequestTranslator(self.task_dict, self.is_simple, args.rule, cube_rule)
         self.engine = Engine(
             model=model,
             journal=Journal(args.journal or cache_folder("journal"), accept_degraded=args.allow_degraded),
@@ -63,8 +61,8 @@ class _Quicksviewer(lmms):
         )
         self.batch_size_per_gpu = args.batch_size
         self._notable: dict[tuple[str, str, Any, int, Any], Answer] = {}
-        self._uses: dict[str, list[Use]] = {}
-        self._efficiency = summarise([])
+        self._uses: dict[str, list[AnswerCost]] = {}
+        self._efficiency = summarise_efficiency([])
 
     @property
     def device(self) -> torch.device:
@@ -80,15 +78,15 @@ class _Quicksviewer(lmms):
         """Answer the requests of lmms-eval, in its order; a failed one has the reserved reply."""
         return [
             GenerationResult(answer.text, TokenCounts(answer.prompt_tokens, answer.new_tokens))
-            if answer.fate is Fate.ANSWERED
+            if answer.fate is AnswerStatus.ANSWERED
             else GenerationResult(ERROR_REPLY)
-            for answer in self._answer(requests, Kind.GENERATE)
+            for answer in self._answer(requests, RequestKind.GENERATE)
         ]
 
     def generate_until_multi_round(self, requests: list[Instance]) -> list[list[str]]:
         """Lead the conversations of the requests; each gives its replies, a failed one the reserved reply."""
-        answers = self._answer(requests, Kind.ROUNDS)
-        return [answer.rounds if answer.fate is Fate.ANSWERED else [ERROR_REPLY] for answer in answers]
+        answers = self._answer(requests, RequestKind.ROUNDS)
+        return [answer.rounds if answer.fate is AnswerStatus.ANSWERED else [ERROR_REPLY] for answer in answers]
 
     def loglikelihood(self, requests: list[Instance]) -> list[GenerationResult]:
         """Score continuations; the result's "text" is the pair (loss, whether the model itself would have said it).
@@ -98,21 +96,21 @@ class _Quicksviewer(lmms):
         """
         pairs = [
             (float("inf") if answer.loss is None else answer.loss, bool(answer.is_greedy))
-            for answer in self._answer(requests, Kind.SCORE)
+            for answer in self._answer(requests, RequestKind.SCORE)
         ]
         return [GenerationResult(pair) for pair in pairs]
 
-    def _answer(self, requests: list[Instance], kind: Kind) -> list[Answer]:
+    def _answer(self, requests: list[Instance], kind: RequestKind) -> list[Answer]:
         questions, places = self.requests.translate(requests, kind)
         answers = self.engine.answer(questions, self.requests.tasks)
         whose = [(one.task, one.split, one.doc_id, one.repeat, one.continuation) for one in questions]
         mine = {place: one for place, one in zip(whose, answers, strict=True) if _is_notable(one)}
-        for each in ranks.all_gather(mine):
+        for each in distributed.all_gather(mine):
             self._notable |= each
         used = [(one.task, answer.use) for one, answer in zip(questions, answers, strict=True) if not _failed(answer)]
-        for task, use in [one for each in ranks.all_gather(used) for one in each]:
+        for task, use in [one for each in distributed.all_gather(used) for one in each]:
             self._uses.setdefault(task, []).append(use)
-        self._efficiency = summarise(ranks.all_gather(self.engine.efficiency))
+        self._efficiency = summarise_efficiency(distributed.all_gather(self.engine.efficiency))
         return [answers[place] for place in places]
 
     @property
@@ -130,7 +128,7 @@ class _Quicksviewer(lmms):
 
     def usage(self) -> dict[str, Any]:
         """Return what the answers of each task took, known ones included; see `engine.usage.summarise_use`."""
-        return {task: summarise_use(uses) for task, uses in self._uses.items()}
+        return {task: summarise_costs(uses) for task, uses in self._uses.items()}
 
     @property
     def damaged(self) -> int:
@@ -143,7 +141,7 @@ class _Quicksviewer(lmms):
 
     def clean(self) -> None:
         """Let go of the model before scoring, so that a judge finds the memory free."""
-        self.engine.journal.end(How.DONE)
+        self.engine.journal.end(ExitReason.DONE)
         del self.engine.model
         super().clean()
 
@@ -166,7 +164,7 @@ def _is_notable(answer: Answer) -> bool:
 
 
 def _failed(answer: Answer) -> bool:
-    return answer.fate is Fate.FAILED
+    return answer.fate is AnswerStatus.FAILED
 
 
 def _load(args: ModelArgs) -> Quicksviewer:

@@ -53,11 +53,11 @@ from qsv_eval.cli_options import (
     launch,
     model_options,
 )
-from qsv_eval.launching.ranknotes import note_end, note_start, supervised, wait_for_the_first_to_die
+from qsv_eval.launching.rank_status import is_supervised, note_end, note_start, wait_for_the_first_to_die
 from qsv_eval.model_adapters.errors import QsvError
 
 if TYPE_CHECKING:
-    from qsv_eval.model_adapters.modelargs import ModelArgs
+    from qsv_eval.model_adapters.model_args import ModelArgs
 
 __all__ = ["app", "main"]
 
@@ -84,14 +84,14 @@ def demo(
 ) -> None:
     """Run the built-in sample benchmark: clips drawn here, nothing downloaded."""
     from qsv_eval.demo import CHECKPOINT
-    from qsv_eval.launching.stopping import clean_stop
-    from qsv_eval.report import print_report
+    from qsv_eval.launching.signals import stop_on_signals
     from qsv_eval.run import run
+    from qsv_eval.terminal_report import print_report
 
     # The built-in checkpoint is stored in float16, in which a CPU is slow.
     model = {"pretrained": str(CHECKPOINT), "dtype": "float32"} if pretrained is None else {"pretrained": pretrained}
     launch(processes, 1, device, output)
-    with clean_stop(output):
+    with stop_on_signals(output):
         report = run(["qsv_demo"], _model_args({**model, "device": device}), output, limit=limit)
     if report is not None:
         print_report(report)
@@ -139,15 +139,15 @@ def run_command(
 ) -> None:
     """Evaluate a checkpoint under lmms-eval. A run that was stopped goes on when the command is given again."""
     model = _model_args(locals())
-    from qsv_eval.launching.stopping import clean_stop
-    from qsv_eval.report import print_report
+    from qsv_eval.launching.signals import stop_on_signals
     from qsv_eval.run import default_output, run
+    from qsv_eval.terminal_report import print_report
 
     names = [name.strip() for name in tasks.split(",") if name.strip()]
     judge = judge_settings(judge_model, judge_url, judge_budget, judge_price)
     output = output or default_output(model)
     launch(processes, gpus_per_process, device, output)
-    with clean_stop(output):
+    with stop_on_signals(output):
         report = run(names, model, output, limit=limit, judge=judge)
     if report is not None:
         print_report(report)
@@ -164,10 +164,10 @@ def status(
     import json
     from datetime import UTC, datetime
 
-    from qsv_eval.status.reading import status_of
+    from qsv_eval.status.progress import read_status
     from qsv_eval.status.table import print_missing, print_status, status_as_json
 
-    found = status_of(folder, datetime.now(UTC))
+    found = read_status(folder, datetime.now(UTC))
     if as_json:
         typer.echo(json.dumps(status_as_json(found), indent=2))
     else:
@@ -233,13 +233,13 @@ def train_command(
             raise SetupError("train tiny: its data are drawn as it goes, so there is no --dry-run; see training/tiny/")
         if (preset, backbone, report_to) != ("paper", "qwen2", "none"):
             raise SetupError("train tiny: has one recipe, on the CPU; leave out --preset, --backbone and --report-to")
-        from qsv_eval.tiny.course import train_tiny  # which loads what draws its card, too
+        from qsv_eval.tiny.curriculum import train_tiny  # which loads what draws its card, too
 
         typer.echo(train_tiny(output, changes or []))
     elif dry_run:
         forecast_stage(stage, preset, backbone, changes or [])
     else:
-        from qsv_eval.tiny.tryout import try_out
+        from qsv_eval.tiny.evaluate import evaluate_clips
 
         final = train_stage(
             stage,
@@ -247,7 +247,7 @@ def train_command(
             backbone,
             changes or [],
             output,
-            lambda model, _: try_out(model).metrics(),
+            lambda model, _: evaluate_clips(model).metrics(),
             cpu=device == "cpu",
             report_to=report_to,
         )
@@ -273,7 +273,7 @@ def tasks(
 
 
 def _model_args(given: Mapping[str, Any]) -> "ModelArgs":
-    from qsv_eval.model_adapters.modelargs import ModelArgs
+    from qsv_eval.model_adapters.model_args import ModelArgs
 
     return ModelArgs.parse(model_options(given))
 
@@ -287,7 +287,7 @@ def main() -> None:
         app()
     except QsvError as error:
         code, message = EXIT_SETUP, str(error)
-        if not supervised():  # a supervisor says it once for all ranks
+        if not is_supervised():  # a supervisor says it once for all ranks
             typer.echo(f"qsv-eval: {message}", err=True)
     except SystemExit as done:
         code = done.code
@@ -298,7 +298,7 @@ def main() -> None:
     code = code if isinstance(code, int) else int(code is not None)
     note_end(code, message)
     # To a launcher, an incomplete result is no failure: it would end the other ranks.
-    sys.exit(0 if supervised() and code == EXIT_INCOMPLETE else code)
+    sys.exit(0 if is_supervised() and code == EXIT_INCOMPLETE else code)
 
 
 if __name__ == "__main__":

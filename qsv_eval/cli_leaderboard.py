@@ -26,7 +26,7 @@ def leaderboard(
 ) -> None:
     """Make tables of runs: Markdown, CSV and LaTeX, plots and a page. Exit with 3 if a score is incomplete."""
     from qsv_eval.leaderboard.publish import publish
-    from qsv_eval.leaderboard.view import print_table
+    from qsv_eval.leaderboard.terminal import print_table
     from qsv_eval.leaderboard.write import make_leaderboard, write_files
 
     made = make_leaderboard(folders, peers)
@@ -49,9 +49,8 @@ def compare(
     flips: Annotated[int, typer.Option(min=0, help="Questions to print on which only one run is right.")] = 10,
 ) -> None:
     """Compare two runs on the questions that both were asked: protocols first, then scores, then replies."""
-    from qsv_eval.leaderboard.compare.files import write_comparison
-    from qsv_eval.leaderboard.compare.tasks import compare_runs
-    from qsv_eval.leaderboard.compare.view import print_comparison
+    from qsv_eval.leaderboard.compare.compare import compare_runs
+    from qsv_eval.leaderboard.compare.report import print_comparison, write_comparison
 
     found = compare_runs(first, second)
     print_comparison(found, flips=flips)

@@ -124,7 +124,7 @@ JudgeConcurrency = Annotated[int, typer.Option(envvar="QSV_JUDGE_CONCURRENCY", m
 
 def model_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of the model (`ModelArgs`) among what was given on the command line."""
-    from qsv_eval.model_adapters.modelargs import ModelArgs
+    from qsv_eval.model_adapters.model_args import ModelArgs
 
     known = {name: value for name, value in given.items() if name in ModelArgs.model_fields}
     return {name: str(value) if isinstance(value, StrEnum) else value for name, value in known.items()}
@@ -151,9 +151,9 @@ def launch(processes: str | None, gpus_per_process: int, device: str | None, out
     """Run this command line in several processes and exit as they do; return where one, this one, is enough."""
     if processes is None:
         return
-    from qsv_eval.launching.supervise import accelerators_here, layout, supervise
+    from qsv_eval.launching.launcher import accelerators_here, process_layout, supervise
 
-    chosen = layout(processes, gpus_per_process, device, 0 if device == "cpu" else accelerators_here())
+    chosen = process_layout(processes, gpus_per_process, device, 0 if device == "cpu" else accelerators_here())
     if chosen.processes > 1:
         code, lines = supervise(sys.argv[1:], output, chosen)
         for line in lines:

@@ -49,8 +49,8 @@ def score(
     judge_concurrency: JudgeConcurrency = 16,
 ) -> None:
     """Score a run's saved replies again, without a model; a new results file is written beside the old ones."""
-    from qsv_eval.report import print_summaries
     from qsv_eval.score import score_run
+    from qsv_eval.terminal_report import print_summaries
 
     judge = judge_settings(judge_model, judge_url, judge_budget, judge_price, judge_concurrency)
     scored = score_run(folder, extractor=extractor.value, judge=judge)
@@ -69,8 +69,8 @@ def agreement(
     judge_concurrency: JudgeConcurrency = 16,
 ) -> None:
     """Have two judges score the same replies and print how far they agree beyond chance (Cohen's kappa)."""
-    from qsv_eval.report import print_agreement
     from qsv_eval.score import compare_judges
+    from qsv_eval.terminal_report import print_agreement
 
     one = judge_settings(judge_model, judge_url, judge_budget, None, judge_concurrency)
     other = judge_settings(other_model, other_url or judge_url, judge_budget, None, judge_concurrency)
@@ -87,7 +87,7 @@ def protocol(
     """Print everything that moves a task's score, or where two runs differ in it."""
     import json
 
-    from qsv_eval.protocolview import protocol_of, show_differences
+    from qsv_eval.protocol_diff import protocol_of, show_differences
 
     record = protocol_of(task, run)
     if against is None:
@@ -104,8 +104,7 @@ def doctor(
     """Examine a benchmark on disk: every file opens and is whole, annotations make sense. Exit with 3 if not."""
     import json
 
-    from qsv_eval.doctor.examine import diagnose, write_manifest
-    from qsv_eval.doctor.table import print_diagnosis
+    from qsv_eval.doctor.diagnosis import diagnose, print_diagnosis, write_manifest
 
     found = diagnose(benchmark, threads=threads)
     manifest = write_manifest(found)

@@ -92,7 +92,7 @@ def sweep(
 ) -> None:
     """Evaluate a grid of settings in one run: every video is read once, and seen once for all cells of a checkpoint."""
     given_options = model_options(locals())
-    from qsv_eval.launching.stopping import clean_stop
+    from qsv_eval.launching.signals import stop_on_signals
     from qsv_eval.sweep.grid import AXES, Grid
 
     axes = {"tasks": tasks, "checkpoints": pretrained, "frames": frames, "fps": fps, "frame_rule": frame_rule}
@@ -102,21 +102,21 @@ def sweep(
     # The axes are in the tasks' own settings; the model's stay as they are by default.
     options = {name: value for name, value in given_options.items() if name not in {"pretrained", *AXES.values()}}
     if dry_run:
-        from qsv_eval.sweep.forecast import forecast, print_forecast
+        from qsv_eval.sweep.forecast import forecast_sweep, print_forecast
 
-        print_forecast(forecast(chosen, options, limit))
+        print_forecast(forecast_sweep(chosen, options, limit))
         return
     judge = judge_settings(judge_model, judge_url, judge_budget, judge_price)
     launch(processes, gpus_per_process, device, output)
-    with clean_stop(output):
+    with stop_on_signals(output):
         _run(chosen, options, output, limit, judge)
 
 
 def _run(
     grid: "Grid", options: Mapping[str, Any], output: Path, limit: int | None, judge: "JudgeSettings | None"
 ) -> None:
-    from qsv_eval.sweep.running import sweep as run_sweep
-    from qsv_eval.sweep.table import print_cells
+    from qsv_eval.sweep.run_sweep import print_cells
+    from qsv_eval.sweep.run_sweep import sweep as run_sweep
 
     reports = run_sweep(grid, options, output, limit=limit, judge=judge, tell=print_cells)
     if reports:

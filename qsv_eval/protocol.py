@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
 
-__all__ = ["Protocol", "Scoring", "differences", "library_versions"]
+__all__ = ["Protocol", "ScoringSettings", "differences", "library_versions"]
 
 _LIBRARIES = ("qsv-eval", "lmms-eval", "torch", "transformers", "accelerate", "av", "pillow", "numpy")
 
 
 @dataclass(frozen=True)
-class Scoring:
+class ScoringSettings:
     """How replies become a number."""
 
     extractor: str
@@ -40,7 +40,7 @@ class Protocol:
     """The task's generation settings."""
     answers: Mapping[str, Any] | None
     """What moves every reply: checkpoint, dtype, frame rule, reader, resize, model code; None for another model."""
-    scoring: Scoring
+    scoring: ScoringSettings
     environment: Mapping[str, str]
     """Versions of Python and the libraries, device and attention."""
 
@@ -52,7 +52,7 @@ class Protocol:
     def from_dict(cls, record: Mapping[str, Any]) -> "Protocol":
         """Return the protocol of a stored record; its hash is computed anew."""
         plain = {name: value for name, value in record.items() if name != "hash"}
-        return cls(**plain | {"scoring": Scoring(**record["scoring"])})
+        return cls(**plain | {"scoring": ScoringSettings(**record["scoring"])})
 
     @property
     def hash(self) -> str:

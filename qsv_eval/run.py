@@ -16,17 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.modelargs import ModelArgs
-from qsv_eval.model_adapters.paths import UNFINISHED, whole
-from qsv_eval.protocol import Protocol, Scoring, library_versions
-from qsv_eval.runfolders import RUN_FILE
-from qsv_eval.runlock import LOCK_FILES, hold
-from qsv_eval.tasknames import Selection, members, quiet_lmms_eval, select, unknown_task
+from qsv_eval.model_adapters.files import UNFINISHED, atomic_write
+from qsv_eval.model_adapters.model_args import ModelArgs
+from qsv_eval.model_adapters.variant_name import plain_name
+from qsv_eval.protocol import Protocol, ScoringSettings, library_versions
+from qsv_eval.run_dirs import LOCK_FILES, RUN_FILE, lock_run
+from qsv_eval.task_names import TaskSelection, members, quiet_lmms_eval, select, unknown_task
 from qsv_eval.tasks import FOLDER, task_files
 from qsv_eval.tasks.registry import task_named
-from qsv_eval.tasks.scored import judged_by, score_rows, write_submission
+from qsv_eval.tasks.score_task import judged_by, score_rows, write_submission
 from qsv_eval.tasks.variants import Variant
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def run(
     refuse_foreign_output(output, model)
     _ = model.rule  # refuses what cannot be
     first = int(os.environ.get("RANK", 0)) == 0
-    with hold(output) if first else nullcontext():
+    with lock_run(output) if first else nullcontext():
         if first:
             text = f"Starting lmms-eval with {model.pretrained}; every answer goes to {output}"
             print(text, file=sys.stderr, flush=True)
@@ -174,7 +173,7 @@ def _claim(output: Path, model: ModelArgs, checkpoint: str) -> None:
             )
         return
     record = {"options": model.moving_replies, "checkpoint": checkpoint}
-    with whole(marker, many_writers=True) as draft:
+    with atomic_write(marker, many_writers=True) as draft:
         draft.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
 
 
@@ -189,7 +188,7 @@ def _read_marker(marker: Path) -> dict[str, Any]:
 
 
 def _evaluate(
-    selection: Selection, settings: Sequence[Mapping[str, Any]], model: ModelArgs, output: Path, limit: int | None
+    selection: TaskSelection, settings: Sequence[Mapping[str, Any]], model: ModelArgs, output: Path, limit: int | None
 ) -> tuple["QuicksviewerChat", dict[str, Any] | None]:
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     from lmms_eval.evaluator import simple_evaluate
@@ -238,7 +237,7 @@ def _evaluate(
     return adapter, results
 
 
-def _tasks(selection: Selection, settings: Sequence[Mapping[str, Any]], manager: "TaskManager") -> list[Any]:
+def _tasks(selection: TaskSelection, settings: Sequence[Mapping[str, Any]], manager: "TaskManager") -> list[Any]:
     """Return what lmms-eval is to evaluate: names, or a Task object for each name and settings."""
     for name in selection.names:
         if not manager.match_tasks([name]):
@@ -268,15 +267,15 @@ def _protocol(task: str, values: Mapping[str, Any]) -> dict[str, Any]:
     own = _metrics(values).get("outcome")
     if isinstance(own, Mapping):
         return dict(own["protocol"])
-    from qsv_eval.model_adapters.engine import session
+    from qsv_eval.model_adapters.engine import run_context
 
     return Protocol(
         task=plain_name(task),
         prompt="lmms-eval's own",
-        generation=session.generation_of(task),
-        answers=session.answers_of(task),
-        scoring=Scoring(extractor="lmms-eval's own", average="lmms-eval's own"),
-        environment=library_versions() | session.environment(),
+        generation=run_context.generation_of(task),
+        answers=run_context.answers_of(task),
+        scoring=ScoringSettings(extractor="lmms-eval's own", average="lmms-eval's own"),
+        environment=library_versions() | run_context.environment(),
     ).as_dict()
 
 

@@ -12,16 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.variant_name import plain_name
 from qsv_eval.protocol import Protocol
-from qsv_eval.runfolders import only_run
-from qsv_eval.scoring.row import Row
-from qsv_eval.scoring.scorers import Judged, as_reference, score_row
-from qsv_eval.scoring.summary import Brief, TaskSummary
+from qsv_eval.run_dirs import only_run
+from qsv_eval.scoring.sample_result import SampleResult
+from qsv_eval.scoring.scorers import JudgedAnswer, as_reference, score_sample
+from qsv_eval.scoring.summary import CompactDict, TaskSummary
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.registry import task_named
-from qsv_eval.tasks.scored import judged_by, score_rows, write_submission
+from qsv_eval.tasks.score_task import judged_by, score_rows, write_submission
 
 if TYPE_CHECKING:
     from qsv_eval.judge import Agreement
@@ -84,22 +84,22 @@ def compare_judges(folder: Path, one: "JudgeSettings", other: "JudgeSettings") -
     Raises:
         SetupError: there are none, or those of several runs.
     """
-    from qsv_eval.judge import agreement, judge_cases
-    from qsv_eval.scoring.judging import cases_of
+    from qsv_eval.judge import agreement, judge_requests
+    from qsv_eval.scoring.apply_judge import judge_requests_of
 
     found: dict[str, Agreement] = {}
     for name, rows in saved_rows(folder).items():
         task = task_named(name)
-        if isinstance(task.scorer, Judged):
-            cases = cases_of(score_row(row, task.scorer) for row in rows)
-            first, second = (judge_cases(cases, judge).verdicts for judge in (one, other))
+        if isinstance(task.scorer, JudgedAnswer):
+            cases = judge_requests_of(score_sample(row, task.scorer) for row in rows)
+            first, second = (judge_requests(cases, judge).verdicts for judge in (one, other))
             found[name] = agreement(first, second)
     if not found:
         raise SetupError(f"{folder}: no saved replies that a judge would score")
     return found
 
 
-def saved_rows(folder: Path) -> dict[str, list[Row]]:
+def saved_rows(folder: Path) -> dict[str, list[SampleResult]]:
     """Return the rows of the newest samples file of each of our tasks of the run below a folder.
 
     Raises:
@@ -108,13 +108,13 @@ def saved_rows(folder: Path) -> dict[str, list[Row]]:
     return _newest_rows(only_run(folder))
 
 
-def _newest_rows(folder: Path) -> dict[str, list[Row]]:
+def _newest_rows(folder: Path) -> dict[str, list[SampleResult]]:
     import jsonlines
 
     newest: dict[str, Path] = {}
     for file in sorted(folder.rglob("*_samples_qsv_*.jsonl"), key=lambda file: file.name):
         newest[file.name.partition("_samples_")[2].removesuffix(".jsonl")] = file
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[SampleResult]] = {}
     for name, file in sorted(newest.items()):
         if plain_name(name) not in task_files():
             continue
@@ -127,17 +127,22 @@ def _newest_rows(folder: Path) -> dict[str, list[Row]]:
 
 
 def _score_task(
-    name: str, rows: Sequence[Row], extractor: Extractor, stored: Mapping[str, Any] | None, folder: Path, stamp: str
+    name: str,
+    rows: Sequence[SampleResult],
+    extractor: Extractor,
+    stored: Mapping[str, Any] | None,
+    folder: Path,
+    stamp: str,
 ) -> TaskSummary:
     task = task_named(name)
-    if extractor == "reference" and isinstance(task.scorer, Judged):
+    if extractor == "reference" and isinstance(task.scorer, JudgedAnswer):
         raise SetupError(f"{name}: has no letters that the reference's extractor could read; score it with a judge")
-    fresh = [score_row(row, task.scorer) for row in rows]
+    fresh = [score_sample(row, task.scorer) for row in rows]
     if extractor == "reference":
         fresh = [as_reference(row) for row in fresh]
     scored = score_rows(task, fresh)
     protocol = _protocol(scored.summary["protocol"], stored, extractor)
-    scored.summary["protocol"] = Brief(protocol.as_dict(), protocol.hash)
+    scored.summary["protocol"] = CompactDict(protocol.as_dict(), protocol.hash)
     lines = [json.dumps({"doc_id": place, "outcome": row}, ensure_ascii=False) for place, row in enumerate(scored.rows)]
     file = folder / f"{stamp}_samples_{name}.jsonl"
     file.write_text("".join(f"{line}\n" for line in lines), "utf-8")

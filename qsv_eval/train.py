@@ -29,9 +29,9 @@ def train_stage(
 
 def forecast_stage(stage: str, preset: str, backbone: str, changes: Sequence[str]) -> None:
     """Print what a stage would do."""
-    from qsv_eval.training.dry_run import forecast, print_forecast
+    from qsv_eval.training.dry_run import forecast_run, print_forecast
 
-    print_forecast(forecast(_recipe(stage, preset, backbone, changes)))
+    print_forecast(forecast_run(_recipe(stage, preset, backbone, changes)))
 
 
 def _recipe(stage: str, preset: str, backbone: str, changes: Sequence[str]) -> Recipe:

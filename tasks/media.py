@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from qsv_eval.data.framefolder import as_video
+from qsv_eval.data.frame_folder import mux_frames
 from qsv_eval.data.sample import Sample
 from qsv_eval.tasks.registry import task_named
 
@@ -23,7 +23,7 @@ def media_parts(doc: Mapping[str, Any], sample: Sample) -> list[dict[str, Any]]:
     if locate := task_named(doc["task"]).locate:
         path = locate(video)
     elif video.frames_fps is not None:
-        path = str(as_video(path, video.frames_fps))
+        path = str(mux_frames(path, video.frames_fps))
     said = {"start_time": video.start_s, "end_time": video.end_s, "subtitles": video.subtitles}
     return [{"type": "video", "url": path, **{name: value for name, value in said.items() if value is not None}}]
 

@@ -6,8 +6,8 @@ from functools import cache
 from importlib import import_module
 
 from qsv_eval.data.benchmark import Benchmark
-from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.variant_name import plain_name
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.task import Task
 

@@ -9,26 +9,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from typing import Protocol as TypingProtocol
 
-from qsv_eval.data.sample import Sample, Video
-from qsv_eval.model_adapters.cells import plain_name
-from qsv_eval.model_adapters.engine import session
-from qsv_eval.protocol import Protocol, Scoring, library_versions
+from qsv_eval.data.sample import Sample, SampleVideo
+from qsv_eval.model_adapters.engine import run_context
+from qsv_eval.model_adapters.variant_name import plain_name
+from qsv_eval.protocol import Protocol, ScoringSettings, library_versions
 from qsv_eval.scoring.averages import POOLED, Average
-from qsv_eval.scoring.row import Row
-from qsv_eval.scoring.scorers import Judged, Scorer
-from qsv_eval.scoring.summary import Brief, TaskSummary, summarise
+from qsv_eval.scoring.sample_result import SampleResult
+from qsv_eval.scoring.scorers import JudgedAnswer, Scorer
+from qsv_eval.scoring.summary import CompactDict, TaskSummary, summarise
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["ANSWER_BY_LETTER", "Prompt", "Source", "Task", "interleaved"]
+__all__ = ["ANSWER_BY_LETTER", "TableSource", "Task", "TaskPrompt", "interleaved"]
 
 
 ANSWER_BY_LETTER: Final = "Answer with the option's letter from the given choices directly."
 """The usual last line of a question with options."""
 
 
-class Source(TypingProtocol):
+class TableSource(TypingProtocol):
     """Where a benchmark's samples come from."""
 
     @property
@@ -49,7 +49,7 @@ class Source(TypingProtocol):
         ...
 
 
-class Prompt(NamedTuple):
+class TaskPrompt(NamedTuple):
     """What a model is asked, beside the media."""
 
     text: str
@@ -62,19 +62,19 @@ class Task:
 
     name: str
     """In lmms-eval."""
-    benchmark: Source
+    benchmark: TableSource
     part: str
     """Which of the benchmark's sets."""
-    ask: Callable[[Sample], Prompt]
+    ask: Callable[[Sample], TaskPrompt]
     scorer: Scorer
     average: Average = POOLED
     fields: tuple[str, ...] = ()
     """What the summary is broken down by."""
     also: Mapping[str, Average] = field(default_factory=dict)
     """Further official figures, by name."""
-    submission: Callable[[Sequence[Row]], Any] | None = None
+    submission: Callable[[Sequence[SampleResult]], Any] | None = None
     """Gives what the authors' server wants of replies whose answers are not published."""
-    locate: Callable[[Video], str] | None = None
+    locate: Callable[[SampleVideo], str] | None = None
     """Gives a video's path where that is not simply what the sample says."""
 
     def samples(self) -> list[Sample]:
@@ -82,11 +82,11 @@ class Task:
         samples = self.benchmark.samples(self.part)
         return interleaved(samples, self.fields[0]) if self.fields else samples
 
-    def summarise(self, rows: Iterable[Row], judge: str | None = None) -> TaskSummary:
+    def summarise(self, rows: Iterable[SampleResult], judge: str | None = None) -> TaskSummary:
         """Sum scored rows up, and put the protocol beside the score."""
         summary = summarise(rows, self.average, self.fields, self.also)
         protocol = self.protocol(judge)
-        summary["protocol"] = Brief(protocol.as_dict(), protocol.hash)
+        summary["protocol"] = CompactDict(protocol.as_dict(), protocol.hash)
         return summary
 
     def protocol(self, judge: str | None = None) -> Protocol:
@@ -94,14 +94,16 @@ class Task:
         return Protocol(
             task=plain_name(self.name),
             prompt=_form(self.ask),
-            generation=session.generation_of(self.name),
-            answers=session.answers_of(self.name),
-            scoring=Scoring(self.scorer.name, self.average.rule, judge if isinstance(self.scorer, Judged) else None),
-            environment=library_versions() | session.environment(),
+            generation=run_context.generation_of(self.name),
+            answers=run_context.answers_of(self.name),
+            scoring=ScoringSettings(
+                self.scorer.name, self.average.rule, judge if isinstance(self.scorer, JudgedAnswer) else None
+            ),
+            environment=library_versions() | run_context.environment(),
         )
 
 
-def _form(ask: Callable[[Sample], Prompt]) -> str:
+def _form(ask: Callable[[Sample], TaskPrompt]) -> str:
     """Return a task's prompt for a sample of names, its system message first."""
     sample = Sample(id="{id}", question="{question}", options=("{option A}", "{option B}"))
     prompt = ask(sample.model_copy(update={"notes": _Named()}))

@@ -7,8 +7,8 @@ generation settings would replace all of them.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qsv_eval.model_adapters.cells import MARK
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.variant_name import MARK
 
 if TYPE_CHECKING:
     from lmms_eval.api.task import ConfigurableMessagesTask

@@ -56,7 +56,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
-    from qsv_eval.training.tiny.start import make_start
+    from qsv_eval.tiny.initial_model import make_start
 
     folder = make_start(tmp_path_factory.mktemp("start") / "start")
     model = load_checkpoint(folder, dtype="float32").model

@@ -5,11 +5,11 @@ import json
 import pytest
 from golden import FOLDER, STORED, frame_outputs, libraries, reply_outputs
 
-from qsv_eval.model_adapters.engine.answer_key import REPLY_VERSION
+from qsv_eval.model_adapters.engine.cache_key import REPLY_VERSION
 from qsv_eval.model_adapters.frames.store import FRAME_VERSION
 
 MADE_BY = "python tests/helpers/golden.py"
-BUMP_REPLY = f"replies moved: bump REPLY_VERSION in model_adapters/engine/answer_key.py and run `{MADE_BY}`, or restore"
+BUMP_REPLY = f"replies moved: bump REPLY_VERSION in model_adapters/engine/cache_key.py and run `{MADE_BY}`, or restore"
 BUMP_FRAMES = f"frames moved: bump FRAME_VERSION (frames/store.py) and REPLY_VERSION and run `{MADE_BY}`, or restore"
 
 

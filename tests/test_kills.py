@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from qsv_eval.model_adapters.engine.journal import Fate, read_logs
+from qsv_eval.model_adapters.engine.journal import AnswerStatus, read_logs
 
 KILLS, QUESTIONS, BATCH_SIZE = 20, 420, 2
 
@@ -35,7 +35,7 @@ def start(tiny, tmp_path_factory):
 def answers_of(output: Path) -> list:
     journal = output / "journal"
     records = [record for log in read_logs(journal) for record in log.records] if journal.is_dir() else []
-    return [record for record in records if record.fate is Fate.ANSWERED]
+    return [record for record in records if record.fate is AnswerStatus.ANSWERED]
 
 
 def scores_of(output: Path) -> dict:

@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 import psutil
 import pytest
 
-from qsv_eval.model_adapters.engine.journal import Fate, read_logs
-from qsv_eval.status.reading import status_of
-from qsv_eval.status.state import State
+from qsv_eval.model_adapters.engine.journal import AnswerStatus, read_logs
+from qsv_eval.status.progress import RankState, read_status
 
 QUESTIONS = 40
 
@@ -63,7 +62,7 @@ def shares(output):
 
 
 def answers(output):
-    records = [record for log in logs_of(output) for record in log.records if record.fate is Fate.ANSWERED]
+    records = [record for log in logs_of(output) for record in log.records if record.fate is AnswerStatus.ANSWERED]
     return {record.key: record.text for record in records}
 
 
@@ -139,7 +138,7 @@ def test_a_killed_rank_ends_all_and_costs_only_the_answer_in_hand(start, finish,
     assert left_over(started) == []
     assert process.returncode == 3
     safe = answers(out)
-    missing = status_of(out, datetime.now(UTC)).missing
+    missing = read_status(out, datetime.now(UTC)).missing
     assert 0 < len(safe) < QUESTIONS
     assert len(missing) == QUESTIONS - len(safe)
     assert f"rank 1 of 2 (pid {victim}) was killed by SIGKILL" in err
@@ -169,4 +168,4 @@ def test_ctrl_c_stops_in_order_and_says_how_to_go_on(start, tmp_path, processes)
     assert process.returncode == 130
     line = f"qsv-eval: stopped; {len(answers(out))} answers are safe in {out}; give the same command again to go on"
     assert err.splitlines()[-1] == line
-    assert {rank.state for rank in status_of(out, datetime.now(UTC)).ranks} == {State.STOPPED}
+    assert {rank.state for rank in read_status(out, datetime.now(UTC)).ranks} == {RankState.STOPPED}

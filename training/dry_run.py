@@ -13,20 +13,19 @@ from transformers import AutoConfig, PreTrainedConfig
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
-from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
-from qsv_eval.training.checks import check_options
+from qsv_eval.model_adapters.quicksviewer.prompt_tokens import VISION_TOKENS
+from qsv_eval.training.batch_plan import InvalidSamples, plan_data
 from qsv_eval.training.data.batches import MicroBatches
 from qsv_eval.training.data.cost import Size
 from qsv_eval.training.data.mixture import MixturePart
-from qsv_eval.training.parts import PartSize, part_sizes, set_trainable
-from qsv_eval.training.planning import Broken, plan_run
+from qsv_eval.training.param_groups import ParamGroupSize, group_sizes, set_trainable
 from qsv_eval.training.recipe import Recipe
-from qsv_eval.training.setup import change_config
+from qsv_eval.training.setup import change_config, check_options
 
-__all__ = ["Amount", "Forecast", "Memory", "StepSamples", "forecast", "print_forecast"]
+__all__ = ["Memory", "MixtureAmount", "RunForecast", "StepSamples", "forecast_run", "print_forecast"]
 
 
-class Amount(NamedTuple):
+class MixtureAmount(NamedTuple):
     """What comes from one entry of the mixture, by what the samples show."""
 
     source: str
@@ -54,12 +53,12 @@ class StepSamples(NamedTuple):
     most: int
 
 
-class Forecast(NamedTuple):
+class RunForecast(NamedTuple):
     """What a run would be."""
 
-    parts: list[PartSize]
-    sources: list[Amount]
-    broken: Broken
+    parts: list[ParamGroupSize]
+    sources: list[MixtureAmount]
+    broken: InvalidSamples
     steps: int
     samples: int
     micro_batches: int
@@ -71,7 +70,7 @@ class Forecast(NamedTuple):
     processes: int
 
 
-def forecast(recipe: Recipe, processes: int = 8) -> Forecast:
+def forecast_run(recipe: Recipe, processes: int = 8) -> RunForecast:
     """Work a recipe out from configurations and data files alone.
 
     Raises:
@@ -83,15 +82,15 @@ def forecast(recipe: Recipe, processes: int = 8) -> Forecast:
         model = QuicksviewerForConditionalGeneration(config)
         rows = range(config.text_config.vocab_size - len(VISION_TOKENS), config.text_config.vocab_size)
         set_trainable(model, recipe.rates, rows)
-    parts = list(part_sizes(model))
-    sources: list[Amount] = []
+    parts = list(group_sizes(model))
+    sources: list[MixtureAmount] = []
     sizes: list[Size] = []
-    broken, plan = Broken(0, ""), MicroBatches(())
+    broken, plan = InvalidSamples(0, ""), MicroBatches(())
     if recipe.mixture:
-        mixture, _, sizes, broken, plan = plan_run(recipe, config, config.vision_config.image_size)
+        mixture, _, sizes, broken, plan = plan_data(recipe, config, config.vision_config.image_size)
         sources = _amounts(mixture.parts, sizes)
     largest = max((sum(sizes[sample].tokens for sample in batch) for batch in plan.batches), default=recipe.max_length)
-    return Forecast(
+    return RunForecast(
         parts,
         sources,
         broken,
@@ -125,13 +124,13 @@ def _config(recipe: Recipe) -> QuicksviewerConfig:
     return config
 
 
-def _amounts(parts: Sequence[MixturePart], sizes: Sequence[Size]) -> list[Amount]:
-    found: dict[tuple[int, str], Amount] = {}
+def _amounts(parts: Sequence[MixturePart], sizes: Sequence[Size]) -> list[MixtureAmount]:
+    found: dict[tuple[int, str], MixtureAmount] = {}
     of = iter(sizes)
     for part in parts:
         for hint, size in zip(part.hints, of, strict=False):
             modality = hint.modality if hint.broken or not part.entry.modality else part.entry.modality
-            before = found.get((part.place, modality), Amount(part.entry.path, modality, 0, 0, 0))
+            before = found.get((part.place, modality), MixtureAmount(part.entry.path, modality, 0, 0, 0))
             found[part.place, modality] = before._replace(
                 samples=before.samples + 1,
                 tokens=before.tokens + size.tokens,
@@ -146,7 +145,7 @@ def _samples_a_step(plan: MicroBatches, micro_batches: int) -> StepSamples:
     return StepSamples(sum(steps) / len(steps), min(steps), max(steps)) if steps else StepSamples(0, 0, 0)
 
 
-def _state_bytes(parts: list[PartSize], recipe: Recipe, *, sharded: bool = False) -> int:
+def _state_bytes(parts: list[ParamGroupSize], recipe: Recipe, *, sharded: bool = False) -> int:
     """Return bytes of what does not depend on the batch: 16 a trained parameter, and the frozen ones as they lie.
 
     FSDP's units hold one type each, so that what is frozen stays float32 there.
@@ -173,7 +172,7 @@ def _activation_bytes(config: QuicksviewerConfig, recipe: Recipe, tokens: int) -
     return int(language + seen + kept + logits)
 
 
-def print_forecast(found: Forecast, console: Console | None = None) -> None:
+def print_forecast(found: RunForecast, console: Console | None = None) -> None:
     """Print it as tables."""
     console = console or Console()
     parts = Table("part", "parameters", "trained", title="What learns")

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers.utils import ModelOutput
 
-from qsv_eval.model_adapters.quicksviewer.merging import IGNORED
+from qsv_eval.model_adapters.quicksviewer.merge_inputs import IGNORED
 from qsv_eval.model_adapters.quicksviewer.modeling import MergedInputs, QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.outputs import QuicksviewerCausalLMOutputWithPast
+from qsv_eval.model_adapters.quicksviewer.packed_attention import SEGMENTED
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise, Perception
-from qsv_eval.model_adapters.quicksviewer.segments import SEGMENTED
 
 __all__ = ["LossContext", "PackedInputs", "QuicksviewerForTraining", "TrainingOutput", "pack"]
 

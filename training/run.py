@@ -13,15 +13,14 @@ from accelerate import PartialState
 from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from qsv_eval.model_adapters.engine.ranks import join
+from qsv_eval.model_adapters.engine.distributed import join
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
-from qsv_eval.training.checks import check_options, check_processes
 from qsv_eval.training.metrics import MetricsFiles
 from qsv_eval.training.recipe import Recipe
-from qsv_eval.training.record import check_recipe, keep_record
-from qsv_eval.training.setup import Setup, set_up
+from qsv_eval.training.run_manifest import check_recipe, write_manifest
+from qsv_eval.training.setup import Setup, check_options, check_processes, set_up
 from qsv_eval.training.trainer import QuicksviewerTrainer
 
 __all__ = ["Evaluate", "last_checkpoint", "train"]
@@ -58,7 +57,7 @@ def train(
     check_processes(recipe, PartialState(cpu=cpu).num_processes)
     setup = set_up(recipe)
     trainer = make_trainer(recipe, setup, output, cpu=cpu, report_to=report_to)
-    keep_record(recipe, setup, output)
+    write_manifest(recipe, setup, output)
     if evaluate is not None and recipe.evaluate_every is not None:
         trainer.evaluate_by = _evaluation(recipe, setup, evaluate)
         trainer.add_callback(_EvaluateEvery(recipe.evaluate_every))

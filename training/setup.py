@@ -9,17 +9,21 @@ from transformers import PreTrainedConfig
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer.checkpoint import LoadedCheckpoint, load_checkpoint
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
-from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
-from qsv_eval.model_adapters.quicksviewer.segments import SEGMENTED
-from qsv_eval.training.assemble import assemble
+from qsv_eval.model_adapters.quicksviewer.packed_attention import SEGMENTED
+from qsv_eval.model_adapters.quicksviewer.prompt_tokens import VISION_TOKENS
+from qsv_eval.training.batch_plan import DataPlan, plan_data
 from qsv_eval.training.data.batches import MicroBatches
 from qsv_eval.training.data.samples import TrainingSamples
+from qsv_eval.training.init_model import assemble
 from qsv_eval.training.model import QuicksviewerForTraining
-from qsv_eval.training.parts import part_of, set_trainable
-from qsv_eval.training.planning import Planned, plan_run
+from qsv_eval.training.optimizer import check_muon
+from qsv_eval.training.param_groups import group_of, set_trainable
 from qsv_eval.training.recipe import Recipe
 
-__all__ = ["Setup", "change_config", "set_up"]
+__all__ = ["Setup", "change_config", "check_options", "check_processes", "set_up"]
+
+# MERGED DOCSTRINGS, to be worked into the one above:
+# What is wrong with a recipe whatever model and data it names: told before either is read.
 
 
 class Setup(NamedTuple):
@@ -44,7 +48,7 @@ def set_up(recipe: Recipe) -> Setup:
     set_trainable(model, recipe.rates, new_ids)
     _cast(model, recipe)
     _checkpoint_activations(model, recipe)
-    planned = plan_run(recipe, model.config, processor.video_processor.frame_size)
+    planned = plan_data(recipe, model.config, processor.video_processor.frame_size)
     _check_samples(recipe, planned)
     seed, hidden = recipe.batching.seed, recipe.thumbnails_only
     samples = TrainingSamples(planned.mixture, processor, planned.sizing, recipe.max_length, seed, hidden)
@@ -73,7 +77,7 @@ def _attention(recipe: Recipe) -> str | None:
     return SEGMENTED if recipe.attention is None and recipe.batching.packed else recipe.attention
 
 
-def _check_samples(recipe: Recipe, planned: Planned) -> None:
+def _check_samples(recipe: Recipe, planned: DataPlan) -> None:
     """Refuse to begin what would end as soon as the samples are read."""
     number, first = planned.broken
     if number > recipe.may_be_broken(len(planned.mixture)):
@@ -110,7 +114,7 @@ def _cast(model: QuicksviewerForConditionalGeneration, recipe: Recipe) -> None:
         return
     parts = dict[str | None, list[nn.Parameter]]()
     for name, parameter in model.named_parameters():
-        parts.setdefault(part_of(name), []).append(parameter)
+        parts.setdefault(group_of(name), []).append(parameter)
     for own in parts.values():
         if not any(parameter.requires_grad for parameter in own) and all(map(_is_half, own)):
             for parameter in own:
@@ -131,3 +135,36 @@ def _checkpoint_activations(model: QuicksviewerForConditionalGeneration, recipe:
         for module in perception.vision_tower.modules():
             if hasattr(module, "gradient_checkpointing"):
                 module.gradient_checkpointing = False
+
+
+def check_options(recipe: Recipe) -> None:
+    """Refuse options that do not go together.
+
+    Raises:
+        SetupError: they do not, or this torch is too old for one.
+    """
+    if recipe.optimiser.kind == "muon":
+        check_muon()
+    if not recipe.sharded:
+        return
+    if recipe.rates.new_tokens is not None and recipe.rates.language_model is None:
+        raise SetupError("sharded: an embedding of which only rows learn cannot be; set rates.language_model as well")
+    if recipe.evaluate_every is not None:
+        raise SetupError("sharded: no process has the whole model to try out; leave evaluate_every out")
+    if recipe.optimiser.kind == "muon":
+        raise SetupError("sharded: Muon needs whole matrices; use optimiser.kind=adamw")
+
+
+def check_processes(recipe: Recipe, processes: int) -> None:
+    """Refuse a number of processes that the recipe cannot be done by.
+
+    Raises:
+        SetupError: they cannot share its steps, or it needs several.
+    """
+    if recipe.batching.micro_batches % processes:
+        raise SetupError(
+            f"batching.micro_batches {recipe.batching.micro_batches} cannot be shared by {processes} processes evenly; "
+            "give a multiple of them"
+        )
+    if recipe.sharded and processes == 1:
+        raise SetupError("sharded: there is one process, so nothing to spread over; start several, or leave it out")

@@ -20,16 +20,16 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
 
 from qsv_eval.model_adapters.errors import QsvError
-from qsv_eval.model_adapters.quicksviewer.merging import IGNORED
+from qsv_eval.model_adapters.quicksviewer.merge_inputs import IGNORED
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise
 from qsv_eval.training.data.batches import MicroBatches
 from qsv_eval.training.data.samples import Batch, TrainingSamples, collate_arrays, with_tensors
 from qsv_eval.training.model import LossContext
-from qsv_eval.training.optimiser import MuonWithAdamW, is_hidden_matrix
-from qsv_eval.training.parts import part_of
+from qsv_eval.training.optimizer import MuonWithAdamW, is_hidden_matrix
+from qsv_eval.training.param_groups import group_of
 from qsv_eval.training.recipe import PARTS, Recipe
-from qsv_eval.training.skipped import SkippedFile, rewind
+from qsv_eval.training.skipped_samples import SkippedFile, rewind
 
 __all__ = ["QuicksviewerTrainer", "Stopped", "TooManyBroken"]
 
@@ -197,7 +197,7 @@ class QuicksviewerTrainer(Trainer):
             for name, parameter in self.learner.named_parameters():
                 if parameter.requires_grad:
                     matrix = muon and is_hidden_matrix(name, parameter)
-                    members.setdefault((str(part_of(name)), matrix, name in decaying), []).append(parameter)
+                    members.setdefault((str(group_of(name)), matrix, name in decaying), []).append(parameter)
             groups = [
                 {
                     "params": parameters,

@@ -15,31 +15,38 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from qsv_eval.model_adapters.engine import ranks
-from qsv_eval.model_adapters.engine.answer_key import AnswerSettings, answer_key
-from qsv_eval.model_adapters.engine.answering import Harness
-from qsv_eval.model_adapters.engine.efficiency import Efficiency
-from qsv_eval.model_adapters.engine.estimate import Costs, describe_bytes
+from qsv_eval.model_adapters.engine import distributed
+from qsv_eval.model_adapters.engine.cache_key import AnswerSettings, answer_key
+from qsv_eval.model_adapters.engine.cost_model import UnitCosts, describe_bytes
 from qsv_eval.model_adapters.engine.failure import note_failure
-from qsv_eval.model_adapters.engine.journal import Fate, How, Journal, Record, SampleKey, Share, TaskTotal
-from qsv_eval.model_adapters.engine.plan import Asked, Media, Unit, make_units, share_out
-from qsv_eval.model_adapters.engine.question import ImageInMemory, Kind, Question, media_parts
+from qsv_eval.model_adapters.engine.inference import Harness
+from qsv_eval.model_adapters.engine.journal import (
+    AnswerStatus,
+    Assignment,
+    ExitReason,
+    Journal,
+    Record,
+    SampleKey,
+    TaskTotal,
+)
+from qsv_eval.model_adapters.engine.metrics import AnswerCost, Efficiency
+from qsv_eval.model_adapters.engine.probe_files import FileProbe, probe_files
 from qsv_eval.model_adapters.engine.records import failed_record
-from qsv_eval.model_adapters.engine.survey import FileFacts, survey
-from qsv_eval.model_adapters.engine.usage import Use
-from qsv_eval.model_adapters.engine.working import EngineOptions, Worker
+from qsv_eval.model_adapters.engine.request import ImageInMemory, Request, RequestKind, media_parts
+from qsv_eval.model_adapters.engine.scheduler import PlannedMedia, PlannedRequest, WorkItem, assign, make_work_items
+from qsv_eval.model_adapters.engine.worker import EngineOptions, Worker
 from qsv_eval.model_adapters.errors import QsvError
-from qsv_eval.model_adapters.frames import VideoFacts
+from qsv_eval.model_adapters.frames import VideoInfo
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer
 
-__all__ = ["Answer", "Engine", "EngineOptions", "asked_of"]
+__all__ = ["Answer", "Engine", "EngineOptions", "planned_request"]
 
 
 @dataclass(frozen=True)
 class Answer:
     """What of a record those want to know whose question it was."""
 
-    fate: Fate
+    fate: AnswerStatus
     text: str
     rounds: list[str]
     loss: float | None
@@ -50,7 +57,7 @@ class Answer:
     lost_frames: bool
     """Whether frames of its videos could not be decoded."""
     degraded: bool
-    use: Use = field(compare=False)
+    use: AnswerCost = field(compare=False)
     """What it took, which is another thing each time."""
 
     @classmethod
@@ -58,16 +65,16 @@ class Answer:
         """Take it from a record."""
         lost = any(video.lost_frames for video in record.videos)
         same = {one.name: getattr(record, one.name) for one in fields(cls) if one.name not in ("lost_frames", "use")}
-        return cls(lost_frames=lost, use=Use.of(record), **same)
+        return cls(lost_frames=lost, use=AnswerCost.of(record), **same)
 
 
-class _Brought(NamedTuple):
+class _RankInput(NamedTuple):
     """What one process brings to the plan."""
 
     started_at: str
-    questions: list[tuple[str, Question, bool]]
+    questions: list[tuple[str, Request, bool]]
     """Key, question, and whether its journal has the answer."""
-    facts: dict[str, FileFacts]
+    facts: dict[str, FileProbe]
     tasks: frozenset[str]
     """The tasks of which it can ask for images in memory and further rounds."""
     faults: dict[str, int]
@@ -88,7 +95,7 @@ class Engine:
     efficiency: Efficiency = field(default_factory=Efficiency)
     """Of this process."""
 
-    def answer(self, questions: Sequence[Question], tasks: Iterable[str] = ()) -> list[Answer]:
+    def answer(self, questions: Sequence[Request], tasks: Iterable[str] = ()) -> list[Answer]:
         """Answer all questions, in their order; every process of a run must call this equally often.
 
         Args:
@@ -98,21 +105,21 @@ class Engine:
         try:
             return self._answer(questions, frozenset(tasks))
         except KeyboardInterrupt:
-            self.journal.end(How.STOPPED, "interrupted")
+            self.journal.end(ExitReason.STOPPED, "interrupted")
             raise
         except BaseException as error:
-            self.journal.end(How.FAILED, f"{type(error).__name__}: {error}")
+            self.journal.end(ExitReason.FAILED, f"{type(error).__name__}: {error}")
             raise
 
-    def _answer(self, questions: Sequence[Question], tasks: frozenset[str]) -> list[Answer]:
-        files = survey(questions, show_progress=self.options.show_progress)
+    def _answer(self, questions: Sequence[Request], tasks: frozenset[str]) -> list[Answer]:
+        files = probe_files(questions, show_progress=self.options.show_progress)
         identities = {path: file.identity for path, file in files.items()}
         places: list[str | Record] = [self._key_or_fault(question, files, identities) for question in questions]
         own = {key: question for key, question in zip(places, questions, strict=True) if isinstance(key, str)}
         faults = [place for place in places if isinstance(place, Record)]
-        brought = ranks.all_gather(self._brought(own, files, tasks, faults))
-        shares = share_out(self._units(brought), len(brought))
-        mine = shares[ranks.rank()]
+        brought = distributed.all_gather(self._brought(own, files, tasks, faults))
+        shares = assign(self._units(brought), len(brought))
+        mine = shares[distributed.rank()]
         share = _share(brought, mine, self._renamed(places, questions))
         self.journal.begin(share.model_copy(update={"reply_version": self.settings.model_code}))
         for fault in faults:
@@ -122,19 +129,19 @@ class Engine:
         self._say_other_versions(brought)
         worker = Worker(self.model, self.journal, self.harness, self.options, self.efficiency)
         answered = {key: Answer.of(record) for key, record in worker.work(mine, everyone).items()}
-        told = {key: answer for each in ranks.all_gather(answered) for key, answer in each.items()}
+        told = {key: answer for each in distributed.all_gather(answered) for key, answer in each.items()}
         self.asked |= told.keys()
         return [self._known_or_told(place, question, told) for place, question in zip(places, questions, strict=True)]
 
     def _key_or_fault(
-        self, question: Question, files: Mapping[str, FileFacts], identities: Mapping[str, str]
+        self, question: Request, files: Mapping[str, FileProbe], identities: Mapping[str, str]
     ) -> str | Record:
         faults = [question.fault, *(files[path].fault for path, _ in question.files)]
         if fault := next(filter(None, faults), ""):
             return failed_record(question, "", QsvError(fault))
         return answer_key(self.settings, question, identities)
 
-    def _known_or_told(self, place: str | Record, question: Question, told: Mapping[str, Answer]) -> Answer:
+    def _known_or_told(self, place: str | Record, question: Request, told: Mapping[str, Answer]) -> Answer:
         if isinstance(place, Record):
             answer = Answer.of(place)
         elif place in told:
@@ -143,32 +150,32 @@ class Engine:
             record = self.journal.answer(place)
             assert record is not None, "what is not asked is known"
             answer = Answer.of(record)
-        if answer.fate is Fate.FAILED:
+        if answer.fate is AnswerStatus.FAILED:
             note_failure(question.task, question.sample_id, answer.reason)
         return answer
 
     def _brought(
         self,
-        own: Mapping[str, Question],
-        files: dict[str, FileFacts],
+        own: Mapping[str, Request],
+        files: dict[str, FileProbe],
         tasks: frozenset[str],
         faults: Sequence[Record],
-    ) -> _Brought:
+    ) -> _RankInput:
         known = [(key, question, self.journal.answer(key) is not None) for key, question in own.items()]
         counted: dict[str, int] = {}
         for fault in faults:
             counted[fault.task] = counted.get(fault.task, 0) + 1
-        return _Brought(datetime.now(UTC).isoformat(), known, files, tasks, counted)
+        return _RankInput(datetime.now(UTC).isoformat(), known, files, tasks, counted)
 
-    def _renamed(self, places: Sequence[str | Record], questions: Sequence[Question]) -> list[tuple[str, str, str]]:
+    def _renamed(self, places: Sequence[str | Record], questions: Sequence[Request]) -> list[tuple[str, str, str]]:
         """Return task, sample id and key of the questions that were answered under the name of another task."""
         keyed = [(place, one) for place, one in zip(places, questions, strict=True) if isinstance(place, str)]
         known = [(one, record) for key, one in keyed if (record := self.journal.answer(key)) is not None]
         return [(one.task, one.sample_id, record.key) for one, record in known if record.task != one.task]
 
-    def _costs(self) -> Costs:
+    def _costs(self) -> UnitCosts:
         model = self.model.model
-        return Costs.of(
+        return UnitCosts.of(
             model.config,
             frame_size=self.options.reading.size[0],
             value_bytes=model.dtype.itemsize,
@@ -176,22 +183,24 @@ class Engine:
             readers=self.options.readers,
         )
 
-    def _units(self, brought: Sequence[_Brought]) -> list[Unit]:
+    def _units(self, brought: Sequence[_RankInput]) -> list[WorkItem]:
         files = {path: file for one in brought for path, file in one.facts.items()}
         able = {
             task: frozenset(rank for rank, one in enumerate(brought) if task in one.tasks)
             for task in set().union(*(one.tasks for one in brought))
         }
         asked = [
-            asked_of(key, question, known, files, able.get(question.task, frozenset()))
+            planned_request(key, question, known, files, able.get(question.task, frozenset()))
             for one in brought
             for key, question, known in one.questions
         ]
-        facts: dict[str, VideoFacts | None] = {file.identity: file.video for file in files.values()}
+        facts: dict[str, VideoInfo | None] = {file.identity: file.video for file in files.values()}
         options = self.options
-        return make_units(asked, facts, self._costs(), batch_size=options.batch_size, cache_bytes=options.cache_bytes)
+        return make_work_items(
+            asked, facts, self._costs(), batch_size=options.batch_size, cache_bytes=options.cache_bytes
+        )
 
-    def _say_plan(self, brought: Sequence[_Brought], shares: Sequence[Sequence[Unit]]) -> None:
+    def _say_plan(self, brought: Sequence[_RankInput], shares: Sequence[Sequence[WorkItem]]) -> None:
         units = [unit for share in shares for unit in share]
         if not units or not self.options.show_progress:
             return
@@ -211,7 +220,7 @@ class Engine:
             file=sys.stderr,
         )
 
-    def _say_other_versions(self, brought: Sequence[_Brought]) -> None:
+    def _say_other_versions(self, brought: Sequence[_RankInput]) -> None:
         """Say before the start how many answers in the journal are of another reply version, so are not used."""
         if not self.options.show_progress:
             return
@@ -228,7 +237,7 @@ class Engine:
             )
 
 
-def _share(brought: Sequence[_Brought], units: Sequence[Unit], renamed: list[tuple[str, str, str]]) -> Share:
+def _share(brought: Sequence[_RankInput], units: Sequence[WorkItem], renamed: list[tuple[str, str, str]]) -> Assignment:
     """Say what this process is going to ask, and how much the run has in all."""
     distinct = {key: (question.task, known) for one in brought for key, question, known in one.questions}
     totals: dict[str, TaskTotal] = {}
@@ -240,9 +249,9 @@ def _share(brought: Sequence[_Brought], units: Sequence[Unit], renamed: list[tup
             totals.setdefault(task, TaskTotal(total=0, known=0)).total += faults
     questions = {key: question for one in brought for key, question, _ in one.questions}
     mine = [asked.key for unit in units for batch in unit.due for asked in batch if not asked.known]
-    return Share(
+    return Assignment(
         run=brought[0].started_at,
-        rank=ranks.rank(),
+        rank=distributed.rank(),
         world_size=len(brought),
         totals=totals,
         questions=[(questions[key].task, questions[key].sample_id, key) for key in mine],
@@ -250,17 +259,19 @@ def _share(brought: Sequence[_Brought], units: Sequence[Unit], renamed: list[tup
     )
 
 
-def asked_of(key: str, question: Question, known: bool, files: Mapping[str, FileFacts], able: frozenset[int]) -> Asked:
+def planned_request(
+    key: str, question: Request, known: bool, files: Mapping[str, FileProbe], able: frozenset[int]
+) -> PlannedRequest:
     """Return the question as the plan sees it."""
 
-    def media(part: Mapping[str, Any]) -> Media:
+    def media(part: Mapping[str, Any]) -> PlannedMedia:
         source, bounds = part[part["type"]], (part.get("start_s"), part.get("end_s"))
         if isinstance(source, ImageInMemory):
-            return Media(part["type"], source.digest, None, *bounds)
-        return Media(part["type"], files[source].identity, source, *bounds)
+            return PlannedMedia(part["type"], source.digest, None, *bounds)
+        return PlannedMedia(part["type"], files[source].identity, source, *bounds)
 
     document = (isinstance(question.doc_id, str), question.doc_id)  # numbers in their order, before names
-    return Asked(
+    return PlannedRequest(
         key=key,
         task=question.task,
         order=(question.task, question.split, document, question.repeat, question.kind, question.continuation, key),
@@ -269,5 +280,5 @@ def asked_of(key: str, question: Question, known: bool, files: Mapping[str, File
         cube_rule=question.cube_rule,
         settings=(question.kind, question.generation),
         known=known,
-        able=able if question.in_memory or question.kind is Kind.ROUNDS else None,
+        able=able if question.in_memory or question.kind is RequestKind.ROUNDS else None,
     )

@@ -1,9 +1,9 @@
 """The journal: every answer on disk the moment it exists, so that no run is ever lost.
 
-A folder of append-only JSON-lines files, one for each process that wrote to it. A process first writes its `Share`,
-which says what it is going to ask, then a `Record` for each answer, and last an `End`; a file without an end belongs to
-a process that is running or was killed. A record is on the disk (fsync) when `append` returns; a torn last line is
-passed over. Any later run, with any number of processes, reads all files.
+A folder of append-only JSON-lines files, one for each process that wrote to it. A process first writes its
+`Assignment` (the questions it is going to ask), then a `Record` for each answer, and last a `ProcessEnd`; a file
+without an end belongs to a process that is running or was killed. A record is on the disk (fsync) when `append`
+returns; a torn last line is passed over. Any later run, with any number of processes, reads all files.
 """
 
 import io
@@ -20,18 +20,18 @@ from typing import Any, Final, NamedTuple
 import jsonlines
 from pydantic import BaseModel, ValidationError
 
-from qsv_eval.model_adapters.cells import plain_name
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.variant_name import plain_name
 
 __all__ = [
-    "End",
-    "Fate",
-    "How",
+    "AnswerStatus",
+    "Assignment",
+    "ExitReason",
     "Journal",
+    "ProcessEnd",
     "ProcessLog",
     "Record",
     "SampleKey",
-    "Share",
     "TaskTotal",
     "VideoUse",
     "read_logs",
@@ -43,7 +43,7 @@ FIRST_REPLY_VERSION: Final = "b7a71e9d9f6f"
 """Version of the answers in journals that do not state one."""
 
 
-class Fate(StrEnum):
+class AnswerStatus(StrEnum):
     """What became of a question."""
 
     ANSWERED = "answered"
@@ -86,7 +86,7 @@ class Record(BaseModel):
     split: str
     repeat: int
     sample_id: str
-    fate: Fate
+    fate: AnswerStatus
     text: str = ""
     """The reply, up to the first stop string; of several rounds the last."""
     rounds: list[str] = []
@@ -128,7 +128,7 @@ class TaskTotal(BaseModel):
     """Answered by an earlier run."""
 
 
-class Share(BaseModel):
+class Assignment(BaseModel):
     """What one process is going to ask: written before the first answer, so that a dead process's gaps have names."""
 
     run: str
@@ -148,7 +148,7 @@ class Share(BaseModel):
     name: that of a cell of an earlier sweep which named other axes, and came to the same."""
 
 
-class How(StrEnum):
+class ExitReason(StrEnum):
     """How a process came to its end."""
 
     DONE = "done"
@@ -156,10 +156,10 @@ class How(StrEnum):
     FAILED = "failed"
 
 
-class End(BaseModel):
+class ProcessEnd(BaseModel):
     """The last line of a process that could still write one."""
 
-    how: How
+    how: ExitReason
     reason: str = ""
     at: str = ""
 
@@ -168,10 +168,10 @@ class ProcessLog(NamedTuple):
     """Everything that one process wrote."""
 
     path: Path
-    shares: list[Share]
+    shares: list[Assignment]
     """One for each kind of request; empty if the process died before it knew its share."""
     records: list[Record]
-    end: End | None
+    end: ProcessEnd | None
 
     @property
     def reply_version(self) -> str:
@@ -192,18 +192,18 @@ def _read_log(path: Path) -> ProcessLog:
             match _parse(line):
                 case Record() as record:
                     log.records.append(record)
-                case Share() as share:
+                case Assignment() as share:
                     log.shares.append(share)
-                case End() as end:
+                case ProcessEnd() as end:
                     log = log._replace(end=end)
     return log
 
 
-def _parse(line: dict[str, Any]) -> Record | Share | End | None:
+def _parse(line: dict[str, Any]) -> Record | Assignment | ProcessEnd | None:
     try:
         if "share" in line:
-            return Share.model_validate(line["share"])
-        return End.model_validate(line["end"]) if "end" in line else Record.model_validate(line)
+            return Assignment.model_validate(line["share"])
+        return ProcessEnd.model_validate(line["end"]) if "end" in line else Record.model_validate(line)
     except ValidationError:
         return None
 
@@ -227,7 +227,7 @@ class Journal:
             for log in read_logs(self.folder):
                 for record in log.records:
                     self._remember(record)
-                    if record.fate is Fate.ANSWERED:
+                    if record.fate is AnswerStatus.ANSWERED:
                         self._versions[record.sample_key] = log.reply_version
         except OSError as error:
             raise SetupError(f"{error.filename}: this part of the journal cannot be read ({error.strerror})") from error
@@ -248,7 +248,7 @@ class Journal:
         """Return the reply version of the newest answer that was here for this sample, under whatever settings."""
         return self._versions.get(sample)
 
-    def begin(self, share: Share) -> None:
+    def begin(self, share: Assignment) -> None:
         """Write down what this process is going to ask."""
         place = {"host": socket.gethostname(), "pid": os.getpid(), "started_at": _now()}
         self._write({"share": share.model_copy(update=place).model_dump(mode="json")})
@@ -260,14 +260,14 @@ class Journal:
         self._remember(stamped)
         return stamped
 
-    def end(self, how: How, reason: str = "") -> None:
+    def end(self, how: ExitReason, reason: str = "") -> None:
         """Write down how this process ended, and close its file. Without a file, or a second time, do nothing.
 
         Where that cannot be written, the log says so: it must not hide why the process ends.
         """
         if self._file is not None:
             try:
-                self._write({"end": End(how=how, reason=reason, at=_now()).model_dump(mode="json")})
+                self._write({"end": ProcessEnd(how=how, reason=reason, at=_now()).model_dump(mode="json")})
             except SetupError as error:
                 _log.warning("%s", error)
             finally:
@@ -275,7 +275,7 @@ class Journal:
                 self._file = None
 
     def _remember(self, record: Record) -> None:
-        if record.fate is not Fate.ANSWERED or (record.degraded and not self._accept_degraded):
+        if record.fate is not AnswerStatus.ANSWERED or (record.degraded and not self._accept_degraded):
             return
         known = self._answers.get(record.key)
         if known is None or known.degraded or not record.degraded:

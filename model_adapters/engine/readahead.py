@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from qsv_eval.model_adapters.frames.isolated import IsolatedReader
-from qsv_eval.model_adapters.frames.reading import ReadJob, ReadResult, ReadSettings, read
-from qsv_eval.model_adapters.stopwatch import stage
+from qsv_eval.model_adapters.frames.read_job import ReadJob, ReadResult, ReadSettings, run_read_job
+from qsv_eval.model_adapters.frames.subprocess_reader import SubprocessReader
+from qsv_eval.model_adapters.stage_timer import stage
 
 __all__ = ["PlannedRead", "ReadAhead", "default_readers"]
 
@@ -60,7 +60,7 @@ class ReadAhead:
         self._held_bytes = 0
         self._bug: BaseException | None = None
         self._closed = False
-        self._readers = [IsolatedReader(settings) for _ in range(min(readers, len(self._planned)))]
+        self._readers = [SubprocessReader(settings) for _ in range(min(readers, len(self._planned)))]
         self._threads = [threading.Thread(target=self._work, args=(reader,), daemon=True) for reader in self._readers]
         for thread in self._threads:
             thread.start()
@@ -78,7 +78,7 @@ class ReadAhead:
         planned = self._planned[number]
         self._taken += 1
         with stage("wait"):
-            result = self._wait_for(number) if self._threads else read(planned.job, self._settings)
+            result = self._wait_for(number) if self._threads else run_read_job(planned.job, self._settings)
         try:
             yield result
         finally:
@@ -110,7 +110,7 @@ class ReadAhead:
                 raise self._bug
             return self._results.pop(number)
 
-    def _work(self, reader: IsolatedReader) -> None:
+    def _work(self, reader: SubprocessReader) -> None:
         while (number := self._begin()) is not None:
             planned = self._planned[number]
             try:

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from qsv_eval.model_adapters.engine import memory, session
-from qsv_eval.model_adapters.engine.answering import Said
-from qsv_eval.model_adapters.engine.journal import Fate, Record, VideoUse
-from qsv_eval.model_adapters.engine.question import Question
+from qsv_eval.model_adapters.engine import oom, run_context
+from qsv_eval.model_adapters.engine.inference import Generated
+from qsv_eval.model_adapters.engine.journal import AnswerStatus, Record, VideoUse
+from qsv_eval.model_adapters.engine.request import Request
 from qsv_eval.model_adapters.errors import QsvError
 from qsv_eval.model_adapters.quicksviewer import Reply
 
@@ -16,20 +16,20 @@ __all__ = ["failed_record", "record_of"]
 _log = logging.getLogger(__name__)
 
 
-def failed_record(question: Question, key: str, error: Exception, **measured: Any) -> Record:
+def failed_record(question: Request, key: str, error: Exception, **measured: Any) -> Record:
     """Record that a question has no answer, and say so in the log."""
     reason = str(error) if isinstance(error, QsvError) else f"{type(error).__name__}: {error}"
     _log.warning("%s, sample %s: %s", question.task, question.sample_id, reason)
-    return Record(**_whose(question, key), fate=Fate.FAILED, reason=reason, **measured)
+    return Record(**_whose(question, key), fate=AnswerStatus.FAILED, reason=reason, **measured)
 
 
-def record_of(said: Said, key: str, seconds: Mapping[str, float], read_s: float) -> Record:
+def record_of(said: Generated, key: str, seconds: Mapping[str, float], read_s: float) -> Record:
     """Record what came of a question, with what it took."""
     measured: dict[str, Any] = {
         "seconds": {name: round(value, 4) for name, value in seconds.items() if value >= 5e-5},
         "read_s": round(read_s, 4),
-        "peak_bytes": memory.peak_bytes(),
-        "environment": session.environment_line(),
+        "peak_bytes": oom.peak_bytes(),
+        "environment": run_context.environment_line(),
     }
     question = said.question
     if said.error is not None or said.reply is None:
@@ -37,7 +37,7 @@ def record_of(said: Said, key: str, seconds: Mapping[str, float], read_s: float)
     scored: dict[str, Any] = {} if said.score is None else {"loss": said.score.loss, "is_greedy": said.score.is_greedy}
     return Record(
         **_whose(question, key),
-        fate=Fate.ANSWERED,
+        fate=AnswerStatus.ANSWERED,
         text=question.generation.cut(said.reply.text),
         rounds=list(said.rounds),
         degraded=said.degraded,
@@ -50,7 +50,7 @@ def record_of(said: Said, key: str, seconds: Mapping[str, float], read_s: float)
     )
 
 
-def _whose(question: Question, key: str) -> dict[str, Any]:
+def _whose(question: Request, key: str) -> dict[str, Any]:
     names = ("task", "doc_id", "split", "repeat", "sample_id")
     return {"key": key} | {name: getattr(question, name) for name in names}
 

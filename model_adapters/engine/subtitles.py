@@ -14,9 +14,9 @@ import av
 import av.error
 
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
-from qsv_eval.model_adapters.frames.media import size_bytes
+from qsv_eval.model_adapters.frames.content_id import size_bytes
 
-__all__ = ["SUBTITLES", "Subtitle", "read_subtitles", "seen_subtitles", "with_subtitles"]
+__all__ = ["SUBTITLES", "Subtitle", "insert_subtitles", "read_subtitles", "visible_subtitles"]
 
 SUBTITLES: Final = "\ue001subtitles\ue001"
 """The marker: private characters, which no question holds."""
@@ -56,7 +56,7 @@ def read_subtitles(path: str) -> tuple[Subtitle, ...]:
     return tuple(sorted(subtitle for subtitle in found if subtitle.text))
 
 
-def seen_subtitles(subtitles: Sequence[Subtitle], timestamps_s: Sequence[float]) -> list[str]:
+def visible_subtitles(subtitles: Sequence[Subtitle], timestamps_s: Sequence[float]) -> list[str]:
     """Return the texts that are on screen at one of these times, each once, by their start."""
     times = sorted(timestamps_s)
     texts: list[str] = []
@@ -68,7 +68,7 @@ def seen_subtitles(subtitles: Sequence[Subtitle], timestamps_s: Sequence[float])
     return texts
 
 
-def with_subtitles(messages: Sequence[dict[str, Any]], media: Sequence[Any]) -> list[dict[str, Any]]:
+def insert_subtitles(messages: Sequence[dict[str, Any]], media: Sequence[Any]) -> list[dict[str, Any]]:
     """Return messages with the marker's places filled; `media` are what was seen of their images and videos."""
     following = iter(media)
     said: list[str] = []
@@ -78,7 +78,7 @@ def with_subtitles(messages: Sequence[dict[str, Any]], media: Sequence[Any]) -> 
                 continue
             seen = next(following)
             if "subtitles" in part:
-                said += seen_subtitles(read_subtitles(part["subtitles"]), seen.timestamps_s or ())
+                said += visible_subtitles(read_subtitles(part["subtitles"]), seen.timestamps_s or ())
     text = "\n".join(said)
 
     def filled(part: dict[str, Any]) -> dict[str, Any]:

@@ -1,28 +1,34 @@
 """From a media file to the frames that the model sees: which instants (`FrameRule`), then reading them."""
 
-from qsv_eval.model_adapters.frames.footage import Allocate, ClipRequest, Footage, View, read_footage
+from qsv_eval.model_adapters.frames.content_id import identity, size_bytes
+from qsv_eval.model_adapters.frames.decoded_frames import (
+    Allocate,
+    ClipRequest,
+    DecodedFrames,
+    FrameSelection,
+    read_frames,
+)
 from qsv_eval.model_adapters.frames.images import read_image
-from qsv_eval.model_adapters.frames.media import identity, size_bytes
-from qsv_eval.model_adapters.frames.probe import VideoFacts, probe_video
-from qsv_eval.model_adapters.frames.reader import Clip, read_video
-from qsv_eval.model_adapters.frames.rule import FrameRule, thin
-from qsv_eval.model_adapters.frames.store import FrameStore, Stored
+from qsv_eval.model_adapters.frames.packet_index import VideoInfo, probe_video
+from qsv_eval.model_adapters.frames.reader import DecodedClip, read_video
+from qsv_eval.model_adapters.frames.sampling import FrameRule, subsample
+from qsv_eval.model_adapters.frames.store import FrameStore, StoredRead
 
 __all__ = [
     "Allocate",
-    "Clip",
     "ClipRequest",
-    "Footage",
+    "DecodedClip",
+    "DecodedFrames",
     "FrameRule",
+    "FrameSelection",
     "FrameStore",
-    "Stored",
-    "VideoFacts",
-    "View",
+    "StoredRead",
+    "VideoInfo",
     "identity",
     "probe_video",
-    "read_footage",
+    "read_frames",
     "read_image",
     "read_video",
     "size_bytes",
-    "thin",
+    "subsample",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
-from qsv_eval.model_adapters.frames.media import size_bytes
+from qsv_eval.model_adapters.frames.content_id import size_bytes
 
 __all__ = ["read_image"]
 

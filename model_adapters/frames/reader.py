@@ -2,7 +2,7 @@
 
     clip = read_video("talk.mp4", FrameRule(fps=1, max_frames=420))
 
-One request to `read_footage`, which says what is read and how.
+One request to `read_frames`, which says what is read and how.
 """
 
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from qsv_eval.model_adapters.errors import MediaError
-from qsv_eval.model_adapters.frames.footage import ClipRequest, read_footage
-from qsv_eval.model_adapters.frames.pixels import Resize
-from qsv_eval.model_adapters.frames.rule import FrameRule
+from qsv_eval.model_adapters.frames.decode import Resize
+from qsv_eval.model_adapters.frames.decoded_frames import ClipRequest, read_frames
+from qsv_eval.model_adapters.frames.sampling import FrameRule
 
-__all__ = ["Clip", "read_video"]
+__all__ = ["DecodedClip", "read_video"]
 
 
-class Clip(NamedTuple):
+class DecodedClip(NamedTuple):
     """Frames of one video or of a segment of it. All times count from the first frame of the *file*."""
 
     frames: np.ndarray
@@ -47,19 +47,19 @@ def read_video(
     start_s: float | None = None,
     end_s: float | None = None,
     resize: Resize = "exact",
-) -> Clip:
+) -> DecodedClip:
     """Read the frames that `rule` wants from the file, or from the segment from `start_s` to `end_s`.
 
     `size` is (height, width). A segment may reach over the end of the file, as annotations often do. Raises
     MediaError if there is no frame to give. The file is opened and closed within the call, so this can run in a
     worker process, forked or not.
     """
-    footage = read_footage(path, [ClipRequest(rule, start_s, end_s)], size, resize)
+    footage = read_frames(path, [ClipRequest(rule, start_s, end_s)], size, resize)
     view = footage.views[0]
     if isinstance(view, MediaError):
         raise view
     # The only request sees all frames, so they need no picking, which would copy them.
-    return Clip(
+    return DecodedClip(
         frames=footage.frames,
         timestamps_s=footage.timestamps_s,
         requested_s=view.requested_s,

@@ -24,20 +24,26 @@ from typing import Final, NamedTuple
 import av
 import PIL
 
-from qsv_eval.model_adapters.frames.entry import (
+from qsv_eval.model_adapters.files import UNFINISHED, atomic_write
+from qsv_eval.model_adapters.frames.content_id import identity
+from qsv_eval.model_adapters.frames.decode import Resize
+from qsv_eval.model_adapters.frames.decoded_frames import (
+    Allocate,
+    ClipRequest,
+    DecodedFrames,
+    empty_frames,
+    read_frames,
+)
+from qsv_eval.model_adapters.frames.store_format import (
     DamagedEntryError,
     TooLargeError,
-    read_footage_from,
-    read_index,
-    request_name,
+    read_entry_frames,
+    read_entry_index,
+    request_key,
     write_entry,
 )
-from qsv_eval.model_adapters.frames.footage import Allocate, ClipRequest, Footage, empty_frames, read_footage
-from qsv_eval.model_adapters.frames.media import identity
-from qsv_eval.model_adapters.frames.pixels import Resize
-from qsv_eval.model_adapters.paths import UNFINISHED, whole
 
-__all__ = ["FRAME_VERSION", "FrameStore", "Stored"]
+__all__ = ["FRAME_VERSION", "FrameStore", "StoredRead"]
 
 _log = logging.getLogger(__name__)
 
@@ -51,10 +57,10 @@ _SUFFIX = ".frames"
 _STALE_S = 3600.0  # a writer that has not written for so long was killed
 
 
-class Stored(NamedTuple):
+class StoredRead(NamedTuple):
     """A footage and where it came from."""
 
-    footage: Footage
+    footage: DecodedFrames
     hit: bool
     """Whether it was in the store; otherwise it was read from the video, and kept if that could be done."""
 
@@ -73,29 +79,29 @@ class FrameStore:
         size: tuple[int, int] = (384, 384),
         resize: Resize = "exact",
         allocate: Allocate = empty_frames,
-    ) -> Stored:
-        """Read as `read_footage` does, the same frames byte for byte, from the store if it has them.
+    ) -> StoredRead:
+        """Read as `read_frames` does, the same frames byte for byte, from the store if it has them.
 
         `allocate` is called a second time only if a sound entry cannot be read to its end; then the later room counts.
         """
-        names = [request_name(request) for request in requests]
+        names = [request_key(request) for request in requests]
         try:
             before, key = _state(path), _key(identity(path), size, resize)
         except OSError:  # may not be read; whoever reads videos has a name for that
-            return Stored(read_footage(path, requests, size, resize, allocate), False)
+            return StoredRead(read_frames(path, requests, size, resize, allocate), False)
         footage = self._find(key, names, path, allocate) if names else None
         if footage is not None:
-            return Stored(footage, True)
-        footage = read_footage(path, requests, size, resize, allocate)
+            return StoredRead(footage, True)
+        footage = read_frames(path, requests, size, resize, allocate)
         if _state(path) == before:  # otherwise it is still being written
             self._keep(self._shard(key) / _entry_name(key, names), names, footage)
-        return Stored(footage, False)
+        return StoredRead(footage, False)
 
     def _shard(self, key: str) -> Path:
         """Return the folder of an entry: looking through one of 256 for a video's entries takes no time."""
         return self.folder / key[:2]
 
-    def _find(self, key: str, names: Sequence[str], path: str | Path, allocate: Allocate) -> Footage | None:
+    def _find(self, key: str, names: Sequence[str], path: str | Path, allocate: Allocate) -> DecodedFrames | None:
         """Look at the entry for just these requests first, then at the video's others, which may have them too."""
         exact = self._shard(key) / _entry_name(key, names)
         if (footage := _read_entry(exact, names, path, allocate)) is not None:
@@ -105,10 +111,10 @@ class FrameStore:
                 return footage
         return None
 
-    def _keep(self, entry: Path, names: Sequence[str], footage: Footage) -> None:
+    def _keep(self, entry: Path, names: Sequence[str], footage: DecodedFrames) -> None:
         # Nothing is synced to the disk: what a power cut tears has a wrong checksum.
         try:
-            with whole(entry, many_writers=True) as draft, draft.open("xb") as file:
+            with atomic_write(entry, many_writers=True) as draft, draft.open("xb") as file:
                 write_entry(file, names, footage, self.max_bytes)
             self._make_room()
         except TooLargeError:
@@ -134,16 +140,16 @@ class FrameStore:
             total -= size
 
 
-def _read_entry(entry: Path, names: Sequence[str], path: str | Path, allocate: Allocate) -> Footage | None:
+def _read_entry(entry: Path, names: Sequence[str], path: str | Path, allocate: Allocate) -> DecodedFrames | None:
     """Return what the requests see, or None if this entry does not have it; remove it if it is damaged."""
     try:
         with entry.open("rb") as file:
-            index = read_index(file)
+            index = read_entry_index(file)
             if not index.serves(names):
                 return None
             with suppress(OSError):  # the folder may be there for reading only
                 os.utime(file.fileno())
-            return read_footage_from(file, index, names, path, allocate)
+            return read_entry_frames(file, index, names, path, allocate)
     except DamagedEntryError:
         _remove(entry)
     except OSError:  # not there, or removed by another process, or on a disk that fails

@@ -30,10 +30,10 @@ from qsv_eval.model_adapters.quicksviewer.configuration import (
 )
 from qsv_eval.model_adapters.quicksviewer.device import resolve_device
 from qsv_eval.model_adapters.quicksviewer.dialogue import Dialogue
+from qsv_eval.model_adapters.quicksviewer.image_processing import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
 from qsv_eval.model_adapters.quicksviewer.loading import load_pretrained
-from qsv_eval.model_adapters.quicksviewer.messages import Video
+from qsv_eval.model_adapters.quicksviewer.messages import VideoInput
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration, QuicksviewerModel
-from qsv_eval.model_adapters.quicksviewer.pixels import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
 from qsv_eval.model_adapters.quicksviewer.processing import QuicksviewerProcessor
 
 __all__ = [
@@ -47,7 +47,7 @@ __all__ = [
     "QuicksviewerProcessor",
     "QuicksviewerVideoProcessor",
     "Reply",
-    "Video",
+    "VideoInput",
     "load_pretrained",
     "resolve_device",
 ]

@@ -9,17 +9,24 @@ import torch
 from PIL import Image
 from transformers import GenerationConfig
 
-from qsv_eval.model_adapters.cuberule import CubeRule
+from qsv_eval.model_adapters.cubing import CubeRule
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule
-from qsv_eval.model_adapters.frames.pixels import Resize
+from qsv_eval.model_adapters.frames.decode import Resize
 from qsv_eval.model_adapters.quicksviewer.checkpoint import LoadedCheckpoint
+from qsv_eval.model_adapters.quicksviewer.generation import (
+    NO_PREFIX,
+    MergedPrompt,
+    Prefix,
+    ReplyStreamer,
+    generate,
+    merge_prompt,
+)
 from qsv_eval.model_adapters.quicksviewer.media_inputs import FrameSampling, VideoSource, as_image, read_source
-from qsv_eval.model_adapters.quicksviewer.messages import Conversation, SeenVideo, media_of, parts_of
+from qsv_eval.model_adapters.quicksviewer.messages import Conversation, DecodedVideo, media_of, parts_of
 from qsv_eval.model_adapters.quicksviewer.perception import FrameSummaries, VisualTokens
-from qsv_eval.model_adapters.quicksviewer.replying import NO_PREFIX, Prefix, Prompt, Voice, generate, merge_prompt
 
-__all__ = ["Cube", "Quicksviewer", "Reply", "Seen"]
+__all__ = ["Cube", "EncodedConversation", "Quicksviewer", "Reply"]
 
 
 class Cube(NamedTuple):
@@ -53,8 +60,8 @@ class Reply:
     visual_tokens: int
 
 
-class Seen(NamedTuple):
-    """A conversation whose media were looked at: `SeenImage` and `SeenVideo` stand in their places."""
+class EncodedConversation(NamedTuple):
+    """A conversation whose media were looked at: `SeenImage` and `DecodedVideo` stand in their places."""
 
     conversation: list[dict[str, Any]]
     visual: VisualTokens
@@ -113,13 +120,13 @@ class Quicksviewer:
         rows = zip(seen, prompts, replies, strict=True)
         return [self.reply(conversation, prompt, ids) for (conversation, _), prompt, ids in rows]
 
-    def see(self, conversation: Conversation, rule: CubeRule | None = None) -> Seen:
+    def see(self, conversation: Conversation, rule: CubeRule | None = None) -> EncodedConversation:
         """Look at the media of a conversation whose files have been read; `rule` as for `visual_tokens`."""
         tiles = self.summarise_images(media_of(conversation, "image"))
         videos = media_of(conversation, "video")
         frames = [self.summarise_frames(video.frames_THWC) for video in videos]
         visual = self.visual_tokens(tiles, frames, rule)
-        return Seen(self.processor.without_pixels(conversation), visual)
+        return EncodedConversation(self.processor.without_pixels(conversation), visual)
 
     def summarise_images(self, images: Sequence[Image.Image]) -> FrameSummaries | None:
         """Look at the tiles of images; None if there are no images."""
@@ -147,20 +154,20 @@ class Quicksviewer:
         with torch.inference_mode():
             return self.model.model.perception.tokens(tiles, frames, counts, rule=rule)
 
-    def prompt(self, conversation: Conversation, visual: VisualTokens) -> Prompt:
-        """Merge a conversation, with `SeenImage` and `SeenVideo` for media, with what was seen of them."""
+    def prompt(self, conversation: Conversation, visual: VisualTokens) -> MergedPrompt:
+        """Merge a conversation, with `SeenImage` and `DecodedVideo` for media, with what was seen of them."""
         return merge_prompt(self.model, self.processor.tokens(conversation), visual)
 
     def answer(
         self,
         conversation: Conversation,
-        prompt: Prompt,
+        prompt: MergedPrompt,
         config: GenerationConfig,
         prefix: Prefix = NO_PREFIX,
         hear: Callable[[str], object] | None = None,
     ) -> Reply:
         """Answer a conversation whose prompt stands, and of which `prefix` has been read."""
-        voice = None if hear is None else Voice(self.processor.decode_reply, hear)
+        voice = None if hear is None else ReplyStreamer(self.processor.decode_reply, hear)
         [ids] = generate(self.model, [prompt], config, prefix, voice)
         reply = self.reply(conversation, prompt, ids)
         if voice is not None:
@@ -195,7 +202,7 @@ class Quicksviewer:
         defaults |= {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
         return GenerationConfig(**{"max_new_tokens": max_new_tokens, "num_beams": 1, **defaults, **options})
 
-    def reply(self, conversation: Conversation, prompt: Prompt, ids: list[int]) -> Reply:
+    def reply(self, conversation: Conversation, prompt: MergedPrompt, ids: list[int]) -> Reply:
         """Put together the reply to a conversation (as in `prompt`) from the generated ids."""
         videos = media_of(conversation, "video")
         bounds = prompt.visual.bounds()
@@ -214,7 +221,7 @@ class Quicksviewer:
 _GENERATION_OPTIONS = frozenset(vars(GenerationConfig()))
 
 
-def _cubes(bounds: Sequence[tuple[int, int]], video: SeenVideo) -> list[Cube]:
+def _cubes(bounds: Sequence[tuple[int, int]], video: DecodedVideo) -> list[Cube]:
     if video.timestamps_s is None:
         return [Cube(start, end, None, None) for start, end in bounds]
     times = [float(time) for time in video.timestamps_s]

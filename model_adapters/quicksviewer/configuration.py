@@ -8,7 +8,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig, SiglipVisionConfig
 from transformers.utils import cached_file
 
-from qsv_eval.model_adapters.cuberule import CubeRule
+from qsv_eval.model_adapters.cubing import CubeRule
 from qsv_eval.model_adapters.errors import SetupError
 
 __all__ = ["PLACE", "QuicksviewerConfig", "ReleasedLlamaConfig", "ReleasedQwenConfig", "vision_config_beside"]

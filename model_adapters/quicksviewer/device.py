@@ -1,12 +1,16 @@
 """Which device is meant by a name, and how a model is laid out over several."""
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["resolve_device", "split_map"]
+__all__ = ["full_precision", "resolve_device", "split_map"]
+
+# MERGED DOCSTRINGS, to be worked into the one above:
+# Full precision where half would change results.
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:
@@ -55,3 +59,10 @@ def split_map(devices: int) -> dict[str, str]:
         )
     vision, language = f"{accelerator.type}:{first}", f"{accelerator.type}:{first + devices - 1}"
     return {"model.perception": vision, "model.language_model": language, "lm_head": language}
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Switch autocast off, where the device has it: what is float32 inside stays float32."""
+    if torch.amp.is_autocast_available(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()

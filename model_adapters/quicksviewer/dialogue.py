@@ -7,9 +7,9 @@ from threading import Event
 from typing import Any
 
 from qsv_eval.model_adapters.quicksviewer.chat import Quicksviewer, Reply
+from qsv_eval.model_adapters.quicksviewer.generation import NO_PREFIX, MergedPrompt, Prefix, common_length, read_prefix
 from qsv_eval.model_adapters.quicksviewer.messages import media_of
 from qsv_eval.model_adapters.quicksviewer.perception import FrameSummaries, VisualTokens
-from qsv_eval.model_adapters.quicksviewer.replying import NO_PREFIX, Prefix, Prompt, common_length, read_prefix
 
 __all__ = ["Dialogue"]
 
@@ -30,7 +30,7 @@ class Dialogue:
         self._tiles = list[FrameSummaries]()
         self._videos = list[FrameSummaries]()
         self._visual = model.visual_tokens(None, [])
-        self._prompt: Prompt | None = None
+        self._prompt: MergedPrompt | None = None
         self._read = NO_PREFIX
         """The beginning of `_prompt`."""
 
@@ -73,7 +73,7 @@ class Dialogue:
             finally:
                 unheard.set()
 
-    def _read_all_of(self, prompt: Prompt) -> Prefix:
+    def _read_all_of(self, prompt: MergedPrompt) -> Prefix:
         """Read what of a prompt is new, up to the token that generation begins with."""
         common = 0 if self._prompt is None else common_length([self._prompt, prompt])
         # Taken away while it grows: a turn that is broken off may leave it torn.

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from qsv_eval.model_adapters.quicksviewer.precision import full_precision
+from qsv_eval.model_adapters.quicksviewer.device import full_precision
 from qsv_eval.model_adapters.quicksviewer.weights import affine, parameter
 
 __all__ = [

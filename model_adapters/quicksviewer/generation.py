@@ -1,216 +1,251 @@
-"""`generate` for prompts with images and videos: the library's own loop over merged tokens.
+"""From prompts to replies: batches of prompts, which may begin with a prefix that was read before.
 
-transformers generates from token ids, one for each position of the cache. A written prompt has other positions than the
-merged one that the language model reads, so `generate` merges first, runs the library's loop on stand-in ids, one for
-each merged token, and returns the written prompt followed by the new tokens, as the library's models do.
+Questions on the same video have almost all of their prompt in common: the frames, which are thousands of tokens,
+against some dozens of words. The common part is read once (`read_prefix`), and every batch continues from a copy of its
+cache.
+This is exact algebra: a token's keys and values depend on what stands before it only.
 
-Shape legend: B rows, L tokens of a row as written, M tokens of a row as merged, D language width.
+Shape legend: B prompts, P tokens of the prefix, L tokens of the longest rest, D language width.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList, StoppingCriteriaList
-from transformers.cache_utils import Cache
+from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers.cache_utils import Cache, DynamicCache
 from transformers.generation.streamers import BaseStreamer
-from transformers.utils import ModelOutput
 
 from qsv_eval.model_adapters.quicksviewer.library import CACHE
-from qsv_eval.model_adapters.quicksviewer.merging import VisualKind
+from qsv_eval.model_adapters.quicksviewer.merge_inputs import PADDING
+from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.perception import VisualTokens
+from qsv_eval.model_adapters.quicksviewer.prompt_tokens import PromptTokens
+from qsv_eval.model_adapters.stage_timer import next_stage, stage
 
-__all__ = ["MergedGenerationMixin"]
-
-
-class MergedGenerationMixin(GenerationMixin):
-    """The library's generation for a model whose prompt is merged with visual tokens before it is read."""
-
-    model: Any
-    perceive: Any
-    get_input_embeddings: Any
-
-    @torch.no_grad()
-    def generate(  # type: ignore[override]
-        self,
-        inputs: Tensor | None = None,
-        generation_config: GenerationConfig | None = None,
-        logits_processor: LogitsProcessorList | None = None,
-        stopping_criteria: StoppingCriteriaList | None = None,
-        *,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        pixel_values: Tensor | None = None,
-        tile_counts: Tensor | None = None,
-        pixel_values_videos: Tensor | None = None,
-        frame_counts: Tensor | None = None,
-        visual_kind: Tensor | None = None,
-        frame_ids: Tensor | None = None,
-        assistant_model: Any = None,
-        streamer: BaseStreamer | None = None,
-        draft_embeds: Tensor | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Generate from text with images and videos, or from text or `inputs_embeds` alone.
-
-        Takes what `QuicksviewerProcessor` returns and the options of transformers' `generate`. Tokens of `input_ids`
-        beyond those that `visual_kind` marks are text that goes on, as when the result is generated from again. An
-        `assistant_model` for speculative decoding must be a Quicksviewer too where there are images or videos: it looks
-        at them itself and cuts videos as this model does. `draft_embeds` is how the main model hands an assistant its
-        merged prompt.
-
-        Returns:
-            (B, L + new): the prompt as it was written and the new tokens; with `inputs_embeds` alone (B, new). An
-            object with these `sequences` if `return_dict_in_generate`.
-
-        Raises:
-            ValueError: inputs that do not belong together, naming them.
-        """
-        ids = inputs if input_ids is None else input_ids
-        options: dict[str, Any] = {"generation_config": generation_config, "logits_processor": logits_processor}
-        options |= {"stopping_criteria": stopping_criteria, "assistant_model": assistant_model, "streamer": streamer}
-        options |= kwargs
-        generate: Any = super().generate  # type: ignore[misc]
-        if draft_embeds is not None:  # this is an assistant, and its prompt is merged already
-            return generate(ids, attention_mask=attention_mask, **options | {"merged_embeds": draft_embeds})
-        pixels = {
-            "pixel_values": pixel_values,
-            "pixel_values_videos": pixel_values_videos,
-            "frame_counts": frame_counts,
-        }
-        if visual_kind is None or ids is None:
-            _refuse_pixels(pixels)
-            return generate(ids, attention_mask=attention_mask, **options)
-        new = ids.shape[1] - visual_kind.shape[1]  # text that goes on behind the marked prompt
-        visual_kind = functional.pad(visual_kind, (0, new), value=VisualKind.TEXT)
-        frame_ids = None if frame_ids is None else functional.pad(frame_ids, (0, new), value=-1)
-        visual = self.perceive(**pixels)
-        plan = self.model.plan(ids, attention_mask, visual_kind, frame_ids, visual, pad_left=True)
-        names, mask = plan.names(ids), plan.attention_mask
-        if streamer is not None:
-            options["streamer"] = _WrittenPrompt(streamer, ids)
-        if not len(plan.visual_block):
-            return _as_written(generate(_stand_ins(names), attention_mask=mask, **options), ids, plan.length)
-        options["merged_embeds"] = self.model.embed(names, visual)
-        if assistant_model is not None:
-            options["draft_embeds"] = _draft_embeds(assistant_model, names, visual, pixels)
-        with _virtual_tokens(self, options, mask) as (mask, virtual):
-            stand_ins = _stand_ins(names)
-            stand_ins = torch.cat([stand_ins[:, :1].expand(-1, virtual), stand_ins], 1)
-            output = generate(stand_ins, attention_mask=mask, **options)
-        return _as_written(output, ids, plan.length + virtual)
-
-    def prepare_inputs_for_generation(  # type: ignore[override]
-        self,
-        input_ids: Tensor,
-        *,
-        inputs_embeds: Tensor | None = None,
-        merged_embeds: Tensor | None = None,
-        draft_embeds: Tensor | None = None,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        """Prepare a step as transformers does, with embeddings in place of the stand-ins of the merged prompt.
-
-        `merged_embeds` (B, M, D) is the whole merged prompt; `draft_embeds` is passed on to an assistant model.
-        """
-        prepare: Any = super().prepare_inputs_for_generation  # type: ignore[misc]
-        step: dict[str, Any] = prepare(input_ids, inputs_embeds=inputs_embeds, **kwargs)
-        ids = step.get("input_ids")
-        if merged_embeds is None or ids is None:
-            return step
-        read = kwargs.get(CACHE)
-        start = 0 if read is None else int(read.get_seq_length())
-        prompt = merged_embeds[:, start : start + ids.shape[1]]
-        if prompt.shape[1]:
-            new = self.get_input_embeddings()(ids[:, prompt.shape[1] :].to(prompt.device))
-            step |= {"input_ids": None, "inputs_embeds": torch.cat([prompt, new.to(prompt)], 1)}
-        return step
+__all__ = [
+    "NO_PREFIX",
+    "ContinuationScore",
+    "MergedPrompt",
+    "Prefix",
+    "ReplyStreamer",
+    "common_length",
+    "generate",
+    "merge_prompt",
+    "read_prefix",
+    "score",
+]
 
 
-def _refuse_pixels(pixels: Mapping[str, Tensor | None]) -> None:
-    for name, value in pixels.items():
-        if value is not None:
-            raise ValueError(f"generate: {name} needs input_ids and visual_kind; pass all the processor returns")
+@dataclass(frozen=True)
+class MergedPrompt:
+    """What the language model reads: merged tokens by name (`MergePlan.names`), and what the visual names stand for."""
+
+    names: Tensor
+    """(M,) long, on the CPU."""
+    visual: VisualTokens
+
+    def __len__(self) -> int:
+        return self.names.shape[0]
+
+    @property
+    def visual_tokens(self) -> int:
+        """How many of its tokens are visual."""
+        return int((self.names < 0).sum())
 
 
-def _stand_ins(names: Tensor) -> Tensor:
-    """Return an id for each merged token (B, M): text its own, visual tokens and padding the first id of their row.
+class Prefix(NamedTuple):
+    """The beginning of several prompts, already read."""
 
-    That id is in the prompt anyway, so what looks at ids (penalties of repetition, say) finds no other tokens.
+    length: int
+    cache: Cache | None
+
+    def copies(self, batch: int) -> Cache | None:
+        """Return a cache for so many prompts that may be written to."""
+        if self.cache is None:
+            return None
+        copied = copy.deepcopy(self.cache)
+        if batch > 1:
+            copied.batch_repeat_interleave(batch)
+        return copied
+
+    def first(self, length: int) -> "Prefix":
+        """Return so many of its tokens, and let go of the others."""
+        if self.cache is None or length < 1:
+            return NO_PREFIX
+        self.cache.crop(length - self.length)  # by how many
+        return Prefix(length, self.cache)
+
+
+NO_PREFIX = Prefix(0, None)
+
+
+class ContinuationScore(NamedTuple):
+    """How the model would have liked to say something."""
+
+    loss: float
+    """Mean negative log-likelihood of its tokens, in nats."""
+    is_greedy: bool
+    """Whether each of its tokens is the most probable one."""
+    tokens: int
+
+
+def merge_prompt(
+    model: QuicksviewerForConditionalGeneration, tokens: PromptTokens, visual: VisualTokens
+) -> MergedPrompt:
+    """Merge one tokenised prompt with what was seen of its media."""
+    ids, kinds, frames = (torch.tensor([row]) for row in tokens)
+    plan = model.model.plan(ids, None, kinds, frames, visual)
+    return MergedPrompt(plan.names(ids)[0], visual)
+
+
+def common_length(prompts: Sequence[MergedPrompt]) -> int:
+    """Return how many tokens all prompts begin with; at least one of each is left over to go on with.
+
+    Prompts over visual tokens of their own have nothing in common, as equal names may mean different things.
     """
-    is_text = names >= 0
-    first = names.gather(1, is_text.long().argmax(1, keepdim=True))
-    return torch.where(is_text, names, first)
+    first = prompts[0]
+    if len(prompts) < 2 or any(prompt.visual is not first.visual for prompt in prompts):
+        return 0
+    shortest = min(map(len, prompts)) - 1
+    names = torch.stack([prompt.names[:shortest] for prompt in prompts])
+    differing = (names != names[0]).any(0).nonzero()
+    return int(differing[0]) if len(differing) else shortest
 
 
-def _draft_embeds(assistant: Any, names: Tensor, visual: VisualTokens, pixels: Mapping[str, Tensor | None]) -> Tensor:
-    """Return the merged prompt as an assistant model sees it, with videos cut as the main model does."""
-    if not isinstance(assistant, MergedGenerationMixin):
-        raise ValueError(
-            f"assistant_model: {type(assistant).__name__} cannot look at images or videos; give a Quicksviewer, or None"
-        )
-    seen = assistant.perceive(**pixels, starts=visual.starts_T)
-    ours, theirs = visual.tiles_PQD.shape[1], seen.tiles_PQD.shape[1]
-    thumbnails = len(visual.thumbnails_VQD), len(seen.thumbnails_VQD)
-    if ours != theirs or thumbnails[0] != thumbnails[1]:
-        raise ValueError(
-            f"assistant_model: has {theirs} tokens for each cube and {thumbnails[1]} thumbnails, this model {ours} and "
-            f"{thumbnails[0]}; give a Quicksviewer of the same layout"
-        )
-    embeds: Tensor = assistant.model.embed(names, seen)
-    return embeds
+def read_prefix(
+    model: QuicksviewerForConditionalGeneration, prompt: MergedPrompt, length: int, read: Prefix = NO_PREFIX
+) -> Prefix:
+    """Let the language model read the first tokens of a prompt.
 
-
-@contextmanager
-def _virtual_tokens(model: Any, options: dict[str, Any], mask: Tensor) -> Iterator[tuple[Tensor, int]]:
-    """Put the virtual tokens of PEFT's prompt learning before the merged prompt; yield mask and number of tokens.
-
-    PEFT puts them in by replacing the model's `prepare_inputs_for_generation`, and expects ids that can be embedded.
+    The prompt begins with the tokens of `read`, which are not read again; its cache goes into the new one.
     """
-    peft_model = getattr(vars(model).get("prepare_inputs_for_generation"), "__self__", model)
-    if peft_model is model:
-        yield mask, 0
-        return
-    batch, count = len(mask), peft_model.active_peft_config.num_virtual_tokens
-    learned = peft_model.get_prompt(batch_size=batch)
-    embeds = options["merged_embeds"]
-    if isinstance(learned, Cache):  # prefix tuning
-        options[CACHE], learned = learned, embeds.new_zeros(batch, count, embeds.shape[-1])
-    options["merged_embeds"] = torch.cat([learned.to(embeds), embeds], 1)
-    replaced = vars(model).pop("prepare_inputs_for_generation")
-    try:
-        yield torch.cat([mask.new_ones(batch, count), mask], 1), count
-    finally:
-        model.prepare_inputs_for_generation = replaced
+    if length <= read.length:
+        return read
+    with stage("prefill"), torch.inference_mode():
+        cache = DynamicCache(config=model.config.text_config) if read.cache is None else read.cache
+        embeds = model.model.embed(prompt.names[read.length : length].unsqueeze(0), prompt.visual)
+        model.model.language_model(inputs_embeds=embeds, use_cache=True, **{CACHE: cache})
+        return Prefix(length, cache)
 
 
-def _as_written(output: Any, input_ids: Tensor, merged: int) -> Any:
-    """Put the written prompt in place of the merged one."""
-    sequences = output["sequences"] if isinstance(output, ModelOutput) else output
-    copies = len(sequences) // len(input_ids)
-    prompt = input_ids.to(sequences.device).repeat_interleave(copies, 0)
-    written = torch.cat([prompt, sequences[:, merged:]], 1)
-    if not isinstance(output, ModelOutput):
-        return written
-    output["sequences"] = written
-    return output
+def generate(
+    model: QuicksviewerForConditionalGeneration,
+    prompts: Sequence[MergedPrompt],
+    config: GenerationConfig,
+    prefix: Prefix = NO_PREFIX,
+    voice: BaseStreamer | None = None,
+) -> list[list[int]]:
+    """Return the generated ids of each prompt, the end token included; all prompts must begin with `prefix`.
+
+    A single prompt's are given to `voice` one by one as they come, unless there are beams.
+    """
+    if config.num_beams != 1:
+        prefix, voice = NO_PREFIX, None  # beams would have to be copies within the cache, and change their minds
+    with stage("prefill"), torch.inference_mode():
+        embeds, mask = _rest_embedded(model, prompts, prefix.length)
+        options: dict[str, Any] = {} if prefix.cache is None else {CACHE: prefix.copies(len(prompts))}
+        ids = model.generate(
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            generation_config=config,
+            stopping_criteria=StoppingCriteriaList([_FirstToken()]),
+            streamer=voice,
+            **options,
+        ).tolist()
+    eos = config.eos_token_id
+    return [row[: row.index(eos) + 1] if eos in row else row for row in ids]
 
 
-class _WrittenPrompt(BaseStreamer):
-    """Gives a streamer the prompt as it was written, which comes first, and then the new tokens."""
+class ReplyStreamer(BaseStreamer):
+    """Says a reply piece by piece while it is generated; the pieces together are the reply."""
 
-    def __init__(self, streamer: BaseStreamer, input_ids: Tensor) -> None:
-        self._streamer, self._prompt = streamer, input_ids.cpu()
-        self._is_first = True
+    def __init__(self, decode: Callable[[Sequence[int]], str], hear: Callable[[str], object]) -> None:
+        self._decode, self._hear = decode, hear
+        self._ids, self._said = list[int](), 0
 
     def put(self, value: Tensor) -> None:
-        """Pass on what comes, but for the merged prompt."""
-        self._streamer.put(self._prompt if self._is_first else value)
-        self._is_first = False
+        """Take the next id; before the first one `generate` gives the prompt's, which are none beside embeddings."""
+        self._ids += value.flatten().tolist()
+        text = self._decode(self._ids)
+        if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # a character of several tokens is said as a whole
+            self.say(text)
 
     def end(self) -> None:
-        """Pass on the end."""
-        self._streamer.end()
+        """Say what was held back."""
+        self.say(self._decode(self._ids))
+
+    def say(self, text: str) -> None:
+        """Say what of the reply has not been said."""
+        if len(text) > self._said:
+            piece, self._said = text[self._said :], len(text)
+            self._hear(piece)
+
+
+class _FirstToken(StoppingCriteria):
+    """Never stops anything: it is asked after each token, so the first time the prompt has been read."""
+
+    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+        next_stage("generation")
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+
+def score(
+    model: QuicksviewerForConditionalGeneration,
+    prompts: Sequence[MergedPrompt],
+    continuations: Sequence[Sequence[int]],
+    prefix: Prefix = NO_PREFIX,
+) -> list[ContinuationScore]:
+    """Say how probable each prompt's continuation is; a continuation has one token at least."""
+    whole = [
+        replace(prompt, names=torch.cat([prompt.names, torch.tensor(ids)]))
+        for prompt, ids in zip(prompts, continuations, strict=True)
+    ]
+    with stage("prefill"), torch.inference_mode():
+        embeds, mask = _rest_embedded(model, whole, prefix.length)
+        positions = mask.cumsum(1).sub(1).clamp(min=0)
+        logits_BKV = model(
+            inputs_embeds=embeds[:, prefix.length :],
+            attention_mask=mask,
+            position_ids=positions[:, prefix.length :],
+            logits_to_keep=max(map(len, continuations)) + 1,
+            **{CACHE: prefix.copies(len(prompts))},
+        ).logits
+    # Rows are padded at their left, so all continuations end at the last token, whose logits foretell nothing.
+    return [
+        _score(logits_KV[-len(ids) - 1 : -1].float(), torch.tensor(ids, device=logits_KV.device))
+        for logits_KV, ids in zip(logits_BKV, continuations, strict=True)
+    ]
+
+
+def _score(logits_NV: Tensor, ids_N: Tensor) -> ContinuationScore:
+    loss = torch.nn.functional.cross_entropy(logits_NV, ids_N)
+    return ContinuationScore(float(loss), bool((logits_NV.argmax(-1) == ids_N).all()), len(ids_N))
+
+
+def _rest_embedded(
+    model: QuicksviewerForConditionalGeneration, prompts: Sequence[MergedPrompt], prefix: int
+) -> tuple[Tensor, Tensor]:
+    """Embed what follows the prefix, padded at the left: (B, P + L, D), zero before it, and the mask (B, P + L).
+
+    The prefix itself stays empty: `generate` takes the whole length and looks only at what its cache does not hold.
+    """
+    rests = [prompt.names[prefix:] for prompt in prompts]
+    longest = max(map(len, rests))
+    names = torch.full((len(prompts), longest), PADDING)
+    for row, rest in zip(names, rests, strict=True):
+        row[longest - len(rest) :] = rest
+    if all(prompt.visual is prompts[0].visual for prompt in prompts):
+        embeds = model.model.embed(names, prompts[0].visual)
+    else:
+        embeds = torch.cat(
+            [model.model.embed(row.unsqueeze(0), prompt.visual) for row, prompt in zip(names, prompts, strict=True)]
+        )
+    mask = (names != PADDING).long().to(embeds.device)
+    read = mask.new_ones(len(prompts), prefix)
+    if prefix:
+        embeds = torch.cat([embeds.new_zeros(len(prompts), prefix, embeds.shape[-1]), embeds], 1)
+    return embeds, torch.cat([read, mask], 1)

@@ -10,7 +10,7 @@ from transformers.utils import is_bitsandbytes_available, is_flash_attn_2_availa
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule
-from qsv_eval.model_adapters.frames.pixels import Resize
+from qsv_eval.model_adapters.frames.decode import Resize
 from qsv_eval.model_adapters.quicksviewer.chat import Quicksviewer
 from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
 from qsv_eval.model_adapters.quicksviewer.device import resolve_device

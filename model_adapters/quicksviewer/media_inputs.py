@@ -21,9 +21,9 @@ import torch
 from PIL import Image
 
 from qsv_eval.model_adapters.errors import InputError
-from qsv_eval.model_adapters.frames import FrameRule, read_image, read_video, thin
-from qsv_eval.model_adapters.frames.pixels import Resize
-from qsv_eval.model_adapters.quicksviewer.messages import SeenImage, SeenVideo, Video
+from qsv_eval.model_adapters.frames import FrameRule, read_image, read_video, subsample
+from qsv_eval.model_adapters.frames.decode import Resize
+from qsv_eval.model_adapters.quicksviewer.messages import DecodedImage, DecodedVideo, VideoInput
 
 __all__ = [
     "FrameSampling",
@@ -87,7 +87,7 @@ class VideoSource:
     """A video as the caller holds it, with the times that came along."""
 
     content: Any
-    """A path, frames as an array, a tensor or a list, or a `Video`."""
+    """A path, frames as an array, a tensor or a list, or a `VideoInput`."""
     timestamps: Sequence[float] | None = None
     start_s: float | None = None
     end_s: float | None = None
@@ -102,10 +102,10 @@ class VideoSource:
 
 def read_source(
     source: VideoSource, sampling: FrameSampling, side: int, resize: Resize = "exact", data_format: str | None = None
-) -> Video:
+) -> VideoInput:
     """Read a video: a file at `side` × `side` pixels, frames in memory at their own size."""
     content = source.content
-    if isinstance(content, Video):
+    if isinstance(content, VideoInput):
         if (source.timestamps, source.start_s, source.end_s, source.metadata) != (None, None, None, None):
             raise InputError("video: a Video has its own times; give timestamps and bounds when it is made")
         return _sampled(content, sampling, None)
@@ -123,7 +123,7 @@ def read_source(
             raise InputError("video: timestamps and video_metadata were both given; give one of them")
         timestamps, rate = _clock(source.metadata, len(frames_THWC))
     end_s = _end_of(timestamps) if source.end_s is None else source.end_s
-    return _sampled(Video(frames_THWC, timestamps, end_s), sampling, rate)
+    return _sampled(VideoInput(frames_THWC, timestamps, end_s), sampling, rate)
 
 
 def as_image(source: Any, data_format: str | None = None) -> Image.Image:
@@ -145,7 +145,7 @@ def as_image(source: Any, data_format: str | None = None) -> Image.Image:
         return read_image(source)
     if isinstance(source, np.ndarray | torch.Tensor):
         return Image.fromarray(_image_array(source, data_format))
-    hint = "; it has no pixels any more" if isinstance(source, SeenImage) else ""
+    hint = "; it has no pixels any more" if isinstance(source, DecodedImage) else ""
     raise InputError(
         f"an image is a path, a file's bytes, a PIL image, an array or a tensor, not a {type(source).__name__}{hint}"
     )
@@ -162,7 +162,7 @@ def as_frames(source: Any, data_format: str | None = None) -> np.ndarray:
         if array.dtype != np.uint8 or array.ndim != 4 or not len(array):
             raise InputError(_video_form(f"{array.dtype} {array.shape}") + _dtype_hint(array))
         return _rgb(_channels_last(array, data_format, _video_form, prefer_first=isinstance(source, torch.Tensor)))
-    if not isinstance(source, list | tuple) or isinstance(source, SeenImage | SeenVideo) or not len(source):
+    if not isinstance(source, list | tuple) or isinstance(source, DecodedImage | DecodedVideo) or not len(source):
         raise InputError(_video_form("an empty list" if source in ([], ()) else f"a {type(source).__name__}"))
     pictures = [np.asarray(as_image(picture, data_format)) for picture in source]
     sizes = sorted({picture.shape[:2] for picture in pictures})
@@ -173,7 +173,7 @@ def as_frames(source: Any, data_format: str | None = None) -> np.ndarray:
 
 def flat_images(images: Any) -> list[Any]:
     """Return one image, a list of images or nested lists of them as a flat list."""
-    if isinstance(images, list | tuple) and not isinstance(images, SeenImage):
+    if isinstance(images, list | tuple) and not isinstance(images, DecodedImage):
         return [image for item in images for image in flat_images(item)]
     if isinstance(images, np.ndarray | torch.Tensor) and images.ndim == 4:
         return list(images)
@@ -187,7 +187,7 @@ def flat_videos(videos: Any) -> list[Any]:
     """
     if isinstance(videos, np.ndarray | torch.Tensor):
         return list(videos) if videos.ndim == 5 else [videos]
-    if not isinstance(videos, list | tuple) or isinstance(videos, Video | SeenVideo):
+    if not isinstance(videos, list | tuple) or isinstance(videos, VideoInput | DecodedVideo):
         return [videos]
     if videos and all(map(_is_picture, videos)):
         return [videos]
@@ -218,14 +218,14 @@ def _read_file(
     sampling: FrameSampling,
     side: int,
     resize: Resize,
-) -> Video:
+) -> VideoInput:
     if isinstance(location, bytes):
         raise InputError("video: a data: address holds no file that can be read; write it to a file and give its path")
     if timestamps is not None or source.metadata is not None:
         name = "timestamps" if timestamps is not None else "video_metadata"
         raise InputError(f"{location}: {name} are for frames given as an array; a file's are read from it")
     clip = read_video(location, sampling.rule, (side, side), source.start_s, source.end_s, resize)
-    return Video(clip.frames, clip.timestamps_s, clip.duration_s, clip.shortfall)
+    return VideoInput(clip.frames, clip.timestamps_s, clip.duration_s, clip.shortfall)
 
 
 def _located(source: str | PathLike[str]) -> Path | bytes:
@@ -311,7 +311,7 @@ def _clock(metadata: Mapping[str, Any], frames: int) -> tuple[list[float] | None
     return [float(number) / float(fps) for number in numbers], float(fps) if indices is None else None
 
 
-def _sampled(video: Video, sampling: FrameSampling, rate: float | None) -> Video:
+def _sampled(video: VideoInput, sampling: FrameSampling, rate: float | None) -> VideoInput:
     """Choose frames of a video in memory."""
     if not sampling.of_arrays:
         return video
@@ -324,7 +324,7 @@ def _sampled(video: Video, sampling: FrameSampling, rate: float | None) -> Video
             "or do_sample_frames=False"
         )
     else:
-        kept = thin(total, sampling.rule.max_frames or total)
+        kept = subsample(total, sampling.rule.max_frames or total)
     times = None if video.timestamps_s is None else [video.timestamps_s[number] for number in kept]
     return video._replace(frames_THWC=video.frames_THWC[kept], timestamps_s=times)
 

@@ -12,10 +12,10 @@ from qsv_eval.model_adapters.errors import InputError, SetupError
 __all__ = [
     "Conversation",
     "Conversations",
+    "DecodedImage",
+    "DecodedVideo",
     "Message",
-    "SeenImage",
-    "SeenVideo",
-    "Video",
+    "VideoInput",
     "conversations_of",
     "media_of",
     "parts_of",
@@ -25,7 +25,7 @@ Message = Mapping[str, Any]
 Conversation = Sequence[Message]
 
 
-class Video(NamedTuple):
+class VideoInput(NamedTuple):
     """A video whose frames have been read."""
 
     frames_THWC: np.ndarray
@@ -37,13 +37,13 @@ class Video(NamedTuple):
     lost_frames: int = 0
     """Frames that were wanted and could not be decoded."""
 
-    def without_pixels(self) -> "SeenVideo":
+    def without_pixels(self) -> "DecodedVideo":
         """Return what is left of it once its frames were seen."""
-        return SeenVideo(len(self.frames_THWC), self.timestamps_s, self.end_s, self.lost_frames)
+        return DecodedVideo(len(self.frames_THWC), self.timestamps_s, self.end_s, self.lost_frames)
 
 
-class SeenVideo(NamedTuple):
-    """Facts of a video that text and report need; see `Video`."""
+class DecodedVideo(NamedTuple):
+    """Facts of a video that text and report need; see `VideoInput`."""
 
     frames: int
     timestamps_s: Sequence[float] | None = None
@@ -51,7 +51,7 @@ class SeenVideo(NamedTuple):
     lost_frames: int = 0
 
 
-class SeenImage(NamedTuple):
+class DecodedImage(NamedTuple):
     """Facts of an image that the text needs."""
 
     tiles: int

@@ -13,17 +13,21 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
 from qsv_eval.model_adapters.quicksviewer.configuration import QuicksviewerConfig
-from qsv_eval.model_adapters.quicksviewer.generation import MergedGenerationMixin
-from qsv_eval.model_adapters.quicksviewer.inputs import (
+from qsv_eval.model_adapters.quicksviewer.generation_mixin import MergedGenerationMixin
+from qsv_eval.model_adapters.quicksviewer.library import CACHE
+from qsv_eval.model_adapters.quicksviewer.merge_inputs import (
+    IGNORED,
+    PADDING,
+    MergePlan,
+    VisualKind,
     after_cache,
     check_inputs,
     check_keywords,
-    extend_left,
-    learned_labels,
+    loss_labels,
     one_cache,
+    pad_to_length,
+    plan_merge,
 )
-from qsv_eval.model_adapters.quicksviewer.library import CACHE
-from qsv_eval.model_adapters.quicksviewer.merging import IGNORED, PADDING, MergePlan, VisualKind, plan_merge
 from qsv_eval.model_adapters.quicksviewer.outputs import (
     QuicksviewerCausalLMOutputWithPast,
     QuicksviewerModelOutputWithPast,
@@ -178,7 +182,10 @@ class QuicksviewerModel(QuicksviewerPreTrainedModel):
             assert inputs_embeds is not None, "either ids or embeddings"
             input_ids = self._ids_of(inputs_embeds, visual_kind)
         length = input_ids.shape[1]
-        visual_kind, frame_ids = extend_left(visual_kind, length, VisualKind.TEXT), extend_left(frame_ids, length, -1)
+        visual_kind, frame_ids = (
+            pad_to_length(visual_kind, length, VisualKind.TEXT),
+            pad_to_length(frame_ids, length, -1),
+        )
         mask = None if attention_mask is None else attention_mask[:, -length:]
         plan = self.plan(input_ids, mask, visual_kind, frame_ids, visual, pad_left=pad_left)
         embeds = self.embed(plan.names(input_ids), visual)
@@ -224,7 +231,7 @@ class QuicksviewerModel(QuicksviewerPreTrainedModel):
     def _ids_of(self, inputs_embeds: Tensor, visual_kind: Tensor | None) -> Tensor:
         """Return stand-ins (B, L) for ids: the placeholder where embeddings of visual tokens are zero, and else 0."""
         is_zero = (inputs_embeds == 0).all(-1)
-        kinds = extend_left(visual_kind, inputs_embeds.shape[1], VisualKind.TEXT)
+        kinds = pad_to_length(visual_kind, inputs_embeds.shape[1], VisualKind.TEXT)
         is_placeholder = is_zero if kinds is None else is_zero & (kinds != VisualKind.TEXT).to(is_zero.device)
         return is_placeholder.long() * self._placeholder
 
@@ -323,7 +330,7 @@ class QuicksviewerForConditionalGeneration(QuicksviewerPreTrainedModel, MergedGe
         logits = self.lm_head(outputs.last_hidden_state[:, kept, :])
         loss = gate_loss = None
         if labels is not None:
-            learned = learned_labels(labels, frame_ids, outputs.cube_starts, self._placeholder)
+            learned = loss_labels(labels, frame_ids, outputs.cube_starts, self._placeholder)
             vocabulary = self.config.text_config.vocab_size
             loss = self.loss_function(logits, learned, vocab_size=vocabulary, num_items_in_batch=items)
             if outputs.gate_logits is not None:

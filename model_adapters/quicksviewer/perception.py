@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoModel
 
-from qsv_eval.model_adapters.cuberule import CubeRule
+from qsv_eval.model_adapters.cubing import CubeRule
 from qsv_eval.model_adapters.quicksviewer.configuration import QuicksviewerConfig
 from qsv_eval.model_adapters.quicksviewer.gate import (
     Gate,
@@ -28,7 +28,7 @@ from qsv_eval.model_adapters.quicksviewer.gate import (
     plain_differences,
 )
 from qsv_eval.model_adapters.quicksviewer.resampler import FoldedAttention, FramePartials, Resampler
-from qsv_eval.model_adapters.stopwatch import stage
+from qsv_eval.model_adapters.stage_timer import stage
 
 __all__ = ["FrameSummaries", "GumbelNoise", "Perception", "VisualTokens"]
 

@@ -6,41 +6,47 @@ from typing import Any, Unpack
 from transformers import AutoTokenizer, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
 
 from qsv_eval.model_adapters.errors import InputError
+from qsv_eval.model_adapters.quicksviewer.chat_template import (
+    ChatTemplate,
+    RenderedChat,
+    check_marks,
+    check_nesting,
+    texts_of,
+)
+from qsv_eval.model_adapters.quicksviewer.image_processing import (
+    QuicksviewerImageProcessor,
+    QuicksviewerVideoProcessor,
+    saved_settings,
+)
 from qsv_eval.model_adapters.quicksviewer.media_inputs import VideoSource, as_image, flat_images, flat_videos
 from qsv_eval.model_adapters.quicksviewer.messages import (
     Conversation,
-    SeenImage,
-    SeenVideo,
+    DecodedImage,
+    DecodedVideo,
     conversations_of,
     media_of,
     parts_of,
 )
-from qsv_eval.model_adapters.quicksviewer.options import (
+from qsv_eval.model_adapters.quicksviewer.padding import Row, RowOptions, batch_rows
+from qsv_eval.model_adapters.quicksviewer.processor_options import (
     CallOptions,
     QuicksviewerProcessorKwargs,
     call_options,
     refuse_saved,
 )
-from qsv_eval.model_adapters.quicksviewer.pixels import (
-    QuicksviewerImageProcessor,
-    QuicksviewerVideoProcessor,
-    saved_settings,
-)
-from qsv_eval.model_adapters.quicksviewer.prompt import (
+from qsv_eval.model_adapters.quicksviewer.prompt_tokens import (
     MARKS,
     PLACEHOLDER,
-    Expanded,
+    ExpandedPrompt,
     PromptTokens,
     expand,
     image_markup,
-    learned_tokens,
+    loss_mask,
     template_for,
     tokenize_prompt,
     unescape,
     video_markup,
 )
-from qsv_eval.model_adapters.quicksviewer.rendering import ChatTemplate, Rendered, check_marks, check_nesting, texts_of
-from qsv_eval.model_adapters.quicksviewer.rows import Row, RowOptions, batch_rows
 
 __all__ = ["QuicksviewerProcessor"]
 
@@ -54,7 +60,7 @@ class QuicksviewerProcessor(ProcessorMixin):
     "text": …}`, `{"type": "image", "image": …}` or `{"type": "video", "video": …}`. Newlines join the parts, or nothing
     in a message that says `"glued": True`.
 
-    `tokens`, `learning_tokens` and `prompt` need no pixels: `SeenImage` and `SeenVideo` may stand for the media.
+    `tokens`, `learning_tokens` and `prompt` need no pixels: `DecodedImage` and `DecodedVideo` may stand for the media.
     """
 
     valid_processor_kwargs = QuicksviewerProcessorKwargs  # type: ignore[assignment]
@@ -130,7 +136,7 @@ class QuicksviewerProcessor(ProcessorMixin):
         check_nesting(texts, "video", videos, flat_videos)
         pictures = [] if images is None else flat_images(images)
         clips = [] if videos is None else flat_videos(videos)
-        return self._batch([Rendered(one, []) for one in texts], pictures, clips, options)
+        return self._batch([RenderedChat(one, []) for one in texts], pictures, clips, options)
 
     def apply_chat_template(
         self,
@@ -211,12 +217,15 @@ class QuicksviewerProcessor(ProcessorMixin):
         return self._batch(rendered, *_media(conversations), options)
 
     def without_pixels(self, conversation: Conversation) -> list[dict[str, Any]]:
-        """Return the conversation with its media as `SeenImage` and `SeenVideo`."""
+        """Return the conversation with its media as `DecodedImage` and `DecodedVideo`."""
 
         def seen(part: Mapping[str, Any]) -> dict[str, Any]:
-            if part["type"] == "image" and not isinstance(part["image"], SeenImage):
-                return {"type": "image", "image": SeenImage(self.image_processor.tile_count(as_image(part["image"])))}
-            if part["type"] == "video" and not isinstance(part["video"], SeenVideo):
+            if part["type"] == "image" and not isinstance(part["image"], DecodedImage):
+                return {
+                    "type": "image",
+                    "image": DecodedImage(self.image_processor.tile_count(as_image(part["image"]))),
+                }
+            if part["type"] == "video" and not isinstance(part["video"], DecodedVideo):
                 return {"type": "video", "video": part["video"].without_pixels()}
             return dict(part)
 
@@ -233,7 +242,7 @@ class QuicksviewerProcessor(ProcessorMixin):
         The chat template marks them by `{% generation %}`; the end token belongs to them.
         """
         expanded, rendered = self._written(conversation, find_spoken=True)
-        learned = learned_tokens(expanded.text, expanded.moved(rendered.spoken), self.tokenizer)
+        learned = loss_mask(expanded.text, expanded.moved(rendered.spoken), self.tokenizer)
         return tokenize_prompt(expanded.text, self.tokenizer), learned
 
     def prompt(self, conversation: Conversation, *, add_generation_prompt: bool = True) -> str:
@@ -266,7 +275,7 @@ class QuicksviewerProcessor(ProcessorMixin):
     def _options(self, given: Mapping[str, Any]) -> CallOptions:
         return call_options(given, self.tokenizer.init_kwargs, type(self).__name__)
 
-    def _written(self, conversation: Conversation, **rendering: Any) -> tuple[Expanded, Rendered]:
+    def _written(self, conversation: Conversation, **rendering: Any) -> tuple[ExpandedPrompt, RenderedChat]:
         """Return a conversation as text with the markup of its media, and as the template rendered it."""
         seen = self.without_pixels(conversation)
         rendered = ChatTemplate.of(self.chat_template, None, self.tokenizer).render(seen, **rendering)
@@ -279,7 +288,7 @@ class QuicksviewerProcessor(ProcessorMixin):
 
     def _batch(
         self,
-        rendered: Sequence[Rendered],
+        rendered: Sequence[RenderedChat],
         pictures: Sequence[Any],
         clips: Sequence[Any],
         options: CallOptions,
@@ -315,7 +324,7 @@ class QuicksviewerProcessor(ProcessorMixin):
         return BatchFeature(data, tensor_type=tensors, skip_tensor_conversion=self.skip_tensor_conversion)
 
     def _row(
-        self, expanded: Expanded, spoken: Sequence[tuple[int, int]] | None, options: Mapping[str, Any], frame: int
+        self, expanded: ExpandedPrompt, spoken: Sequence[tuple[int, int]] | None, options: Mapping[str, Any], frame: int
     ) -> Row:
         """Tokenise one text, whose frames are counted from `frame`."""
         add_bos = options.get("add_special_tokens") is not False
@@ -330,7 +339,7 @@ class QuicksviewerProcessor(ProcessorMixin):
             row["mm_token_type_ids"] = tokens.media_types(placeholder)
         if spoken is not None:
             spans = expanded.moved(spoken)
-            learned = learned_tokens(expanded.text, spans, self.tokenizer, add_bos=add_bos)
+            learned = loss_mask(expanded.text, spans, self.tokenizer, add_bos=add_bos)
             row["assistant_masks"] = list(map(int, learned))
         return row
 

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from qsv_eval.model_adapters.quicksviewer.precision import full_precision
+from qsv_eval.model_adapters.quicksviewer.device import full_precision
 from qsv_eval.model_adapters.quicksviewer.weights import affine, base_layer, execution_device, parameter
 
 __all__ = ["FoldedAttention", "FramePartials", "Resampler", "sincos", "weighted_sum_by_cube"]

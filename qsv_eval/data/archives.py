@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple
 from tqdm import tqdm
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.paths import whole
+from qsv_eval.model_adapters.files import atomic_write
 
 __all__ = ["Archive", "find_archives", "unpack"]
 
@@ -61,29 +61,29 @@ def unpack(archive: Archive, target: Path) -> int:
         raise SetupError(f"{archive.files[0]}: cannot be unpacked ({error}). Download it again.") from error
 
 
-class _Member(NamedTuple):
+class _ArchiveMember(NamedTuple):
     name: str
     size: int
     open: Any
     """Gives a stream of its content."""
 
 
-def _zip_members(archive: Archive) -> Iterator[_Member]:
+def _zip_members(archive: Archive) -> Iterator[_ArchiveMember]:
     if len(archive.files) > 1:
         raise SetupError(f"{archive.files[0]}: zips in parts are not known; join them with `cat` or `zip -s 0` first")
     with zipfile.ZipFile(archive.files[0]) as file:
         for info in tqdm(file.infolist(), f"unpacking {archive.name}", leave=False):
             if not info.is_dir():
-                yield _Member(info.filename, info.file_size, lambda info=info: file.open(info))
+                yield _ArchiveMember(info.filename, info.file_size, lambda info=info: file.open(info))
 
 
-def _tar_members(archive: Archive) -> Iterator[_Member]:
+def _tar_members(archive: Archive) -> Iterator[_ArchiveMember]:
     with ExitStack() as stack:
         joined = _Joined([stack.enter_context(part.open("rb")) for part in archive.files])
         with tarfile.open(fileobj=joined, mode="r|*") as file:  # type: ignore[call-overload]
             for info in tqdm(file, f"unpacking {archive.name}", leave=False):
                 if info.isfile():
-                    yield _Member(info.name, info.size, lambda info=info: file.extractfile(info))
+                    yield _ArchiveMember(info.name, info.size, lambda info=info: file.extractfile(info))
                 elif not info.isdir():
                     raise SetupError(f"{archive.files[0]}: {info.name} is a link or a device; refused")
 
@@ -102,13 +102,13 @@ class _Joined:
         return b""
 
 
-def _write(member: _Member, target: Path, archive: Archive) -> bool:
+def _write(member: _ArchiveMember, target: Path, archive: Archive) -> bool:
     place = target / member.name
     if not place.resolve().is_relative_to(target.resolve()):
         raise SetupError(f"{archive.files[0]}: {member.name} would lie outside of {target}; refused")
     if place.is_file() and place.stat().st_size == member.size:
         return False
-    with whole(place) as draft:
+    with atomic_write(place) as draft:
         with member.open() as source, draft.open("wb") as file:
             shutil.copyfileobj(source, file, 1 << 20)
         if draft.stat().st_size != member.size:

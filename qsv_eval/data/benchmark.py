@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from qsv_eval.data.media import MediaIndex
+from qsv_eval.data.media_index import MediaIndex
 from qsv_eval.data.sample import Sample, read_samples, repeated_ids
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["Benchmark", "Sources", "data_root"]
+__all__ = ["Benchmark", "BenchmarkSources", "data_root"]
 
 
 def data_root() -> Path | None:
@@ -29,7 +29,7 @@ def data_root() -> Path | None:
 
 
 @dataclass(frozen=True)
-class Sources:
+class BenchmarkSources:
     """The folders in which a benchmark lies, the one to be preferred first."""
 
     folders: Sequence[Path]
@@ -48,7 +48,7 @@ class Sources:
         return MediaIndex(self.folders)
 
 
-Layout = Callable[[Sources], list[Sample] | None]
+Layout = Callable[[BenchmarkSources], list[Sample] | None]
 """Turns an official layout into samples; None where there is no such layout."""
 
 
@@ -101,17 +101,17 @@ class Benchmark:
 
     def convert(self, folder: Path) -> dict[str, list[Sample]]:
         """Return the samples of all sets that a folder holds in an official layout."""
-        sources = Sources([folder])
+        sources = BenchmarkSources([folder])
         return {part: found for part, layout in self.sets.items() if (found := layout(sources))}
 
     def _own_folders(self) -> list[Path]:
         root = data_root()
         return [root / self.name] if root and (root / self.name).is_dir() else []
 
-    def _sources(self, folders: list[Path]) -> Sources:
+    def _sources(self, folders: list[Path]) -> BenchmarkSources:
         """Add where lmms-eval unpacks the media."""
         unpacked = hf_home() / self.hf_home
-        return Sources(folders + ([unpacked] if self.hf_home and unpacked.is_dir() else []))
+        return BenchmarkSources(folders + ([unpacked] if self.hf_home and unpacked.is_dir() else []))
 
     def _prepared(self, part: str) -> list[Sample] | None:
         root = data_root()

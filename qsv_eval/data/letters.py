@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["LETTERS", "Posed", "lettered", "right_letter", "split_options"]
+__all__ = ["LETTERS", "LetteredQuestion", "lettered", "right_letter", "split_options"]
 
 LETTERS: Final = "ABCDEFGHIJ"
 
@@ -22,7 +22,7 @@ def right_letter(options: Sequence[object], answer: object) -> str:
     return right[0] if len(right) == 1 else ""
 
 
-class Posed(NamedTuple):
+class LetteredQuestion(NamedTuple):
     """A question and its options, taken apart."""
 
     question: str
@@ -32,7 +32,7 @@ class Posed(NamedTuple):
 _OPTION: Final = re.compile(r"^\s*\(?([A-J])[).:]\s*(.*?)\s*$")
 
 
-def split_options(text: str) -> Posed:
+def split_options(text: str) -> LetteredQuestion:
     """Take the lettered options off the end of a question's text; two at least, which run from A."""
     lines = text.rstrip().split("\n")
     found: list[re.Match[str]] = []
@@ -40,7 +40,7 @@ def split_options(text: str) -> Posed:
         found.insert(0, option)
         lines.pop()
     if len(found) < 2 or "".join(option[1] for option in found) != LETTERS[: len(found)]:
-        return Posed(text.strip(), ())
+        return LetteredQuestion(text.strip(), ())
     if lines and lines[-1].strip().casefold() in ("options:", "option:"):
         lines.pop()
-    return Posed("\n".join(lines).strip(), tuple(option[2] for option in found))
+    return LetteredQuestion("\n".join(lines).strip(), tuple(option[2] for option in found))

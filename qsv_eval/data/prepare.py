@@ -18,14 +18,14 @@ from qsv_eval.data.archives import Archive, find_archives, unpack
 from qsv_eval.data.benchmark import Benchmark
 from qsv_eval.data.sample import Sample, write_samples
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.paths import whole
+from qsv_eval.model_adapters.files import atomic_write
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["PreparedBenchmark", "prepare"]
 
 _DONE = "prepared.json"
 
 
-class Prepared(NamedTuple):
+class PreparedBenchmark(NamedTuple):
     """What came of it."""
 
     folder: Path
@@ -35,7 +35,7 @@ class Prepared(NamedTuple):
     """Media that samples want and that are not there."""
 
 
-def prepare(benchmark: Benchmark, source: Path, root: Path, *, remove_archives: bool = False) -> Prepared:
+def prepare(benchmark: Benchmark, source: Path, root: Path, *, remove_archives: bool = False) -> PreparedBenchmark:
     """Unpack and place what `source` holds, and write the benchmark's samples. Given again, it goes on.
 
     Args:
@@ -65,7 +65,7 @@ def prepare(benchmark: Benchmark, source: Path, root: Path, *, remove_archives: 
         write_samples(folder / "samples" / f"{part}.jsonl", (_relative(sample, folder) for sample in samples))
     wanted = {sample.video.path for samples in found.values() for sample in samples if sample.video}
     missing = sorted(path for path in wanted if not Path(path).exists())
-    return Prepared(folder, {part: len(samples) for part, samples in found.items()}, missing)
+    return PreparedBenchmark(folder, {part: len(samples) for part, samples in found.items()}, missing)
 
 
 def _unpack_once(archive: Archive, folder: Path) -> None:
@@ -75,7 +75,7 @@ def _unpack_once(archive: Archive, folder: Path) -> None:
     if finished.get(archive.name) == state:
         return
     unpack(archive, (folder / archive.name).parent)
-    with whole(done) as draft:
+    with atomic_write(done) as draft:
         draft.write_text(json.dumps(finished | {archive.name: state}, indent=1) + "\n", "utf-8")
 
 
@@ -94,7 +94,7 @@ def _place_files(source: Path, folder: Path, archives: set[Path]) -> None:
         try:
             os.link(original, place)
         except OSError:  # another disk, or a file system without links
-            with whole(place) as draft:
+            with atomic_write(place) as draft:
                 shutil.copyfile(original, draft)
 
 

@@ -8,14 +8,14 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.paths import whole
+from qsv_eval.model_adapters.files import atomic_write
 
-__all__ = ["Sample", "Video", "read_samples", "repeated_ids", "write_samples"]
+__all__ = ["Sample", "SampleVideo", "read_samples", "repeated_ids", "write_samples"]
 
 Name = Annotated[str, Field(min_length=1)]
 
 
-class Video(BaseModel):
+class SampleVideo(BaseModel):
     """A video, or a stretch of one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,7 +32,7 @@ class Video(BaseModel):
     """What the annotations say of its length; for checks only."""
 
     @model_validator(mode="after")
-    def _ends_after_it_starts(self) -> "Video":
+    def _ends_after_it_starts(self) -> "SampleVideo":
         if self.end_s is not None and self.end_s <= (self.start_s or 0.0):
             raise ValueError(f"ends at {self.end_s} s and starts at {self.start_s} s")
         return self
@@ -45,7 +45,7 @@ class Sample(BaseModel):
 
     id: Name
     """Of its own within the benchmark."""
-    video: Video | None = None
+    video: SampleVideo | None = None
     images: tuple[str, ...] = ()
     """Columns of the table that hold its images, in order."""
     question: str
@@ -80,7 +80,7 @@ def read_samples(file: Path) -> list[Sample]:
 
 def write_samples(file: Path, samples: Iterable[Sample]) -> None:
     """Write one sample a line, all or nothing."""
-    with whole(file) as draft:
+    with atomic_write(file) as draft:
         draft.write_text("".join(f"{sample.model_dump_json(exclude_defaults=True)}\n" for sample in samples), "utf-8")
 
 

@@ -9,7 +9,7 @@ from qsv_eval.demo.benchmark import DemoRecord, demo_questions, demo_records
 from qsv_eval.demo.draw import frame_at, sampled_frames, sampled_instants_s, video_frames
 from qsv_eval.demo.encode import ensure_video, video_name
 from qsv_eval.demo.grammar import KINDS, vocabulary
-from qsv_eval.demo.questions import LETTERS, Question, clip_questions
+from qsv_eval.demo.questions import LETTERS, DemoQuestion, clip_questions
 from qsv_eval.demo.scene import DURATIONS, SPLITS, ClipSpec, Scene, clip_from_id, make_clip, max_cuts
 
 __all__ = [
@@ -19,8 +19,8 @@ __all__ = [
     "LETTERS",
     "SPLITS",
     "ClipSpec",
+    "DemoQuestion",
     "DemoRecord",
-    "Question",
     "Scene",
     "clip_from_id",
     "clip_questions",

@@ -10,8 +10,8 @@ from typing import Final, TypedDict
 
 import numpy as np
 
-from qsv_eval.demo.grammar import KINDS, Draft, drafts
-from qsv_eval.demo.questions import LETTERS, Question, pose
+from qsv_eval.demo.grammar import KINDS, QuestionDraft, question_drafts
+from qsv_eval.demo.questions import LETTERS, DemoQuestion, pose
 from qsv_eval.demo.scene import DURATIONS, ClipSpec, clip_rng, make_clip
 
 __all__ = ["N_CLIPS", "DemoRecord", "demo_questions", "demo_records"]
@@ -34,7 +34,7 @@ class DemoRecord(TypedDict):
     answer: str  # the letter
 
 
-def demo_questions() -> list[Question]:
+def demo_questions() -> list[DemoQuestion]:
     """Return the benchmark's 420 questions, clip by clip."""
     return list(_questions())
 
@@ -44,7 +44,7 @@ def demo_records() -> list[DemoRecord]:
     return [_record(question) for question in _questions()]
 
 
-def _record(question: Question) -> DemoRecord:
+def _record(question: DemoQuestion) -> DemoRecord:
     return DemoRecord(
         question_id=question.question_id,
         video_id=question.clip_id,
@@ -57,16 +57,16 @@ def _record(question: Question) -> DemoRecord:
 
 
 @cache
-def _questions() -> tuple[Question, ...]:
+def _questions() -> tuple[DemoQuestion, ...]:
     """Choose one draft of each kind for every clip in turn, keeping words, variants and letters even as it goes."""
     used: Counter[tuple[str, ...]] = Counter()
     letters = _letters()
-    chosen: list[Question] = []
+    chosen: list[DemoQuestion] = []
     for index in range(N_CLIPS):
         spec = make_clip(_SPLIT, index)
         rng = clip_rng(_SPLIT, index, purpose=1)
         for kind in KINDS:
-            candidates = drafts(spec, kind)
+            candidates = question_drafts(spec, kind)
             # Chance decides only between equals: 1e-6 is far below any difference of cost.
             costs = [_cost(spec, draft, used) + 1e-6 * rng.random() for draft in candidates]
             draft = candidates[int(np.argmin(costs))]
@@ -87,17 +87,17 @@ def _letters() -> dict[tuple[str, str], list[str]]:
     }
 
 
-def _cost(spec: ClipSpec, draft: Draft, used: Counter[tuple[str, ...]]) -> float:
+def _cost(spec: ClipSpec, draft: QuestionDraft, used: Counter[tuple[str, ...]]) -> float:
     """Low for the answers and variants used least, with wrong words from the clip, on a small part of the clip."""
     missing = max(len(LETTERS) - 1 - len(draft.near), 0)
     share = spec.scenes[draft.target].n_sampled / spec.duration_s
     return used[_word_key(draft)] + 0.5 * used[_template_key(draft)] + 2.0 * missing + share
 
 
-def _word_key(draft: Draft) -> tuple[str, ...]:
+def _word_key(draft: QuestionDraft) -> tuple[str, ...]:
     """Return what must be even for the words to tell nothing: the answer, within its option set if that is fixed."""
     return (draft.kind, draft.answer, *(() if draft.far else draft.near))
 
 
-def _template_key(draft: Draft) -> tuple[str, ...]:
+def _template_key(draft: QuestionDraft) -> tuple[str, ...]:
     return (draft.kind, draft.template)

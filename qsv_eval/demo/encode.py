@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from qsv_eval.demo.draw import frame_at, video_frames
 from qsv_eval.demo.scene import ClipSpec
-from qsv_eval.model_adapters.paths import whole
+from qsv_eval.model_adapters.files import atomic_write
 
 __all__ = ["ensure_video", "video_name"]
 
@@ -41,7 +41,7 @@ def ensure_video(spec: ClipSpec, folder: str | os.PathLike[str]) -> Path:
     path = Path(folder) / video_name(spec)
     if path.exists():
         return path
-    with whole(path, many_writers=True) as draft:
+    with atomic_write(path, many_writers=True) as draft:
         _encode(spec, draft)
     return path
 

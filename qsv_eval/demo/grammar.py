@@ -17,7 +17,7 @@ from typing import Final
 
 from qsv_eval.demo.scene import COLOURS, DIRECTIONS, SHAPES, ClipSpec, Scene
 
-__all__ = ["ATTRIBUTES", "KINDS", "NUMBERS", "Draft", "drafts", "vocabulary"]
+__all__ = ["ATTRIBUTES", "KINDS", "NUMBERS", "QuestionDraft", "question_drafts", "vocabulary"]
 
 KINDS: Final = ("first", "after", "count", "attribute", "direction")
 ATTRIBUTES: Final = {"colour": COLOURS, "shape": SHAPES, "background": COLOURS}
@@ -32,7 +32,7 @@ _STEPS: Final = {"after": 1, "before": -1}
 
 
 @dataclass(frozen=True)
-class Draft:
+class QuestionDraft:
     """A question without options and letter."""
 
     kind: str
@@ -50,7 +50,7 @@ class Draft:
     """The scene that holds the answer (for `count`, where all do, the first)."""
 
 
-def drafts(spec: ClipSpec, kind: str) -> list[Draft]:
+def question_drafts(spec: ClipSpec, kind: str) -> list[QuestionDraft]:
     """Return every question of a kind that the clip answers without doubt."""
     makers = {
         "first": _first,
@@ -76,7 +76,7 @@ def vocabulary() -> tuple[str, ...]:
     return tuple(sorted(set(" ".join(phrases).split())))
 
 
-def _first(spec: ClipSpec) -> Iterator[Draft]:
+def _first(spec: ClipSpec) -> Iterator[QuestionDraft]:
     for asked in ATTRIBUTES:
         for end, position in _ENDS.items():
             target = position % len(spec.scenes)
@@ -84,7 +84,7 @@ def _first(spec: ClipSpec) -> Iterator[Draft]:
             yield from _draft(spec, "first", f"{end}:{asked}", text, asked, target, (target,))
 
 
-def _after(spec: ClipSpec) -> Iterator[Draft]:
+def _after(spec: ClipSpec) -> Iterator[QuestionDraft]:
     for given, position in _names(spec):
         thing = _THINGS[given].format(getattr(spec.scenes[position], given))
         for word, step in _STEPS.items():
@@ -100,7 +100,7 @@ def _after(spec: ClipSpec) -> Iterator[Draft]:
                 yield from _draft(spec, "after", f"{word}:{given}:{asked}", text, asked, target, scenes)
 
 
-def _count(spec: ClipSpec) -> Iterator[Draft]:
+def _count(spec: ClipSpec) -> Iterator[QuestionDraft]:
     n_scenes = len(spec.scenes)
     everything = tuple(range(n_scenes))
     for lowest in range(min(NUMBERS), max(NUMBERS) - _N_OPTIONS + 2):
@@ -108,10 +108,10 @@ def _count(spec: ClipSpec) -> Iterator[Draft]:
         if n_scenes in window:
             wrong = tuple(NUMBERS[number] for number in window if number != n_scenes)
             text = "How many scenes are there ?"
-            yield Draft("count", f"count:{lowest}", text, NUMBERS[n_scenes], wrong, (), everything, 0)
+            yield QuestionDraft("count", f"count:{lowest}", text, NUMBERS[n_scenes], wrong, (), everything, 0)
 
 
-def _attribute(spec: ClipSpec) -> Iterator[Draft]:
+def _attribute(spec: ClipSpec) -> Iterator[QuestionDraft]:
     for given, position in _names(spec):
         thing = _THINGS[given].format(getattr(spec.scenes[position], given))
         for asked in ATTRIBUTES:
@@ -120,7 +120,7 @@ def _attribute(spec: ClipSpec) -> Iterator[Draft]:
                 yield from _draft(spec, "attribute", f"with:{given}:{asked}", text, asked, position, (position,))
 
 
-def _direction(spec: ClipSpec) -> Iterator[Draft]:
+def _direction(spec: ClipSpec) -> Iterator[QuestionDraft]:
     for given, position in _names(spec):
         scene = spec.scenes[position]
         # One sampled frame shows no motion.
@@ -128,7 +128,7 @@ def _direction(spec: ClipSpec) -> Iterator[Draft]:
             mover = _MOVERS[given].format(getattr(scene, given))
             wrong = tuple(word for word in DIRECTIONS if word != scene.direction)
             text = f"Which way does {mover} move ?"
-            yield Draft("direction", f"way:{given}", text, scene.direction, wrong, (), (position,), position)
+            yield QuestionDraft("direction", f"way:{given}", text, scene.direction, wrong, (), (position,), position)
 
 
 def _names(spec: ClipSpec) -> Iterator[tuple[str, int]]:
@@ -142,7 +142,7 @@ def _names(spec: ClipSpec) -> Iterator[tuple[str, int]]:
 
 def _draft(
     spec: ClipSpec, kind: str, template: str, text: str, asked: str, target: int, scenes: tuple[int, ...]
-) -> Iterator[Draft]:
+) -> Iterator[QuestionDraft]:
     """Yield the question whose answer is the target scene's `asked`, unless its text holds the answer."""
 
     def value(scene: Scene) -> str:
@@ -158,4 +158,4 @@ def _draft(
     wrong = [word for word in ATTRIBUTES[asked] if word != answer and word not in said]
     near = tuple(word for word in wrong if word in shown)
     far = tuple(word for word in wrong if word not in shown)
-    yield Draft(kind, template, text, answer, near, far, scenes, target)
+    yield QuestionDraft(kind, template, text, answer, near, far, scenes, target)

@@ -5,16 +5,16 @@ from typing import Final
 
 import numpy as np
 
-from qsv_eval.demo.grammar import KINDS, Draft, drafts
+from qsv_eval.demo.grammar import KINDS, QuestionDraft, question_drafts
 from qsv_eval.demo.scene import ClipSpec, clip_rng
 
-__all__ = ["LETTERS", "Question", "clip_questions", "pose"]
+__all__ = ["LETTERS", "DemoQuestion", "clip_questions", "pose"]
 
 LETTERS: Final = ("A", "B", "C", "D")
 
 
 @dataclass(frozen=True)
-class Question:
+class DemoQuestion:
     """One multiple-choice question on one clip."""
 
     question_id: str
@@ -40,12 +40,12 @@ class Question:
         return self.options[LETTERS.index(self.answer)]
 
 
-def pose(spec: ClipSpec, draft: Draft, question_id: str, letter: str, rng: np.random.Generator) -> Question:
+def pose(spec: ClipSpec, draft: QuestionDraft, question_id: str, letter: str, rng: np.random.Generator) -> DemoQuestion:
     """Make a question of a draft, its answer under the given letter and three wrong words under the others."""
     wrong = [*_shuffled(draft.near, rng), *_shuffled(draft.far, rng)][: len(LETTERS) - 1]
     options = _shuffled(tuple(wrong), rng)
     options.insert(LETTERS.index(letter), draft.answer)
-    return Question(
+    return DemoQuestion(
         question_id=question_id,
         clip_id=spec.clip_id,
         kind=draft.kind,
@@ -59,12 +59,12 @@ def pose(spec: ClipSpec, draft: Draft, question_id: str, letter: str, rng: np.ra
     )
 
 
-def clip_questions(spec: ClipSpec, per_kind: int = 1) -> list[Question]:
+def clip_questions(spec: ClipSpec, per_kind: int = 1) -> list[DemoQuestion]:
     """Return up to `per_kind` random questions of every kind, the same ones at every call; meant for training."""
     rng = clip_rng(spec.split, spec.index, purpose=1)
-    chosen: list[Question] = []
+    chosen: list[DemoQuestion] = []
     for kind in KINDS:
-        candidates = drafts(spec, kind)
+        candidates = question_drafts(spec, kind)
         for position in rng.permutation(len(candidates))[:per_kind]:
             question_id = f"{spec.clip_id}-{len(chosen)}"
             chosen.append(pose(spec, candidates[position], question_id, str(rng.choice(LETTERS)), rng))

@@ -8,27 +8,27 @@ twice; failures are counted and named, never scored. `judge_exactly` needs no se
 judges. The prompts are this package's own: a number is comparable only with one of the same judge and prompt version.
 """
 
-from qsv_eval.judge.accounting import Accounting, Estimate
 from qsv_eval.judge.agreement import Agreement, Kappa, agreement
-from qsv_eval.judge.case import Case, Verdict
-from qsv_eval.judge.exact import judge_exactly
-from qsv_eval.judge.protocols import PROTOCOLS, Protocol
-from qsv_eval.judge.run import Judged, estimate, judge_cases
+from qsv_eval.judge.cost import Accounting, JudgeCostEstimate
+from qsv_eval.judge.exact_match import judge_exactly
+from qsv_eval.judge.rubrics import RUBRICS, Rubric
+from qsv_eval.judge.run import JudgeResult, estimate_cost, judge_requests
 from qsv_eval.judge.settings import JudgeSettings
+from qsv_eval.judge.types import JudgeRequest, Verdict
 
 __all__ = [
-    "PROTOCOLS",
+    "RUBRICS",
     "Accounting",
     "Agreement",
-    "Case",
-    "Estimate",
+    "JudgeCostEstimate",
+    "JudgeRequest",
+    "JudgeResult",
     "JudgeSettings",
-    "Judged",
     "Kappa",
-    "Protocol",
+    "Rubric",
     "Verdict",
     "agreement",
-    "estimate",
-    "judge_cases",
+    "estimate_cost",
     "judge_exactly",
+    "judge_requests",
 ]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qsv_eval.judge.case import Verdict
+from qsv_eval.judge.types import Verdict
 
 __all__ = ["Agreement", "Kappa", "agreement"]
 

@@ -17,24 +17,23 @@ from types import TracebackType
 import jsonlines
 from pydantic import BaseModel, ValidationError
 
-from qsv_eval.judge.case import Case, Verdict
-from qsv_eval.judge.prompts import Message
-from qsv_eval.judge.protocols import protocol_named
+from qsv_eval.judge.rubrics import rubric_named
+from qsv_eval.judge.types import JudgeRequest, Message, Verdict
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["VerdictCache", "cache_key"]
+__all__ = ["VerdictCache", "verdict_key"]
 
 
-class _Line(BaseModel):
+class _CacheLine(BaseModel):
     key: str
     protocol: str
     version: int
     verdict: Verdict
 
 
-def cache_key(model: str, case: Case, messages: list[Message]) -> str:
+def verdict_key(model: str, case: JudgeRequest, messages: list[Message]) -> str:
     """Return what a verdict rests on, as a hash: judge, protocol, its version, and every word that the judge reads."""
-    content = [model, case.protocol, protocol_named(case.protocol).version, messages]
+    content = [model, case.protocol, rubric_named(case.protocol).version, messages]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -65,11 +64,11 @@ class VerdictCache:
         """Return the verdict with this key, the oldest one if several processes asked for it."""
         return self._verdicts.get(key)
 
-    def add(self, key: str, case: Case, verdict: Verdict) -> None:
+    def add(self, key: str, case: JudgeRequest, verdict: Verdict) -> None:
         """Write a verdict down."""
         self._verdicts[key] = verdict
-        version = protocol_named(case.protocol).version
-        line = _Line(key=key, protocol=case.protocol, version=version, verdict=verdict).model_dump(mode="json")
+        version = rubric_named(case.protocol).version
+        line = _CacheLine(key=key, protocol=case.protocol, version=version, verdict=verdict).model_dump(mode="json")
         try:
             file = self._open() if self._file is None else self._file
             rest = memoryview(json.dumps(line).encode() + b"\n")
@@ -91,7 +90,7 @@ class VerdictCache:
         with path.open("rb") as file, jsonlines.Reader(file) as lines:
             for line in lines.iter(type=dict, skip_invalid=True):
                 try:
-                    read = _Line.model_validate(line)
+                    read = _CacheLine.model_validate(line)
                 except ValidationError:
                     continue
                 self._verdicts.setdefault(read.key, read.verdict)

@@ -10,11 +10,11 @@ from typing import Any, Final, NamedTuple
 import openai
 from openai.types.chat import ChatCompletion
 
-from qsv_eval.judge.prompts import Message
 from qsv_eval.judge.settings import JudgeSettings, api_key
+from qsv_eval.judge.types import Message
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["JudgeClient", "LateError", "Reply", "UnansweredError"]
+__all__ = ["JudgeClient", "JudgeReply", "LateError", "UnansweredError"]
 
 _FOR_ALL: Final = {
     401: "the key is not accepted; check OPENAI_API_KEY",
@@ -24,7 +24,7 @@ _FOR_ALL: Final = {
 """Statuses that no other case would escape."""
 
 
-class Reply(NamedTuple):
+class JudgeReply(NamedTuple):
     """What came back."""
 
     text: str
@@ -91,7 +91,7 @@ class JudgeClient:
         """Close the connections."""
         await self._client.close()
 
-    async def ask(self, messages: list[Message], max_tokens: int, attempts: int) -> Reply:
+    async def ask(self, messages: list[Message], max_tokens: int, attempts: int) -> JudgeReply:
         """Ask once, repeating what fails on the way.
 
         Raises:
@@ -153,18 +153,18 @@ class JudgeClient:
         return text.replace(self._key, "***")[:200] if self._key != "none" else text[:200]
 
 
-def _reply(raw: Any, requests: int) -> Reply:
+def _reply(raw: Any, requests: int) -> JudgeReply:
     """Read a reply. Of a body that is no chat completion nothing is left but an empty text, which is no verdict."""
     try:
         completion = raw.parse()
     except ValueError:  # JSON that breaks off
         completion = None
     if not isinstance(completion, ChatCompletion) or not completion.choices:
-        return Reply("", "", None, None, False, requests)
+        return JudgeReply("", "", None, None, False, requests)
     choice, usage = completion.choices[0], completion.usage
     message = choice.message
     text = (message.content or getattr(message, "refusal", None) or "") if message else ""
-    return Reply(
+    return JudgeReply(
         text=_encodable(text) if isinstance(text, str) else "",
         model=_encodable(completion.model or ""),
         input_tokens=usage.prompt_tokens if usage else None,

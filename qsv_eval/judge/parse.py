@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from qsv_eval.judge.protocols import Dimension, Protocol
+from qsv_eval.judge.rubrics import Dimension, Rubric
 
-__all__ = ["Marks", "NoVerdictError", "read_marks"]
+__all__ = ["NoVerdictError", "ParsedVerdict", "parse_verdict"]
 
 _LONGEST: Final = 8_000
 """Characters looked at, far above any `max_tokens`: nested braces in a runaway reply must not cost time."""
@@ -23,7 +23,7 @@ _PYTHON_OBJECT: Final = re.compile(r"\{[^{}]*\}")
 _PAIR: Final = r"""(?<![\w]){name}['"]*\s*[:=]\s*['"]?([\w.+-]+)"""
 
 
-class Marks(NamedTuple):
+class ParsedVerdict(NamedTuple):
     """What a judge's text says."""
 
     scores: dict[str, float]
@@ -36,7 +36,7 @@ class NoVerdictError(Exception):
     """The text is no verdict; the message says why."""
 
 
-def read_marks(text: str, protocol: Protocol, *, is_cut_off: bool = False) -> Marks:
+def parse_verdict(text: str, protocol: Rubric, *, is_cut_off: bool = False) -> ParsedVerdict:
     """Read a verdict.
 
     Args:
@@ -69,13 +69,13 @@ def _without_thinking(text: str) -> str:
     return text.rpartition("</think>")[2].partition("<think>")[0].strip()
 
 
-def _keys(protocol: Protocol) -> set[str]:
+def _keys(protocol: Rubric) -> set[str]:
     return {dimension.name for dimension in protocol.dimensions} | ({"pred"} if protocol.says_correct else set())
 
 
-def _marks(said: dict[Any, Any], protocol: Protocol) -> Marks:
+def _marks(said: dict[Any, Any], protocol: Rubric) -> ParsedVerdict:
     scores = {dimension.name: _score(said[dimension.name], dimension) for dimension in protocol.dimensions}
-    return Marks(scores, _yes_or_no(said["pred"]) if protocol.says_correct else None)
+    return ParsedVerdict(scores, _yes_or_no(said["pred"]) if protocol.says_correct else None)
 
 
 def _score(value: Any, dimension: Dimension) -> float:
@@ -121,7 +121,7 @@ def _python_object(text: str, at: int) -> tuple[Any, int]:
         return None, match.end()
 
 
-def _pairs(text: str, protocol: Protocol) -> Iterator[dict[str, str]]:
+def _pairs(text: str, protocol: Rubric) -> Iterator[dict[str, str]]:
     """Read "pred: yes, score: 4", where every key has just one value."""
     values = {key: re.findall(_PAIR.replace("{name}", key), text, re.IGNORECASE) for key in _keys(protocol)}
     if all(len(found) == 1 for found in values.values()):

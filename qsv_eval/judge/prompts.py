@@ -9,13 +9,13 @@ back to the letter.
 import json
 import re
 from collections.abc import Mapping
-from typing import Final, TypedDict
+from typing import Final
 
-from qsv_eval.judge.case import Case
-from qsv_eval.judge.protocols import Protocol, protocol_named
+from qsv_eval.judge.rubrics import Rubric, rubric_named
+from qsv_eval.judge.types import JudgeRequest, Message
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["Message", "as_data", "build_messages", "reminded"]
+__all__ = ["build_messages", "quote_as_data", "with_reminder"]
 
 _NAMES: Final = {
     "truth": "correct_answer",
@@ -49,46 +49,39 @@ _UNSAFE: Final = re.compile("[<\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """What JSON lets through and a judge may take for more than text: tags, line breaks, halves of a character."""
 
 
-class Message(TypedDict):
-    """A message as the OpenAI protocol has it."""
-
-    role: str  # "system" or "user"
-    content: str
-
-
-def build_messages(case: Case) -> list[Message]:
+def build_messages(case: JudgeRequest) -> list[Message]:
     """Return what a judge is asked; SetupError if texts of the case are missing or too many."""
-    protocol = protocol_named(case.protocol)
+    protocol = rubric_named(case.protocol)
     _check(case, protocol)
     texts = {_NAMES.get(name, name): case.fields[name] for name in protocol.fields}
     # Filled in by replace, once: braces in a text are never looked at.
-    user = _USER.replace("{form}", _form(protocol)).replace("{case}", as_data(texts))
+    user = _USER.replace("{form}", _form(protocol)).replace("{case}", quote_as_data(texts))
     return [
         {"role": "system", "content": _SYSTEM.replace("{criteria}", protocol.criteria)},
         {"role": "user", "content": user},
     ]
 
 
-def reminded(messages: list[Message]) -> list[Message]:
+def with_reminder(messages: list[Message]) -> list[Message]:
     """Return the messages for a judge whose reply was no verdict: the same request would be answered the same way."""
     # Within the last message, since many chat templates take no two of one role in a row.
     *before, last = messages
     return [*before, {"role": last["role"], "content": last["content"] + _REMINDER}]
 
 
-def as_data(texts: Mapping[str, str]) -> str:
+def quote_as_data(texts: Mapping[str, str]) -> str:
     """Write texts as one line of JSON without any `<`, line break or lone surrogate."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(dict(texts), ensure_ascii=False))
 
 
-def _form(protocol: Protocol) -> str:
+def _form(protocol: Rubric) -> str:
     parts = ['"reason": "one short sentence"'] if protocol.gives_reason else []
     parts += ['"pred": "yes" or "no"'] if protocol.says_correct else []
     parts += [f'"{name}": whole number from {low} to {high}' for name, low, high in protocol.dimensions]
     return "{" + ", ".join(parts) + "}"
 
 
-def _check(case: Case, protocol: Protocol) -> None:
+def _check(case: JudgeRequest, protocol: Rubric) -> None:
     given, wanted = set(case.fields), set(protocol.fields)
     if given != wanted:
         wrong = [f"{name} is missing" for name in protocol.fields if name not in given]

@@ -7,21 +7,20 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from qsv_eval.judge.accounting import Accounting, Estimate, likely_tokens
-from qsv_eval.judge.cache import VerdictCache, cache_key
-from qsv_eval.judge.case import Case, Verdict
-from qsv_eval.judge.loops import run_in_own_loop
+from qsv_eval.judge.cache import VerdictCache, verdict_key
+from qsv_eval.judge.cost import Accounting, JudgeCostEstimate, expected_tokens
 from qsv_eval.judge.prompts import build_messages
-from qsv_eval.judge.protocols import protocol_named
-from qsv_eval.judge.question import Ledger, Question
+from qsv_eval.judge.rubrics import rubric_named
+from qsv_eval.judge.run_async import run_async
 from qsv_eval.judge.settings import JudgeSettings
+from qsv_eval.judge.types import JudgeProgress, JudgeRequest, UniqueRequest, Verdict
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["Judged", "estimate", "judge_cases"]
+__all__ = ["JudgeResult", "estimate_cost", "judge_requests"]
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgeResult:
     """What came of a judging. Every case is either in `verdicts` or in `failures`."""
 
     judge: str
@@ -42,16 +41,16 @@ class Judged:
         return done if self.complete else f"{done}; INCOMPLETE: {len(self.failures)} have no verdict"
 
 
-class _Plan(NamedTuple):
+class _JudgePlan(NamedTuple):
     """What is to be asked, and for whom."""
 
-    questions: dict[str, Question]
+    questions: dict[str, UniqueRequest]
     """By key."""
     keys: dict[str, str]
     """By case id."""
 
 
-def judge_cases(cases: Iterable[Case], settings: JudgeSettings, *, progress: bool = True) -> Judged:
+def judge_requests(cases: Iterable[JudgeRequest], settings: JudgeSettings, *, progress: bool = True) -> JudgeResult:
     """Get a verdict for every case. Works on any thread, with or without a running event loop.
 
     Args:
@@ -69,7 +68,7 @@ def judge_cases(cases: Iterable[Case], settings: JudgeSettings, *, progress: boo
         estimated = _estimate(left, settings)
         if progress:
             _announce(plan, left, estimated, settings)
-        ledger = _ask(left, settings, cache, progress=progress) if left else Ledger()
+        ledger = _ask(left, settings, cache, progress=progress) if left else JudgeProgress()
         found = {id_: cache.get(key) for id_, key in plan.keys.items()}
     verdicts = {id_: verdict for id_, verdict in found.items() if verdict is not None}
     failures = {id_: ledger.failures[plan.keys[id_]] for id_, verdict in found.items() if verdict is None}
@@ -85,46 +84,48 @@ def judge_cases(cases: Iterable[Case], settings: JudgeSettings, *, progress: boo
         dollars=settings.dollars(ledger.input_tokens, ledger.output_tokens),
         estimated=estimated,
     )
-    return Judged(settings.model, verdicts, failures, accounting)
+    return JudgeResult(settings.model, verdicts, failures, accounting)
 
 
-def estimate(cases: Iterable[Case], settings: JudgeSettings) -> Estimate:
+def estimate_cost(cases: Iterable[JudgeRequest], settings: JudgeSettings) -> JudgeCostEstimate:
     """Return what judging these cases is going to cost, without a call. What is on disk costs nothing."""
     plan = _plan(cases, settings)
     with VerdictCache(settings.cache, settings.model) as cache:
         return _estimate([question for key, question in plan.questions.items() if cache.get(key) is None], settings)
 
 
-def _plan(cases: Iterable[Case], settings: JudgeSettings) -> _Plan:
-    plan = _Plan({}, {})
+def _plan(cases: Iterable[JudgeRequest], settings: JudgeSettings) -> _JudgePlan:
+    plan = _JudgePlan({}, {})
     for case in cases:
         if case.id in plan.keys:
             raise SetupError(f"case {case.id}: two cases have this id; give each its own")
         messages = build_messages(case)
-        key = cache_key(settings.model, case, messages)
+        key = verdict_key(settings.model, case, messages)
         plan.keys[case.id] = key
-        plan.questions.setdefault(key, Question(key, case, messages))
+        plan.questions.setdefault(key, UniqueRequest(key, case, messages))
     return plan
 
 
-def _estimate(questions: list[Question], settings: JudgeSettings) -> Estimate:
-    read = sum(likely_tokens(question.messages) for question in questions)
-    written = sum(protocol_named(question.case.protocol).usual_tokens for question in questions)
-    return Estimate(len(questions), read, written, settings.dollars(read, written))
+def _estimate(questions: list[UniqueRequest], settings: JudgeSettings) -> JudgeCostEstimate:
+    read = sum(expected_tokens(question.messages) for question in questions)
+    written = sum(rubric_named(question.case.protocol).usual_tokens for question in questions)
+    return JudgeCostEstimate(len(questions), read, written, settings.dollars(read, written))
 
 
-def _announce(plan: _Plan, left: list[Question], estimated: Estimate, settings: JudgeSettings) -> None:
+def _announce(
+    plan: _JudgePlan, left: list[UniqueRequest], estimated: JudgeCostEstimate, settings: JudgeSettings
+) -> None:
     known = len(plan.questions) - len(left)
     budget = "" if settings.budget_tokens is None else f"; the budget is {settings.budget_tokens:,} tokens"
     said = f"Judge {settings.model}: {len(plan.keys)} cases, {known} verdicts on disk, {estimated}{budget}"
     tqdm.write(said, file=sys.stderr)
 
 
-def _ask(left: list[Question], settings: JudgeSettings, cache: VerdictCache, *, progress: bool) -> Ledger:
-    from qsv_eval.judge.asking import ask_all  # brings openai along, which takes a second
+def _ask(left: list[UniqueRequest], settings: JudgeSettings, cache: VerdictCache, *, progress: bool) -> JudgeProgress:
+    from qsv_eval.judge.request_loop import ask_all  # brings openai along, which takes a second
 
-    def keep(question: Question, verdict: Verdict) -> None:
+    def keep(question: UniqueRequest, verdict: Verdict) -> None:
         cache.add(question.key, question.case, verdict)
 
     with tqdm(total=len(left), desc="Judging", unit="case", disable=not progress) as bar:
-        return run_in_own_loop(lambda: ask_all(left, settings, keep, bar.update))
+        return run_async(lambda: ask_all(left, settings, keep, bar.update))

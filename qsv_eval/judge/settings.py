@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.paths import cache_folder
+from qsv_eval.model_adapters.files import cache_folder
 
 __all__ = ["DEFAULT_URL", "JudgeSettings", "api_key"]
 

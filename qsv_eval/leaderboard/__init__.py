@@ -1,7 +1,7 @@
 """Scores of several runs, side by side, and what their differences are worth (docs/leaderboard.md).
 
     made = make_leaderboard([Path("qsv_runs")])    # write.py
-    found = compare_runs(Path("a"), Path("b"))     # compare/tasks.py
+    found = compare_runs(Path("a"), Path("b"))     # compare/compare.py
 
 In the order in which a number travels:
 

@@ -8,9 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from qsv_eval.leaderboard.shown import reading
-from qsv_eval.leaderboard.tables import Cell, Mark, Table
-from qsv_eval.leaderboard.text import plain
+from qsv_eval.leaderboard.safe_text import plain
+from qsv_eval.leaderboard.tables import Cell, Mark, Table, cell_text
 
 __all__ = ["as_latex", "latex_escaped"]
 
@@ -45,7 +44,7 @@ def latex_escaped(text: object) -> str:
     return _LIGATURE.sub(r"\1{}", plain(text).translate(_SPECIAL))
 
 
-class _Line(NamedTuple):
+class _LatexRow(NamedTuple):
     """A line of the table as it stands on paper, in LaTeX."""
 
     names: list[str]
@@ -60,18 +59,18 @@ def as_latex(table: Table) -> str:
     cells = [[_cell(cell, with_n=not n) for cell, n in zip(own, asked, strict=True)] for _, own in table.rows]
     places = [place for place, _ in table.rows]
     if len(table.columns) > len(table.rows):
-        header = _Line([""], [_stacked(latex_escaped(place.model), latex_escaped(place.label)) for place in places])
-        lines = [_Line([head], [own[number] for own in cells]) for number, head in enumerate(heads)]
+        header = _LatexRow([""], [_stacked(latex_escaped(place.model), latex_escaped(place.label)) for place in places])
+        lines = [_LatexRow([head], [own[number] for own in cells]) for number, head in enumerate(heads)]
     else:
-        header = _Line(["model", "setting"], heads)
+        header = _LatexRow(["model", "setting"], heads)
         lines = [
-            _Line([latex_escaped(place.model), latex_escaped(place.label)], own, place.is_published)
+            _LatexRow([latex_escaped(place.model), latex_escaped(place.label)], own, place.is_published)
             for place, own in zip(places, cells, strict=True)
         ]
     return "\n".join([f"% {plain(table.title)}", *_tabular(header, lines), _meaning(table), ""])
 
 
-def _tabular(header: _Line, lines: Sequence[_Line]) -> list[str]:
+def _tabular(header: _LatexRow, lines: Sequence[_LatexRow]) -> list[str]:
     said = [
         rf"\begin{{tabular}}{{{'l' * len(header.names)}{'r' * len(header.cells)}}}",
         r"\toprule",
@@ -87,7 +86,7 @@ def _tabular(header: _Line, lines: Sequence[_Line]) -> list[str]:
     return [*said, r"\bottomrule", r"\end{tabular}"]
 
 
-def _row(line: _Line) -> str:
+def _row(line: _LatexRow) -> str:
     return rf"{' & '.join([*line.names, *line.cells])} \\"
 
 
@@ -98,14 +97,14 @@ def _stacked(above: str, below: str) -> str:
 
 def _asked(column: Sequence[Cell | None]) -> str:
     """Return how many questions all measured numbers of a column are on, empty where they differ."""
-    said = {reading(cell).n for cell in column if cell is not None and not cell.is_published}
+    said = {cell_text(cell).n for cell in column if cell is not None and not cell.is_published}
     return said.pop() if len(said) == 1 else ""
 
 
 def _cell(cell: Cell | None, *, with_n: bool) -> str:
     if cell is None:
         return ""
-    read = reading(cell)
+    read = cell_text(cell)
     value = {Mark.BEST: rf"\textbf{{{read.value}}}", Mark.SECOND: rf"\underline{{{read.value}}}"}.get(
         cell.mark, read.value
     )
@@ -126,7 +125,7 @@ _MEANINGS: Final = {
 
 
 def _signs(cell: Cell) -> list[str]:
-    marks = reading(cell).marks
+    marks = cell_text(cell).marks
     has = {
         _NEAR: cell.is_near_best,
         _INCOMPLETE: "incomplete" in marks,

@@ -3,23 +3,24 @@
 `RUNS` and `SCORES` say what the columns mean.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
-from qsv_eval.leaderboard.choose import Headline, chosen
-from qsv_eval.leaderboard.modelnames import Stated, model_names
-from qsv_eval.leaderboard.naming import LONGEST, table_name
+from qsv_eval.leaderboard.labels import ModelStatement, model_names, setting_names, unlike_conditions
 from qsv_eval.leaderboard.records import degraded_of, protocols_of, scores_of
-from qsv_eval.leaderboard.resultfiles import ResultsFile, find_results, mapping, model_stated, runs_behind
-from qsv_eval.leaderboard.settings import setting_names, unlike_conditions
-from qsv_eval.leaderboard.text import plain
-from qsv_eval.model_adapters.cells import plain_name
+from qsv_eval.leaderboard.result_files import ResultsFile, find_results, mapping, model_stated, runs_behind
+from qsv_eval.leaderboard.safe_text import LONGEST_NAME, plain, table_name
+from qsv_eval.model_adapters.variant_name import plain_name
 from qsv_eval.protocol import Protocol
 
-__all__ = ["RUNS", "SCORES", "Board", "load"]
+__all__ = ["RUNS", "SCORES", "Headline", "Tables", "load", "select_records"]
+
+# MERGED DOCSTRINGS, to be worked into the one above:
+# Which of several scores of the same model by the same protocol stands in the tables.
 
 RUNS: Final[Mapping[str, str]] = {
     "file": "the results file, below the folder that was named",
@@ -75,7 +76,7 @@ _NUMBERS = ("value", "low", "high", "lowest", "highest", "micro", "macro", "unpa
 _FLAGS = ("complete", "higher_is_better", "shown")
 
 
-class Board(NamedTuple):
+class Tables(NamedTuple):
     """Everything that tables are made of."""
 
     runs: pd.DataFrame
@@ -84,7 +85,7 @@ class Board(NamedTuple):
     """The records by their hashes."""
 
 
-def load(folders: Sequence[Path]) -> Board:
+def load(folders: Sequence[Path]) -> Tables:
     """Read all results files below folders; samples files are not touched.
 
     Raises:
@@ -109,12 +110,12 @@ def load(folders: Sequence[Path]) -> Board:
             scores.append(score | own | named | by)
     frame = tidy(scores)
     frame["shown"] = _shown(frame, protocols)
-    return Board(_frame(runs, RUNS), _with_settings(frame, protocols), protocols)
+    return Tables(_frame(runs, RUNS), _with_settings(frame, protocols), protocols)
 
 
-def _stated(run: ResultsFile, protocols: Iterable[Protocol]) -> Stated:
+def _stated(run: ResultsFile, protocols: Iterable[Protocol]) -> ModelStatement:
     answered = {str(mapping(protocol.answers).get("checkpoint") or "") for protocol in protocols}
-    return Stated(model_stated(run), answered.pop() if len(answered) == 1 else "")
+    return ModelStatement(model_stated(run), answered.pop() if len(answered) == 1 else "")
 
 
 def tidy(scores: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -129,7 +130,7 @@ def tidy(scores: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def _frame(records: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> pd.DataFrame:
     # pandas cannot hold every text that JSON can: plain text it can.
     plainly = [
-        {name: plain(value, LONGEST) if isinstance(value, str) else value for name, value in record.items()}
+        {name: plain(value, LONGEST_NAME) if isinstance(value, str) else value for name, value in record.items()}
         for record in records
     ]
     return pd.DataFrame(plainly, columns=list(columns))
@@ -146,7 +147,7 @@ def _shown(scores: pd.DataFrame, protocols: Mapping[str, Mapping[str, Any]]) -> 
         )
         for row in scores[scores["field"] == ""].to_dict("records")
     )
-    kept = chosen(headlines, protocols)
+    kept = select_records(headlines, protocols)
     pairs = zip(scores["file"], scores["cell"], strict=True)
     return pd.Series([pair in kept for pair in pairs], index=scores.index, dtype="boolean")
 
@@ -164,5 +165,47 @@ def _with_settings(scores: pd.DataFrame, protocols: Mapping[str, Mapping[str, An
         shown = own[own["shown"]]["protocol"].unique()
         names = setting_names({digest: protocols[digest] for digest in sorted(shown)}, stated)
         # What is not shown has no setting of its own, only its protocol.
-        scores.loc[own.index, "setting"] = own["protocol"].map(names).fillna("").map(lambda name: plain(name, LONGEST))
+        scores.loc[own.index, "setting"] = (
+            own["protocol"].map(names).fillna("").map(lambda name: plain(name, LONGEST_NAME))
+        )
     return scores
+
+
+class Headline(NamedTuple):
+    """What a choice is made by. Better ones sort later, by the first five."""
+
+    answered: int
+    """Questions with a score, where outcomes say so; else all that were asked."""
+    n: int
+    """Questions asked."""
+    is_scored: bool
+    """Whether it has a value."""
+    date: str
+    file: str
+    cell: str
+    """The task's name in it."""
+    model: str
+    protocol: str
+    """Its hash."""
+
+
+def select_records(headlines: Iterable[Headline], protocols: Mapping[str, Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Return file and cell of one score for each model and protocol: of the most answers, and of those the newest.
+
+    A score that still waits for a judge gives way to any that has had one.
+    """
+    best: dict[tuple[str, str], Headline] = {}
+    for one in sorted(headlines):
+        best[one.model, one.protocol] = one
+    judged = {(one.model, _before_judging(protocols[one.protocol])) for one in best.values() if one.is_scored}
+    return {
+        (one.file, one.cell)
+        for one in best.values()
+        if one.is_scored or (one.model, _before_judging(protocols[one.protocol])) not in judged
+    }
+
+
+def _before_judging(record: Mapping[str, Any]) -> str:
+    """Return all of a protocol but its hash and judge."""
+    plain = {name: value for name, value in record.items() if name != "hash"}
+    return json.dumps(plain | {"scoring": {**record["scoring"], "judge": None}}, sort_keys=True)

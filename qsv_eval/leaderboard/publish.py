@@ -5,19 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from qsv_eval.leaderboard.garbage import acyclic
-from qsv_eval.leaderboard.origins import Origin, origins_of
+from qsv_eval.leaderboard.page.data_files import SideFiles
+from qsv_eval.leaderboard.page.read_run import RunFiles, read_run
 from qsv_eval.leaderboard.page.render import Content, write_index
-from qsv_eval.leaderboard.page.runs import RunFiles, read_run
-from qsv_eval.leaderboard.page.scores import score_entries
-from qsv_eval.leaderboard.page.shelf import Shelf, write_shelf
-from qsv_eval.leaderboard.page.sidefiles import SideFiles
-from qsv_eval.leaderboard.page.videos import Videos
+from qsv_eval.leaderboard.page.sample_pages import SamplePage, write_sample_page
+from qsv_eval.leaderboard.page.table_data import score_entries
+from qsv_eval.leaderboard.page.thumbnails import VideoClips
+from qsv_eval.leaderboard.parallel import ParallelMap, gc_paused, parallel_map
 from qsv_eval.leaderboard.plots.draw import drawings_of, write_plots
 from qsv_eval.leaderboard.plots.points import points_of
-from qsv_eval.leaderboard.records import PUBLISHED
-from qsv_eval.leaderboard.spread import Spread, spreading
-from qsv_eval.leaderboard.usage import Usage
+from qsv_eval.leaderboard.records import PUBLISHED, TaskCost
+from qsv_eval.leaderboard.run_index import RunOrigin, origins_of
 from qsv_eval.leaderboard.write import Leaderboard
 
 __all__ = ["PLOTS", "publish"]
@@ -55,11 +53,11 @@ def publish(
     drawings = drawings_of(points, made.board.scores, output / PLOTS) if plots else []
     written: list[Path] = []
     jobs = len(drawings) + (shown["file"].nunique() if page and samples_per_task else 0)
-    with spreading(jobs, preload=[read_run.__module__, write_plots.__module__]) as spread:
+    with parallel_map(jobs, preload=[read_run.__module__, write_plots.__module__]) as spread:
         drawn = write_plots(drawings, output / PLOTS, spread) if plots else []
         written += [plot.svg for plot in drawn]
         if page:
-            with acyclic():
+            with gc_paused():
                 shelves = _fill(made, shown, origins, files, samples_per_task, spread)
             entries = score_entries(made.scores, usage, shelves)
             has_samples = any(shelf.key for shelf in shelves.values())
@@ -74,28 +72,33 @@ def _shown(made: Leaderboard) -> pd.DataFrame:
     return scores[scores["shown"] & (scores["field"] == "") & (scores["kind"] != PUBLISHED)]
 
 
-def _usage(shown: pd.DataFrame, origins: Mapping[str, Origin]) -> dict[Place, Usage]:
+def _usage(shown: pd.DataFrame, origins: Mapping[str, RunOrigin]) -> dict[Place, TaskCost]:
     places = zip(shown["file"], shown["cell"], strict=True)
     stated = {(file, task): origins[file].usage(task) for file, task in places}
     return {place: usage for place, usage in stated.items() if usage}
 
 
 def _fill(
-    made: Leaderboard, shown: pd.DataFrame, origins: Mapping[str, Origin], files: SideFiles, most: int, spread: Spread
-) -> dict[Place, Shelf]:
+    made: Leaderboard,
+    shown: pd.DataFrame,
+    origins: Mapping[str, RunOrigin],
+    files: SideFiles,
+    most: int,
+    spread: ParallelMap,
+) -> dict[Place, SamplePage]:
     """Write the shelves of all runs."""
     runs = {str(name): rows for name, rows in shown.groupby("file", sort=True)}
     asked = (
         RunFiles({task: origins[name].samples(task) for task in rows["cell"]}, origins[name].journal, most)
         for name, rows in runs.items()
     )
-    shelves, videos = {}, Videos()
+    shelves, videos = {}, VideoClips()
     for (name, rows), found in zip(runs.items(), spread(read_run, asked), strict=True):
         for task, protocol in zip(rows["cell"], rows["protocol"], strict=True):
             chosen = found.chosen[task]
             if isinstance(chosen, str):
-                shelves[name, task] = Shelf("", 0, 0, chosen)
+                shelves[name, task] = SamplePage("", 0, 0, chosen)
                 continue
             record = made.board.protocols[protocol]
-            shelves[name, task] = write_shelf((name, task), chosen, found.looked, record, videos, files)
+            shelves[name, task] = write_sample_page((name, task), chosen, found.looked, record, videos, files)
     return shelves

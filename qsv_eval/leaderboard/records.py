@@ -9,16 +9,30 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from qsv_eval.leaderboard.resultfiles import ResultsFile, mapping, model_arguments, run_with
+from qsv_eval.leaderboard.result_files import ResultsFile, mapping, model_arguments, run_with
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.protocol import Protocol, Scoring
-from qsv_eval.scoring.outcome import Outcome
+from qsv_eval.protocol import Protocol, ScoringSettings
+from qsv_eval.scoring.sample_result import Outcome
 
-__all__ = ["OFFICIAL", "OWN", "PUBLISHED", "degraded_of", "protocol_of", "protocols_of", "scores_of"]
+__all__ = [
+    "OFFICIAL",
+    "OWN",
+    "PARTS",
+    "PUBLISHED",
+    "TaskCost",
+    "degraded_of",
+    "protocol_of",
+    "protocols_of",
+    "scores_of",
+    "task_cost",
+]
+
+# MERGED DOCSTRINGS, to be worked into the one above:
+# What the answers to a task rest on and what they cost, as a results file says it under `usage`.
 
 OFFICIAL: Final = "official"
 OWN: Final = "lmms-eval's own"
@@ -30,7 +44,7 @@ _OF_PROMPT: Final = ("system_instruction", "chat_template_sha", "fewshot_as_mult
 Record = dict[str, Any]
 
 
-class _Figure(BaseModel):
+class _ScoreLine(BaseModel):
     """What is read of a stored `scoring.summary.Figure`."""
 
     n: int
@@ -42,7 +56,7 @@ class _Figure(BaseModel):
     highest: float | None
 
 
-class _Summary(_Figure):
+class _SummaryLine(_ScoreLine):
     """What is read of a stored `scoring.summary.TaskSummary`."""
 
     average: str
@@ -51,8 +65,8 @@ class _Summary(_Figure):
     macro: float | None
     clusters: int
     unparsed_share: float | None
-    also: dict[str, _Figure]
-    breakdown: dict[str, dict[str, _Figure]]
+    also: dict[str, _ScoreLine]
+    breakdown: dict[str, dict[str, _ScoreLine]]
     protocol: dict[str, Any]
 
 
@@ -106,11 +120,11 @@ def _is_ours(file: ResultsFile, task: str) -> bool:
     return _summary(file, task, file.content["results"][task]) is not None
 
 
-def _summary(file: ResultsFile, task: str, metrics: Mapping[str, Any]) -> _Summary | None:
+def _summary(file: ResultsFile, task: str, metrics: Mapping[str, Any]) -> _SummaryLine | None:
     for value in metrics.values():
         if isinstance(value, Mapping) and "counts" in value:
             try:
-                return _Summary.model_validate(value)
+                return _SummaryLine.model_validate(value)
             except ValidationError as error:
                 first = error.errors()[0]
                 raise SetupError(
@@ -120,7 +134,7 @@ def _summary(file: ResultsFile, task: str, metrics: Mapping[str, Any]) -> _Summa
     return None
 
 
-def _of_summary(task: str, summary: _Summary, degraded: int) -> Iterator[Record]:
+def _of_summary(task: str, summary: _SummaryLine, degraded: int) -> Iterator[Record]:
     common = {"task": task, "kind": OFFICIAL, "metric": "outcome", "scale": summary.scale, "higher_is_better": True}
     headline = summary.model_dump(include={"average", "micro", "macro", "clusters", "unparsed_share"})
     yield common | _of_figure(summary) | headline | {"degraded": degraded}
@@ -130,7 +144,7 @@ def _of_summary(task: str, summary: _Summary, degraded: int) -> Iterator[Record]
             yield common | _of_figure(figure) | {"field": field, "group": group}
 
 
-def _of_figure(figure: _Figure) -> Record:
+def _of_figure(figure: _ScoreLine) -> Record:
     low, high = figure.interval or (None, None)
     counts = {outcome.value: figure.counts.get(outcome.value, 0) for outcome in Outcome}
     plain = figure.model_dump(include={"n", "value", "complete", "lowest", "highest"})
@@ -209,7 +223,7 @@ def _own_protocol(content: Mapping[str, Any], task: str) -> Protocol:
         prompt=f"{OWN}, version {version} {json.dumps(prompt, sort_keys=True) if prompt else ''}".strip(),
         generation={},
         answers=None,
-        scoring=Scoring(extractor=OWN, average=OWN),
+        scoring=ScoringSettings(extractor=OWN, average=OWN),
         environment={"lmms-eval": str(content.get("lmms_eval_version"))},
     )
 
@@ -225,4 +239,57 @@ def _completed(protocol: Protocol, run: ResultsFile) -> Protocol:
         generation["seed"] = config["torch_seed"]
     return replace(
         protocol, generation=generation, answers={"model": config.get("model"), **model_arguments(run.content)}
+    )
+
+
+PARTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "vision tower": ("vit",),
+    "perception": ("cubing",),
+    "language model": ("prefill", "generation"),
+    "waiting for frames": ("wait",),
+    "other": ("other",),
+}
+"""The parts of an answer's time, each with its stages of `model_adapters.stopwatch`; decoding goes on beside them."""
+
+
+class TaskCost(NamedTuple):
+    """What the answers to one task of a run took."""
+
+    answers: int
+    frames: float
+    """Frames really used of a question: the mean."""
+    frames_p5: float
+    frames_p95: float
+    cubes: float
+    visual_tokens: float
+    """Visual tokens of a question: the mean."""
+    prompt_tokens: float
+    """All tokens of a question's prompt: the mean."""
+    tokens_per_frame: float | None
+    """Visual tokens by frames, both summed up over all answers; None where no frames were used."""
+    read_s: float
+    """Seconds of decoding for a question, in the background."""
+    seconds: Mapping[str, float]
+    """Seconds of the answering thread for a question, by `PARTS`."""
+
+    @property
+    def total_s(self) -> float:
+        """Seconds of the answering thread for a question."""
+        return sum(self.seconds.values())
+
+
+def task_cost(stored: Mapping[str, Any]) -> TaskCost | None:
+    """Read what `engine.usage.summarise_use` wrote; None where there is nothing."""
+    if not stored:
+        return None
+    frames, stages = stored["frames"], stored["seconds"]
+    return TaskCost(
+        frames=frames["mean"],
+        frames_p5=frames["p5"],
+        frames_p95=frames["p95"],
+        seconds={name: sum(stages.get(one, 0.0) for one in of) for name, of in PARTS.items()},
+        **{
+            name: stored[name]
+            for name in ("answers", "cubes", "visual_tokens", "prompt_tokens", "tokens_per_frame", "read_s")
+        },
     )

@@ -1,25 +1,97 @@
-"""Wide tables out of the tidy frame: a row for each model and setting, a column for each benchmark or group.
-
-Only measured, complete scores on as many questions as any in the column compete for best and second best. Two numbers
-are told apart where their difference exceeds what the intervals of both allow (root of the sum of the squared half
-widths). That takes the runs for independent; on the same questions `compare` sees smaller differences. Nothing is said
-of two without intervals, such as lmms-eval's own numbers. Scores by different judges do not compete.
-"""
+"""How a number of a table reads, in pieces that each format dresses in its own way."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
 from qsv_eval.leaderboard.records import OWN, PUBLISHED
-from qsv_eval.leaderboard.shown import formatted
-from qsv_eval.leaderboard.text import natural
-from qsv_eval.scoring.outcome import Outcome
+from qsv_eval.leaderboard.safe_text import natural
+from qsv_eval.scoring.sample_result import Outcome, outcome_name
 
-__all__ = ["Cell", "Mark", "Place", "Table", "breakdowns", "compared", "half_width", "headline_table"]
+__all__ = [
+    "LEGEND",
+    "Cell",
+    "CellText",
+    "Mark",
+    "RowKey",
+    "Table",
+    "breakdowns",
+    "cell_text",
+    "compared",
+    "format_number",
+    "half_width",
+    "headline_table",
+]
+
+# MERGED DOCSTRINGS, to be worked into the one above:
+# Wide tables out of the tidy frame: a row for each model and setting, a column for each benchmark or group.
+#
+# Only measured, complete scores on as many questions as any in the column compete for best and second best. Two numbers
+# are told apart where their difference exceeds what the intervals of both allow (root of the sum of the squared half
+# widths). That takes the runs for independent; on the same questions `compare` sees smaller differences. Nothing
+# is said
+# of two without intervals, such as lmms-eval's own numbers. Scores by different judges do not compete.
+
+
+LEGEND: Final = (
+    ("number [a, b]", "the official average and its 95 % interval, clustered by video"),
+    ("n", "questions asked; after it, how many replies were unparsed or empty, and how many questions have no score"),
+    ("incomplete", "some questions have no score: the range is what the average could be if all of them had one"),
+    ("≈", "cannot be told apart from the best by the two intervals; `qsv-eval compare` pairs questions and sees more"),
+    ("no mark in a column", "of two numbers without intervals nothing is said; by different judges none is the best"),
+    ("degraded", "some answers rest on fewer frames, for want of memory"),
+    ("published", "from the source that is named, under its authors' own protocol; no competitor for the best"),
+    ("lmms-eval's own", "its first metric on its own scale, with no outcomes behind it and no interval"),
+)
+"""What the marks mean; how the best and the second best look, each format says itself."""
+
+
+class CellText(NamedTuple):
+    """The pieces of a cell."""
+
+    value: str
+    interval: str
+    n: str
+    """How many questions were asked, and how many of them came out neither right nor wrong."""
+    possible: str
+    """The range of an incomplete score."""
+    marks: tuple[str, ...]
+
+
+def cell_text(cell: "Cell") -> CellText:
+    """Return the pieces of a cell; empty where there is nothing to say."""
+
+    def number(value: float | None) -> str:
+        return "" if value is None else format_number(value, cell.scale)
+
+    incomplete = cell.is_complete is False
+    unclear = {name: count for name, count in cell.counts.items() if name not in (Outcome.CORRECT, Outcome.WRONG)}
+    marks = [
+        *(["incomplete"] if incomplete else []),
+        *(["degraded"] if cell.is_degraded else []),
+        *(["published"] if cell.is_published else []),
+    ]
+    return CellText(
+        value=number(cell.value),
+        interval="" if cell.low is None else f"[{number(cell.low)}, {number(cell.high)}]",
+        n="" if cell.n is None else ", ".join(filter(None, [f"n={cell.n}", outcome_name(unclear)])),
+        possible=f"{number(cell.lowest)} to {number(cell.highest)}" if incomplete and cell.lowest is not None else "",
+        marks=tuple(marks),
+    )
+
+
+def format_number(value: float, scale: str) -> str:
+    """Return a number with as many digits as its scale deserves: 61.5 %, 3.42 of 5, four digits of an unknown scale."""
+    if scale == "percent":
+        return f"{value:.1f}"
+    end = scale.rpartition(" to ")[2]
+    if end.replace(".", "").isdigit():
+        return f"{value:.1f}" if float(end) > 10 else f"{value:.2f}"
+    return f"{value:.4g}"
 
 
 class Mark(StrEnum):
@@ -30,7 +102,7 @@ class Mark(StrEnum):
     SECOND = "second"
 
 
-class Place(NamedTuple):
+class RowKey(NamedTuple):
     """What a row is about."""
 
     model: str
@@ -78,7 +150,7 @@ class Table:
 
     title: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[Place, tuple[Cell | None, ...]], ...]
+    rows: tuple[tuple[RowKey, tuple[Cell | None, ...]], ...]
 
 
 def half_width(value: float | None, low: float | None, high: float | None) -> float | None:
@@ -114,9 +186,9 @@ def compared(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _wide(scores: pd.DataFrame, by: str, title: str, columns: Sequence[str]) -> Table:
-    cells: dict[Place, dict[str, Cell]] = {}
+    cells: dict[RowKey, dict[str, Cell]] = {}
     for row in scores.to_dict("records"):
-        place = Place(row["model"], row["setting"], row["kind"] == PUBLISHED)
+        place = RowKey(row["model"], row["setting"], row["kind"] == PUBLISHED)
         cells.setdefault(place, {})[row[by]] = _cell(row)
     ranked = {column: _ranked({place: of[column] for place, of in cells.items() if column in of}) for column in columns}
     ordered = sorted(cells, key=lambda place: (place.is_published, natural(place.model), natural(place.setting)))
@@ -140,7 +212,7 @@ def _cell(row: Mapping[Any, Any]) -> Cell:
     )
 
 
-def _ranked(cells: Mapping[Place, Cell]) -> dict[Place, Cell]:
+def _ranked(cells: Mapping[RowKey, Cell]) -> dict[RowKey, Cell]:
     """Mark the best and the second best of a column, and those that cannot be told apart from the best."""
     most = max((cell.n or 0 for cell in cells.values() if not cell.is_published), default=0)
     competing = {place: _rank_value(cell) for place, cell in cells.items() if _competes(cell, most)}
@@ -164,7 +236,7 @@ def _competes(cell: Cell, most: int) -> bool:
 def _rank_value(cell: Cell) -> float:
     assert cell.value is not None
     # Numbers that look the same in the table are no first and second.
-    printed = float(formatted(cell.value, cell.scale))
+    printed = float(format_number(cell.value, cell.scale))
     return printed if cell.higher_is_better else -printed
 
 

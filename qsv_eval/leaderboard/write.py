@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from qsv_eval.leaderboard.csvfiles import as_csv, wide_frame
-from qsv_eval.leaderboard.document import document
+from qsv_eval.leaderboard.csv_files import as_csv, wide_frame
 from qsv_eval.leaderboard.latex import as_latex
-from qsv_eval.leaderboard.load import Board, load
-from qsv_eval.leaderboard.peers import read_peers
+from qsv_eval.leaderboard.load import Tables, load
+from qsv_eval.leaderboard.markdown import markdown_document
+from qsv_eval.leaderboard.published import read_peers
 from qsv_eval.leaderboard.tables import Table, breakdowns, headline_table
 from qsv_eval.model_adapters.errors import SetupError
 
@@ -21,7 +21,7 @@ __all__ = ["Leaderboard", "make_leaderboard", "write_files", "write_texts"]
 class Leaderboard(NamedTuple):
     """Everything that the files are made of."""
 
-    board: Board
+    board: Tables
     """What was measured."""
     scores: pd.DataFrame
     """The same and what others published."""
@@ -48,7 +48,7 @@ def write_files(made: Leaderboard, output: Path) -> list[Path]:
     """
     scores = made.scores
     contents = {
-        "leaderboard.md": document(made.headline, made.breakdowns, scores, made.board.runs),
+        "leaderboard.md": markdown_document(made.headline, made.breakdowns, scores, made.board.runs),
         "leaderboard.csv": as_csv(wide_frame(made.headline)),
         "leaderboard.tex": as_latex(made.headline),
         "breakdowns.tex": "\n".join(map(as_latex, made.breakdowns)),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from qsv_eval.judge.protocols import protocol_named
+from qsv_eval.judge.rubrics import rubric_named
 
 __all__ = ["POOLED", "Average", "Interval", "circular", "f1_by", "mean_by", "mean_of_verdicts", "points"]
 
@@ -22,7 +22,7 @@ ScoredRow = Mapping[str, Any]
 """A row, or as much of it as an average needs."""
 
 
-class Units(NamedTuple):
+class AverageUnits(NamedTuple):
     """What is summed up."""
 
     clusters: list[str]
@@ -43,7 +43,7 @@ class Average:
 
     rule: str
     """In words, for the protocol."""
-    units: Callable[[Sequence[ScoredRow], float | None], Units]
+    units: Callable[[Sequence[ScoredRow], float | None], AverageUnits]
     """Of rows; a row without a score counts as the given one, or not at all where that is None."""
     value: Callable[[Floats], Floats]
     """From sums (…, D) to values (…); NaN where there is nothing to average."""
@@ -90,7 +90,7 @@ _ROUNDING: Final = 1e-9
 """Of the scale: a deviation this small is none."""
 
 
-def _by_cluster(units: Units) -> Floats:
+def _by_cluster(units: AverageUnits) -> Floats:
     """Add up the units of each cluster: (C, D)."""
     _, number = np.unique(units.clusters, return_inverse=True)
     sums = np.zeros((number.max(initial=-1) + 1, units.sums.shape[1]))
@@ -118,10 +118,10 @@ def _mean_of_filled(values: Floats) -> Floats:
 # ---- over questions
 
 
-def _pooled(rows: Sequence[ScoredRow], missing: float | None) -> Units:
+def _pooled(rows: Sequence[ScoredRow], missing: float | None) -> AverageUnits:
     scored = [(row, score) for row in rows if (score := _score(row, missing)) is not None]
     sums = np.array([[score, 1.0] for _, score in scored]).reshape(-1, 2)
-    return Units([row["cluster"] for row, _ in scored], sums)
+    return AverageUnits([row["cluster"] for row, _ in scored], sums)
 
 
 POOLED: Final = Average(
@@ -132,7 +132,7 @@ POOLED: Final = Average(
 def mean_by(field: str) -> Average:
     """Average the accuracies of a field's groups, each weighing the same (macro)."""
 
-    def units(rows: Sequence[ScoredRow], missing: float | None) -> Units:
+    def units(rows: Sequence[ScoredRow], missing: float | None) -> AverageUnits:
         names = sorted({row["groups"][field] for row in rows})
         place = {name: 2 * number for number, name in enumerate(names)}
         sums = np.zeros((len(rows), 2 * len(names)))
@@ -140,7 +140,7 @@ def mean_by(field: str) -> Average:
             if (score := _score(row, missing)) is not None:
                 at = place[row["groups"][field]]
                 line[at : at + 2] = score, 1.0
-        return Units([row["cluster"] for row in rows], sums)
+        return AverageUnits([row["cluster"] for row in rows], sums)
 
     def value(sums: Floats) -> Floats:
         return 100 * _mean_of_filled(_ratio(sums[..., 0::2], sums[..., 1::2]))
@@ -150,10 +150,10 @@ def mean_by(field: str) -> Average:
 
 def mean_of_verdicts(protocols: Sequence[str]) -> Average:
     """Average a judge's scores by each protocol, and then the protocols, each weighing the same."""
-    scale = protocol_named(protocols[0])
+    scale = rubric_named(protocols[0])
     low, high = scale.lowest, scale.highest
 
-    def units(rows: Sequence[ScoredRow], missing: float | None) -> Units:
+    def units(rows: Sequence[ScoredRow], missing: float | None) -> AverageUnits:
         sums = np.zeros((len(rows), 2 * len(protocols)))
         for line, row in zip(sums, rows, strict=True):
             found = dict(row["verdicts"])
@@ -162,7 +162,7 @@ def mean_of_verdicts(protocols: Sequence[str]) -> Average:
             for place, name in enumerate(protocols):
                 if name in found:
                     line[2 * place : 2 * place + 2] = found[name], 1.0
-        return Units([row["cluster"] for row in rows], sums)
+        return AverageUnits([row["cluster"] for row in rows], sums)
 
     def value(sums: Floats) -> Floats:
         return _mean_of_filled(_ratio(sums[..., 0::2], sums[..., 1::2]))
@@ -177,14 +177,14 @@ def mean_of_verdicts(protocols: Sequence[str]) -> Average:
 def circular(note: str) -> Average:
     """Count a question as right where it is right in every order of its options (MMBench's CircularEval)."""
 
-    def units(rows: Sequence[ScoredRow], missing: float | None) -> Units:
+    def units(rows: Sequence[ScoredRow], missing: float | None) -> AverageUnits:
         clusters, sums = [], []
         for members in _together(rows, lambda row: row["notes"][note]):
             scores = [_score(row, missing) for row in members]
             if None not in scores:
                 clusters.append(members[0]["cluster"])
                 sums.append([float(all(score == 1 for score in scores)), 1.0])
-        return Units(clusters, np.array(sums).reshape(-1, 2))
+        return AverageUnits(clusters, np.array(sums).reshape(-1, 2))
 
     return Average(
         "the share of questions that are right in every order of their options",
@@ -197,7 +197,7 @@ def points(field: str, groups: Sequence[str]) -> Average:
     """Add up, over groups, the accuracy and the share of images on which both questions are right (MME)."""
     place = {name: 4 * number for number, name in enumerate(groups)}
 
-    def units(rows: Sequence[ScoredRow], missing: float | None) -> Units:
+    def units(rows: Sequence[ScoredRow], missing: float | None) -> AverageUnits:
         within = [row for row in rows if row["groups"][field] in place]
         pairs = _together(within, lambda row: (row["groups"][field], row["cluster"]))
         sums = np.zeros((len(pairs), 4 * len(place)))
@@ -207,7 +207,7 @@ def points(field: str, groups: Sequence[str]) -> Average:
             at = place[members[0]["groups"][field]]
             both = float(all(score == 1 for score in scores))
             line[at : at + 4] = sum(scores), len(scores), both * whole, float(whole)
-        return Units([members[0]["cluster"] for members in pairs], sums)
+        return AverageUnits([members[0]["cluster"] for members in pairs], sums)
 
     def value(sums: Floats) -> Floats:
         single = _ratio(sums[..., 0::4], sums[..., 1::4])
@@ -227,7 +227,7 @@ def points(field: str, groups: Sequence[str]) -> Average:
 def f1_by(field: str, positive: str) -> Average:
     """Average over a field's groups the F1 score for the answer `positive` (POPE)."""
 
-    def units(rows: Sequence[ScoredRow], missing: float | None) -> Units:
+    def units(rows: Sequence[ScoredRow], missing: float | None) -> AverageUnits:
         names = sorted({row["groups"][field] for row in rows})
         place = {name: 3 * number for number, name in enumerate(names)}
         sums = np.zeros((len(rows), 3 * len(names)))
@@ -238,7 +238,7 @@ def f1_by(field: str, positive: str) -> Average:
                 # A reply that says neither is wrong: a miss, or a false alarm.
                 at = place[row["groups"][field]]
                 line[at : at + 3] = right and wanted, not right and not wanted, not right and wanted
-        return Units([row["cluster"] for row in rows], sums)
+        return AverageUnits([row["cluster"] for row in rows], sums)
 
     def value(sums: Floats) -> Floats:
         hits, alarms, misses = (sums[..., place::3] for place in range(3))

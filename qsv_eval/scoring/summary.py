@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from qsv_eval.scoring.averages import POOLED, Average
-from qsv_eval.scoring.outcome import Outcome, count_outcomes, named
-from qsv_eval.scoring.row import Row
+from qsv_eval.scoring.sample_result import Outcome, SampleResult, count_outcomes, outcome_name
 
-__all__ = ["Brief", "Figure", "TaskSummary", "summarise"]
+__all__ = ["CompactDict", "ScoreSummary", "TaskSummary", "summarise"]
 
 
-class Figure(TypedDict):
+class ScoreSummary(TypedDict):
     """A number and what stands behind it."""
 
     n: int  # questions asked, failures included
@@ -25,7 +24,7 @@ class Figure(TypedDict):
     highest: float | None  # the same if everything without one were right
 
 
-class Brief(dict[str, Any]):
+class CompactDict(dict[str, Any]):
     """A plain mapping for the results file that shows as a few words inside of another.
 
     lmms-eval prints a metric through pytablewriter, which makes a plain `dict` of any mapping and prints that. So the
@@ -40,7 +39,7 @@ class Brief(dict[str, Any]):
         return self.shown
 
 
-class _Shown(float):
+class _RoundedFloat(float):
     """Stored in full, shown with one digit."""
 
     def __repr__(self) -> str:
@@ -48,7 +47,7 @@ class _Shown(float):
 
 
 class TaskSummary(dict[str, Any]):
-    """A `Figure`, and beside it the keys below; `str` gives it in one line.
+    """A `ScoreSummary`, and beside it the keys below; `str` gives it in one line.
 
     `average` (the rule in words) and `scale`; `micro`, the mean over all questions, and `macro`, the mean over the
     groups of the first field; `also`, {name: Figure} of further official averages; `clusters`; `unparsed_share`, the
@@ -59,19 +58,19 @@ class TaskSummary(dict[str, Any]):
     def __str__(self) -> str:
         if not self["n"]:
             return "none asked"
-        line = f"{self['n']} asked: {named(self['counts'])}"
+        line = f"{self['n']} asked: {outcome_name(self['counts'])}"
         if self["complete"] or self["lowest"] is None:
             return line
         return f"{line} (incomplete: {self['lowest']:.1f}\u2013{self['highest']:.1f})"
 
 
 def summarise(
-    rows: Iterable[Row], average: Average, fields: Sequence[str], also: Mapping[str, Average] | None = None
+    rows: Iterable[SampleResult], average: Average, fields: Sequence[str], also: Mapping[str, Average] | None = None
 ) -> TaskSummary:
     """Summarise the scored rows of one task: its official average, others by name, and the groups of each field."""
     # lmms-eval concatenates what the processes scored: sorted, the file does not depend on how many there were.
     ordered = sorted(rows, key=lambda row: row["id"])
-    whole = figure(ordered, average)
+    whole = score_summary(ordered, average)
     scored = [row for row in ordered if Outcome(row["outcome"]).is_scored]
     unparsed = sum(row["outcome"] == Outcome.UNPARSED for row in ordered)
     breakdown = {field: by_group(ordered, field, average) for field in fields}
@@ -79,28 +78,31 @@ def summarise(
     groups = [value for value in macro if value is not None]
     found: dict[str, Any] = {
         **whole,
-        "counts": Brief(whole["counts"], named(whole["counts"])),
+        "counts": CompactDict(whole["counts"], outcome_name(whole["counts"])),
         "average": average.rule,
         "scale": average.scale,
         "micro": _per_question(average).of(ordered),
         "macro": sum(groups) / len(groups) if groups else None,
-        "also": Brief(
-            {name: figure(ordered, other) for name, other in (also or {}).items()}, ", ".join(also or {"none": None})
+        "also": CompactDict(
+            {name: score_summary(ordered, other) for name, other in (also or {}).items()},
+            ", ".join(also or {"none": None}),
         ),
         "clusters": len({row["cluster"] for row in ordered}),
         "unparsed_share": 100.0 * unparsed / len(scored) if scored else None,
         "disagreements": sum(_disagrees(row) for row in ordered),
-        "breakdown": Brief(breakdown, f"{len(breakdown)} fields"),
+        "breakdown": CompactDict(breakdown, f"{len(breakdown)} fields"),
     }
-    return TaskSummary({name: _Shown(value) if isinstance(value, float) else value for name, value in found.items()})
+    return TaskSummary(
+        {name: _RoundedFloat(value) if isinstance(value, float) else value for name, value in found.items()}
+    )
 
 
-def figure(rows: Sequence[Row], average: Average) -> Figure:
+def score_summary(rows: Sequence[SampleResult], average: Average) -> ScoreSummary:
     """Return an average of rows and what stands behind it."""
     counts = count_outcomes(row["outcome"] for row in rows)
     complete = not counts[Outcome.ERROR] and not counts[Outcome.UNSCORED]
     value, interval = average.of(rows), average.interval(rows)
-    return Figure(
+    return ScoreSummary(
         n=len(rows),
         counts=counts,
         value=value,
@@ -111,14 +113,14 @@ def figure(rows: Sequence[Row], average: Average) -> Figure:
     )
 
 
-def by_group(rows: Sequence[Row], field: str, average: Average) -> dict[str, Figure]:
+def by_group(rows: Sequence[SampleResult], field: str, average: Average) -> dict[str, ScoreSummary]:
     """Return the figure of each of a field's groups, in the order of their names."""
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[SampleResult]] = {}
     for row in rows:
         value = row["groups"].get(field, "")
         for name in [value] if isinstance(value, str) else value:
             groups.setdefault(name, []).append(row)
-    return {name: figure(groups[name], _per_question(average)) for name in sorted(groups)}
+    return {name: score_summary(groups[name], _per_question(average)) for name in sorted(groups)}
 
 
 def _per_question(average: Average) -> Average:
@@ -126,7 +128,7 @@ def _per_question(average: Average) -> Average:
     return average if average.is_judged else POOLED
 
 
-def _disagrees(row: Row) -> bool:
+def _disagrees(row: SampleResult) -> bool:
     """Tell whether the reference's way of reading gives another score, or another letter."""
     if row["reference_score"] is None:
         return False

@@ -12,8 +12,8 @@ The names `several`, `none` and `empty` stand for replies without an answer.
 import re
 from typing import Final
 
-from qsv_eval.scoring.extract import Extracted
-from qsv_eval.scoring.visible import visible_text, words
+from qsv_eval.scoring.extract import LetterMatch
+from qsv_eval.scoring.normalize import visible_text, words
 
 __all__ = ["YES_NO_EXTRACTOR", "extract_yes_no"]
 
@@ -42,25 +42,25 @@ _DENIAL: Final = re.compile(
 _MENTION: Final = re.compile(r"(?i)\b(yes|no)\b")
 
 
-def extract_yes_no(reply: str) -> Extracted:
+def extract_yes_no(reply: str) -> LetterMatch:
     """Return "yes" or "no" as a reply says it."""
     text = visible_text(reply)
     if not text:
-        return Extracted(None, "empty")
+        return LetterMatch(None, "empty")
     said = words(text)
     if len(said) == 1 and said[0].casefold() in _MEANING:
-        return Extracted(_MEANING[said[0].casefold()], "word")
+        return LetterMatch(_MEANING[said[0].casefold()], "word")
     if named := [_MEANING[found[1].casefold()] for found in _PHRASE.finditer(text)]:
-        return Extracted(named[-1], "phrase")
+        return LetterMatch(named[-1], "phrase")
     begun = _BEGINNING.match(text)
     if begun and not _OTHER.match(text, begun.end()):
-        return Extracted(_MEANING[begun[1].casefold()], "beginning")
+        return LetterMatch(_MEANING[begun[1].casefold()], "beginning")
     if _DENIAL.search(text):
-        return Extracted("no", "statement")
+        return LetterMatch("no", "statement")
     mentioned = {found[1].casefold() for found in _MENTION.finditer(text)}
     if len(mentioned) == 1:
-        return Extracted(mentioned.pop(), "mention")
-    return Extracted(None, "several" if mentioned else "none")
+        return LetterMatch(mentioned.pop(), "mention")
+    return LetterMatch(None, "several" if mentioned else "none")
 
 
 _OTHER: Final = re.compile(r"(?i)\s?(?:or|and|/)\s?(?:yes|no)\b|\s(?:matter|one|doubt)\b")

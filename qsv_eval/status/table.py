@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qsv_eval.status.state import Failure, RankStatus, Sample, State, Status
+from qsv_eval.status.progress import Failure, RankState, RankStatus, RunStatus, SampleProgress
 
-__all__ = ["named", "print_missing", "print_status", "status_as_json"]
+__all__ = ["print_missing", "print_status", "sample_name", "status_as_json"]
 
 _FIRST, _REASON = 5, 300
 
 
-def print_status(status: Status) -> None:
+def print_status(status: RunStatus) -> None:
     """Print tasks, processes, rate, failures and what is missing."""
     console = Console()
 
@@ -28,30 +28,30 @@ def print_status(status: Status) -> None:
     console.print(_tasks(status))
     console.print(_ranks(status.ranks))
     for rank in status.ranks:
-        if rank.state is State.FAILED:
+        if rank.state is RankState.FAILED:
             say(f"rank {rank.rank} failed: {shorten(rank.reason, _REASON)}")
     say(_rate(status))
     for failure in status.failures:
         say(f"failed, {len(failure.samples)}: {failure.reason} ({_examples(failure)})")
     if status.missing:
-        say(f"missing, {len(status.missing)}: {named(status.missing, status.folder)}")
+        say(f"missing, {len(status.missing)}: {sample_name(status.missing, status.folder)}")
     if not status.complete and not status.running:
         say("The same command as before asks only what has no answer.")
 
 
-def print_missing(status: Status) -> None:
+def print_missing(status: RunStatus) -> None:
     """Print every missing question: task and id, one a line."""
     for sample in status.missing:
         print(sample.task, sample.sample_id, sep="\t")
 
 
-def named(samples: tuple[Sample, ...], folder: Path) -> str:
+def sample_name(samples: tuple[SampleProgress, ...], folder: Path) -> str:
     """Name the first few of many questions, and the command that names all."""
     first = ", ".join(f"{sample.task} {sample.sample_id}" for sample in samples[:_FIRST])
     return first if len(samples) <= _FIRST else f"{first} … (all: qsv-eval status {folder} --missing)"
 
 
-def status_as_json(status: Status) -> dict[str, Any]:
+def status_as_json(status: RunStatus) -> dict[str, Any]:
     """Return all of it as plain data, what is derived included."""
     derived = ("complete", "running", "done", "total", "per_minute", "recent_per_minute", "left_s")
     plain = asdict(status) | {name: getattr(status, name) for name in derived}
@@ -68,13 +68,13 @@ def status_as_json(status: Status) -> dict[str, Any]:
     return plain
 
 
-def _how(status: Status) -> str:
+def _how(status: RunStatus) -> str:
     if status.running:
         return "running"
     return "complete" if status.complete else "incomplete"
 
 
-def _tasks(status: Status) -> Table:
+def _tasks(status: RunStatus) -> Table:
     table = Table("task", "done", "known before", "failed", "missing")
     for task in status.tasks:
         counts = (f"{task.done}/{task.total}", str(task.known), str(task.failed or ""), str(task.missing or ""))
@@ -93,7 +93,7 @@ def _ranks(ranks: tuple[RankStatus, ...]) -> Table:
     return table
 
 
-def _rate(status: Status) -> str:
+def _rate(status: RunStatus) -> str:
     over_all, lately = f"{status.per_minute:.1f} questions a minute", f"{status.recent_per_minute:.1f}"
     left = "" if status.left_s is None else f"; {_length(status.left_s)} left"
     minutes = f"{status.recent_s / 60:.0f} min" if status.recent_s >= 60 else f"{status.recent_s:.0f} s"

@@ -13,32 +13,32 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qsv_eval.model_adapters.cuberule import CubeRule
-from qsv_eval.model_adapters.engine.engine import asked_of
-from qsv_eval.model_adapters.engine.estimate import Costs, describe_bytes, frame_indices
-from qsv_eval.model_adapters.engine.plan import Asked, Unit, make_units, sight_of
-from qsv_eval.model_adapters.engine.question import (
-    Generation,
-    Question,
+from qsv_eval.model_adapters.cubing import CubeRule
+from qsv_eval.model_adapters.engine.cost_model import UnitCosts, describe_bytes, frame_indices
+from qsv_eval.model_adapters.engine.engine import planned_request
+from qsv_eval.model_adapters.engine.probe_files import FileProbe, probe_files
+from qsv_eval.model_adapters.engine.readahead import default_readers
+from qsv_eval.model_adapters.engine.request import (
+    GenerationSettings,
+    Request,
     messages_from_lmms,
     rule_from_lmms,
     without_images,
 )
-from qsv_eval.model_adapters.engine.readahead import default_readers
-from qsv_eval.model_adapters.engine.survey import FileFacts, survey
+from qsv_eval.model_adapters.engine.scheduler import PlannedRequest, WorkItem, make_work_items, visual_input_of
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import ClipRequest, FrameRule
-from qsv_eval.model_adapters.modelargs import ModelArgs
+from qsv_eval.model_adapters.model_args import ModelArgs
 from qsv_eval.model_adapters.quicksviewer.checkpoint import read_config
 from qsv_eval.sweep.grid import Grid
-from qsv_eval.sweep.running import models
-from qsv_eval.tasknames import members, refuse_unknown, select, task_manager
+from qsv_eval.sweep.run_sweep import models
+from qsv_eval.task_names import members, refuse_unknown, select, task_manager
 from qsv_eval.tasks import task_files
-from qsv_eval.tasks.functions import doc_to_messages
-from qsv_eval.tasks.table import SETUP_ERROR, table_of
+from qsv_eval.tasks.dataset import SETUP_ERROR, table_of
+from qsv_eval.tasks.lmms_hooks import doc_to_messages
 from qsv_eval.tasks.variants import Variant, single_task
 
-__all__ = ["CellForecast", "Forecast", "forecast", "print_forecast"]
+__all__ = ["CellForecast", "SweepForecast", "forecast_sweep", "print_forecast"]
 
 
 class CellForecast(NamedTuple):
@@ -56,7 +56,7 @@ class CellForecast(NamedTuple):
     """What its longest video takes, in words; empty without videos."""
 
 
-class Forecast(NamedTuple):
+class SweepForecast(NamedTuple):
     """A sweep."""
 
     cells: list[CellForecast]
@@ -74,7 +74,7 @@ class Forecast(NamedTuple):
         return found
 
 
-def forecast(grid: Grid, options: Mapping[str, Any], limit: int | None = None) -> Forecast:
+def forecast_sweep(grid: Grid, options: Mapping[str, Any], limit: int | None = None) -> SweepForecast:
     """Work out what a sweep would take; see `running.sweep` for the arguments.
 
     Raises:
@@ -87,20 +87,20 @@ def forecast(grid: Grid, options: Mapping[str, Any], limit: int | None = None) -
     for name in unknown:
         single_task(name, task_manager())
     asked = {name: _questions(name, limit) for name in names if name in task_files()}
-    files = survey([one for questions in asked.values() for one in questions], show_progress=True)
+    files = probe_files([one for questions in asked.values() for one in questions], show_progress=True)
     cells, seconds = [], 0.0
     for model in models(grid, options):
         planner = _Planner.of(model, files)
-        together: list[Asked] = []
+        together: list[PlannedRequest] = []
         for variant in [Variant(name, settings) for name in asked for settings in grid.settings()]:
             mine = planner.asked(variant, asked[variant.task])
             cells.append(planner.cell(model.pretrained, variant.name, mine))
             together += mine
         seconds += sum(unit.cost_s for unit in planner.units(together))
-    return Forecast(cells, seconds, unknown)
+    return SweepForecast(cells, seconds, unknown)
 
 
-def print_forecast(found: Forecast) -> None:
+def print_forecast(found: SweepForecast) -> None:
     """Print the cells, and what they cost together."""
     console = Console()
     for checkpoint, dearest in found.dearest.items():
@@ -132,15 +132,15 @@ def _time(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.1f} s"
 
 
-def _questions(task: str, limit: int | None) -> list[Question]:
+def _questions(task: str, limit: int | None) -> list[Request]:
     rows = table_of(task)
     if SETUP_ERROR in rows.column_names:
         raise SetupError(rows[0][SETUP_ERROR])
     return [
-        Question(
+        Request(
             *(task, number, "test", 0, row["question_id"]),
             without_images(messages_from_lmms(doc_to_messages(row))),
-            *(Generation(), FrameRule()),
+            *(GenerationSettings(), FrameRule()),
         )
         for number, row in enumerate(rows if limit is None else rows.take(min(limit, len(rows))))
     ]
@@ -150,17 +150,17 @@ class _Planner(NamedTuple):
     """Plans with one checkpoint."""
 
     model: ModelArgs
-    costs: Costs
+    costs: UnitCosts
     cube_rule: CubeRule
-    files: Mapping[str, FileFacts]
+    files: Mapping[str, FileProbe]
     frames: dict[tuple[str, ClipRequest], tuple[int, ...]]
     """What was worked out of frames, which many questions share."""
 
     @classmethod
-    def of(cls, model: ModelArgs, files: Mapping[str, FileFacts]) -> "_Planner":
+    def of(cls, model: ModelArgs, files: Mapping[str, FileProbe]) -> "_Planner":
         config = read_config(model.pretrained, revision=model.revision, subfolder=model.subfolder)
         on_cpu = model.device == "cpu"
-        costs = Costs.of(
+        costs = UnitCosts.of(
             config,
             frame_size=config.vision_config.image_size,
             value_bytes=4 if model.dtype == "float32" else 2,
@@ -169,17 +169,17 @@ class _Planner(NamedTuple):
         )
         return cls(model, costs, model.cube_rule(config.cube_rule), files, {})
 
-    def asked(self, variant: Variant, questions: Sequence[Question]) -> list[Asked]:
+    def asked(self, variant: Variant, questions: Sequence[Request]) -> list[PlannedRequest]:
         """Return a cell's questions as the plan sees them, without those whose files are not there."""
         rule, cube_rule = rule_from_lmms(variant.settings, self.model.rule), self.cube_rule.but(variant.settings)
         there = [one for one in questions if not any(self.files[path].fault for path, _ in one.files)]
         varied = [replace(one, task=variant.name, rule=rule, cube_rule=cube_rule) for one in there]
         keyed = ((f"{variant.task} {one.doc_id}", one) for one in varied)
-        return [self._shared(asked_of(key, one, False, self.files, frozenset())) for key, one in keyed]
+        return [self._shared(planned_request(key, one, False, self.files, frozenset())) for key, one in keyed]
 
-    def _shared(self, asked: Asked) -> Asked:
+    def _shared(self, asked: PlannedRequest) -> PlannedRequest:
         """Name a question by what it comes to: of cells with the same frames and cubes, all have one reply."""
-        videos = [(media.path or "", request) for media, request in sight_of(asked).videos()]
+        videos = [(media.path or "", request) for media, request in visual_input_of(asked).videos()]
         shown = tuple((path, self._frames(path, request)) for path, request in videos)
         return replace(asked, key=f"{asked.key} {hash((shown, asked.cube_rule))}")
 
@@ -189,12 +189,12 @@ class _Planner(NamedTuple):
             self.frames[path, request] = tuple(frame_indices(facts, request)) if facts and facts.fps > 0 else ()
         return self.frames[path, request]
 
-    def units(self, asked: Sequence[Asked]) -> list[Unit]:
+    def units(self, asked: Sequence[PlannedRequest]) -> list[WorkItem]:
         facts = {file.identity: file.video for file in self.files.values()}
         sizes = {"batch_size": self.model.batch_size, "cache_bytes": self.model.cache_bytes}
-        return make_units(asked, facts, self.costs, **sizes)
+        return make_work_items(asked, facts, self.costs, **sizes)
 
-    def cell(self, checkpoint: str, name: str, asked: Sequence[Asked]) -> CellForecast:
+    def cell(self, checkpoint: str, name: str, asked: Sequence[PlannedRequest]) -> CellForecast:
         units = self.units(asked)
         reads = [(read.frames, read.cubes) for unit in units for read in unit.reads]
         each = [(unit.expected, sum(map(len, unit.due)), len(unit.sights)) for unit in units]

@@ -1,25 +1,70 @@
-"""ActivityNet-QA: short answers, which a judge compares with the annotated ones."""
+"""ActivityNet-QA: 8,000 questions with short answers on clips of some 3 minutes."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from qsv_eval.data.sample import Sample
+from qsv_eval.data.annotation_files import read_rows
+from qsv_eval.data.benchmark import Benchmark, BenchmarkSources
+from qsv_eval.data.media_index import MediaIndex
+from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.scoring.averages import mean_of_verdicts
-from qsv_eval.scoring.scorers import Judged
-from qsv_eval.tasks.activitynetqa.layout import ACTIVITYNETQA
-from qsv_eval.tasks.task import Prompt, Task
+from qsv_eval.scoring.scorers import JudgedAnswer
+from qsv_eval.tasks.task import Task, TaskPrompt
 
-__all__ = ["TASKS"]
+__all__ = ["ACTIVITYNETQA", "TASKS"]
+
+# MERGED DOCSTRINGS, to be worked into the one above:
+# ActivityNet-QA: short answers, which a judge compares with the annotated ones.
+
+_KINDS: Final = ("motion", "spatial", "temporal", "yes/no", "colour", "object", "location", "number", "other")
 
 
-def _standard(sample: Sample) -> Prompt:
+def _pair(sources: BenchmarkSources) -> list[Sample] | None:
+    """Read the authors' `test_q.json` and `test_a.json`, which share `question_id`."""
+    questions, answers = sources.files("test_q.json", "*/test_q.json"), sources.files("test_a.json", "*/test_a.json")
+    if not (questions and answers):
+        return None
+    known = {row["question_id"]: row for row in read_rows(answers, ("question_id", "answer", "type"))}
+    rows = read_rows(questions, ("question_id", "question", "video_name"))
+    return [_sample({"answer": "", "type": 8} | known.get(row["question_id"], {}) | row, sources.media) for row in rows]
+
+
+def _hub(sources: BenchmarkSources) -> list[Sample] | None:
+    files = sources.files("data/test-*.parquet", "test-*.parquet")
+    columns = ("question_id", "question", "video_name", "answer", "type")
+    return [_sample(row, sources.media) for row in read_rows(files, columns)] if files else None
+
+
+def _sample(row: Mapping[str, Any], media: MediaIndex) -> Sample:
+    kind = int(row["type"])
+    return Sample(
+        id=str(row["question_id"]),
+        video=SampleVideo(path=str(media.expect(f"all_test/v_{row['video_name']}.mp4"))),
+        question=row["question"],
+        answer=str(row["answer"]),
+        cluster=row["video_name"],
+        groups={"kind": _KINDS[kind] if 0 <= kind < len(_KINDS) else str(kind)},
+    )
+
+
+ACTIVITYNETQA: Final = Benchmark(
+    name="activitynetqa",
+    sets={"test": lambda sources: _pair(sources) or _hub(sources)},
+    repos=("lmms-lab/ActivityNetQA", "lmms-eval/ActivityNetQA"),
+    annotations=("data/test-*.parquet",),
+    hf_home="activitynetqa",
+    needs="test_q.json and test_a.json or data/test-*.parquet, and all_test/v_*.mp4",
+)
+
+
+def _standard(sample: Sample) -> TaskPrompt:
     question = sample.question[:1].upper() + sample.question[1:]
-    return Prompt(f"{question}? Answer the question using a single word or phrase.")
+    return TaskPrompt(f"{question}? Answer the question using a single word or phrase.")
 
 
-def _reference(sample: Sample) -> Prompt:
+def _reference(sample: Sample) -> TaskPrompt:
     # Byte for byte, "an" included (spec/benchmarks.md section 6.2).
-    return Prompt(
+    return TaskPrompt(
         "Please read the following question for the given video carefully an give a yes/no answer or a short phrase "
         f"answer.\nQuestion: {sample.question}"
     )
@@ -33,7 +78,7 @@ TASKS: Final[Mapping[str, Task]] = {
         ACTIVITYNETQA,
         "test",
         ask,
-        Judged(lambda row: ["open_qa"]),
+        JudgedAnswer(lambda row: ["open_qa"]),
         fields=("kind",),
         also={"score": mean_of_verdicts(["open_qa"])},
     )

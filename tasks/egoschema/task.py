@@ -1,19 +1,84 @@
-"""EgoSchema's 500 questions with published answers."""
+"""EgoSchema, the 500 questions with published answers: three-minute clips seen through somebody's eyes."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from qsv_eval.data.letters import lettered
-from qsv_eval.data.sample import Sample
+from qsv_eval.data.annotation_files import read_rows
+from qsv_eval.data.benchmark import Benchmark, BenchmarkSources
+from qsv_eval.data.letters import LETTERS, lettered, split_options
+from qsv_eval.data.media_index import MediaIndex
+from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.scoring.scorers import Choice
-from qsv_eval.tasks.egoschema.layout import EGOSCHEMA
-from qsv_eval.tasks.task import ANSWER_BY_LETTER, Prompt, Task
+from qsv_eval.tasks.task import ANSWER_BY_LETTER, Task, TaskPrompt
 
-__all__ = ["TASKS"]
+__all__ = ["EGOSCHEMA", "TASKS"]
+
+# MERGED DOCSTRINGS, to be worked into the one above:
+# EgoSchema's 500 questions with published answers.
 
 
-def _standard(sample: Sample) -> Prompt:
-    return Prompt("\n".join([sample.question, *lettered(sample.options), ANSWER_BY_LETTER]))
+def _original(sources: BenchmarkSources) -> list[Sample] | None:
+    """Read the authors' `questions.json` and `subset_answers.json` (the number of the option by question)."""
+    import json
+
+    files = sources.files("questions.json", "*/questions.json")
+    answers = sources.files("subset_answers.json", "*/subset_answers.json")
+    if not (files and answers):
+        return None
+    right: Mapping[str, int] = json.loads(answers[0].read_text("utf-8"))
+    rows = read_rows(files, ("q_uid", "question"))
+    return [
+        _sample(
+            row["q_uid"],
+            row["q_uid"],
+            row["question"],
+            [str(row[f"option {number}"]) for number in range(5)],
+            right[row["q_uid"]],
+            sources.media,
+        )
+        for row in rows
+        if row["q_uid"] in right
+    ]
+
+
+def _hub(sources: BenchmarkSources) -> list[Sample] | None:
+    files = sources.files("Subset/*.parquet", "**/Subset/*.parquet")
+    if not files:
+        return None
+    rows = read_rows(files, ("question_idx", "question", "video_idx", "option", "answer"))
+    return [
+        _sample(
+            str(row["question_idx"]), row["video_idx"], row["question"], row["option"], row["answer"], sources.media
+        )
+        for row in rows
+    ]
+
+
+def _sample(id_: str, video: str, question: str, options: list[str], right: Any, media: MediaIndex) -> Sample:
+    # The hub's options bring their letters.
+    plain = split_options("\n".join(options)).options
+    return Sample(
+        id=id_,
+        video=SampleVideo(path=str(media.expect(f"videos/{video}.mp4"))),
+        question=question,
+        options=plain if len(plain) == len(options) else tuple(options),
+        answer=LETTERS[int(right)],
+        cluster=video,
+    )
+
+
+EGOSCHEMA: Final = Benchmark(
+    name="egoschema",
+    sets={"subset": lambda sources: _original(sources) or _hub(sources)},
+    repos=("lmms-lab/egoschema", "lmms-eval/egoschema"),
+    annotations=("Subset/*.parquet",),
+    hf_home="egoschema",
+    needs="questions.json and subset_answers.json or Subset/*.parquet, and videos/*.mp4",
+)
+
+
+def _standard(sample: Sample) -> TaskPrompt:
+    return TaskPrompt("\n".join([sample.question, *lettered(sample.options), ANSWER_BY_LETTER]))
 
 
 TASKS: Final[Mapping[str, Task]] = {

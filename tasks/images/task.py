@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from qsv_eval.data.letters import lettered
 from qsv_eval.data.sample import Sample
-from qsv_eval.scoring import short
+from qsv_eval.scoring import short_answer
 from qsv_eval.scoring.averages import POOLED, Average, circular, f1_by, mean_by, points
 from qsv_eval.scoring.scorers import Choice, ChoiceOrShort, NumberOrShort, Scorer, Short, YesNo
-from qsv_eval.tasks.images import rows
+from qsv_eval.tasks.images import converters
 from qsv_eval.tasks.images.source import HubTable
-from qsv_eval.tasks.task import ANSWER_BY_LETTER, Prompt, Task
+from qsv_eval.tasks.task import ANSWER_BY_LETTER, Task, TaskPrompt
 
 __all__ = ["TASKS"]
 
@@ -22,48 +22,48 @@ _MME_PERCEPTION: Final = (
 _MME_COGNITION: Final = ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning")
 
 
-def _shortly(sample: Sample) -> Prompt:
-    return Prompt(f"{sample.question}\n{_SHORTLY}")
+def _shortly(sample: Sample) -> TaskPrompt:
+    return TaskPrompt(f"{sample.question}\n{_SHORTLY}")
 
 
-def _in_one_word(sample: Sample) -> Prompt:
-    return Prompt(f"{sample.question}\nAnswer the question with a single word.")
+def _in_one_word(sample: Sample) -> TaskPrompt:
+    return TaskPrompt(f"{sample.question}\nAnswer the question with a single word.")
 
 
-def _choice(sample: Sample) -> Prompt:
-    return Prompt("\n".join([sample.question, *lettered(sample.options), ANSWER_BY_LETTER]))
+def _choice(sample: Sample) -> TaskPrompt:
+    return TaskPrompt("\n".join([sample.question, *lettered(sample.options), ANSWER_BY_LETTER]))
 
 
-def _choice_with_context(sample: Sample) -> Prompt:
+def _choice_with_context(sample: Sample) -> TaskPrompt:
     hint = sample.notes.get("hint")
     lines = [f"Context: {hint}"] if hint else []
-    return Prompt("\n".join([*lines, sample.question, *lettered(sample.options), ANSWER_BY_LETTER]))
+    return TaskPrompt("\n".join([*lines, sample.question, *lettered(sample.options), ANSWER_BY_LETTER]))
 
 
-def _mmbench(sample: Sample) -> Prompt:
+def _mmbench(sample: Sample) -> TaskPrompt:
     hint = sample.notes.get("hint")
     options = "\n".join(lettered(sample.options))
     question = f"{sample.question}\nThere are several options:\n{options}\n\n{ANSWER_BY_LETTER}"
-    return Prompt(f"{hint}\n{question}" if hint else question)
+    return TaskPrompt(f"{hint}\n{question}" if hint else question)
 
 
-def _mmstar(sample: Sample) -> Prompt:
-    return Prompt(f"{sample.question}\n{ANSWER_BY_LETTER.removesuffix('.')}")
+def _mmstar(sample: Sample) -> TaskPrompt:
+    return TaskPrompt(f"{sample.question}\n{ANSWER_BY_LETTER.removesuffix('.')}")
 
 
-def _choice_or_short(sample: Sample) -> Prompt:
+def _choice_or_short(sample: Sample) -> TaskPrompt:
     return _choice(sample) if sample.options else _shortly(sample)
 
 
-def _realworldqa(sample: Sample) -> Prompt:
+def _realworldqa(sample: Sample) -> TaskPrompt:
     lines = [sample.question, *lettered(sample.options)]
-    return Prompt("\n".join([*lines, sample.notes["instruction"]] if sample.options else lines))
+    return TaskPrompt("\n".join([*lines, sample.notes["instruction"]] if sample.options else lines))
 
 
 _MME_TOTAL: Final = points("category", (*_MME_PERCEPTION, *_MME_COGNITION))
-_EXACT: Final = Short("exact, normalised", short.exact_match)
+_EXACT: Final = Short("exact, normalised", short_answer.exact_match)
 
-_Made = tuple[HubTable, Callable[[Sample], Prompt], Scorer, Average, tuple[str, ...]]
+_Made = tuple[HubTable, Callable[[Sample], TaskPrompt], Scorer, Average, tuple[str, ...]]
 _ALSO: Final[Mapping[str, Mapping[str, Average]]] = {
     "mme": {"perception": points("category", _MME_PERCEPTION), "cognition": points("category", _MME_COGNITION)}
 }
@@ -71,7 +71,7 @@ _ALSO: Final[Mapping[str, Mapping[str, Average]]] = {
 
 def _hub(name: str, repo: str, split: str, **options: Any) -> HubTable:
     """Return a table under the name that most know, or that of the mirror which lmms-eval 0.7.3 reads."""
-    return HubTable(name, (f"lmms-lab/{repo}", f"lmms-lab-encoder/{repo}"), split, getattr(rows, name), **options)
+    return HubTable(name, (f"lmms-lab/{repo}", f"lmms-lab-encoder/{repo}"), split, getattr(converters, name), **options)
 
 
 _GQA: Final = _hub(
@@ -82,10 +82,12 @@ _GQA: Final = _hub(
     joined=("testdev_balanced_images", "imageId", "id"),
 )
 _MMMU: Final = _hub("mmmu", "MMMU", "validation", images=tuple(f"image_{number}" for number in range(1, 8)))
-_MMSTAR: Final = HubTable("mmstar", ("Lin-Chen/MMStar",), "val", rows.mmstar)
-_MUIRBENCH: Final = HubTable("muirbench", ("MUIRBENCH/MUIRBENCH",), "test", rows.muirbench, images=("image_list",))
+_MMSTAR: Final = HubTable("mmstar", ("Lin-Chen/MMStar",), "val", converters.mmstar)
+_MUIRBENCH: Final = HubTable(
+    "muirbench", ("MUIRBENCH/MUIRBENCH",), "test", converters.muirbench, images=("image_list",)
+)
 _MANTIS: Final = HubTable(
-    "mantis", ("TIGER-Lab/Mantis-Eval",), "test", rows.mantis, images=("images",), config="mantis_eval"
+    "mantis", ("TIGER-Lab/Mantis-Eval",), "test", converters.mantis, images=("images",), config="mantis_eval"
 )
 
 _ALL: Final[Mapping[str, _Made]] = {
@@ -110,7 +112,7 @@ _ALL: Final[Mapping[str, _Made]] = {
     "textvqa": (
         _hub("textvqa", "textvqa", "validation"),
         _shortly,
-        Short("VQA accuracy", short.vqa_accuracy),
+        Short("VQA accuracy", short_answer.vqa_accuracy),
         POOLED,
         (),
     ),
@@ -118,14 +120,14 @@ _ALL: Final[Mapping[str, _Made]] = {
     "chartqa": (
         _hub("chartqa", "ChartQA", "test"),
         _in_one_word,
-        NumberOrShort(Short("relaxed accuracy", short.relaxed_accuracy)),
+        NumberOrShort(Short("relaxed accuracy", short_answer.relaxed_accuracy)),
         POOLED,
         ("type",),
     ),
     "docvqa": (
         _hub("docvqa", "DocVQA", "validation", config="DocVQA"),
         _shortly,
-        Short("ANLS", short.anls),
+        Short("ANLS", short_answer.anls),
         POOLED,
         (),
     ),

@@ -1,20 +1,77 @@
-"""LVBench, whose questions may want several abilities at once."""
+"""LVBench: 1,549 questions on 103 videos of an hour and more."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
-from qsv_eval.data.letters import lettered
-from qsv_eval.data.sample import Sample
+from qsv_eval.data.annotation_files import read_rows
+from qsv_eval.data.benchmark import Benchmark, BenchmarkSources
+from qsv_eval.data.letters import lettered, split_options
+from qsv_eval.data.media_index import MediaIndex
+from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.scoring.scorers import Choice
-from qsv_eval.tasks.lvbench.layout import LVBENCH
-from qsv_eval.tasks.task import Prompt, Task
+from qsv_eval.tasks.task import Task, TaskPrompt
 
-__all__ = ["TASKS"]
+__all__ = ["LVBENCH", "TASKS"]
+
+# MERGED DOCSTRINGS, to be worked into the one above:
+# LVBench, whose questions may want several abilities at once.
 
 
-def _standard(sample: Sample) -> Prompt:
+def _original(sources: BenchmarkSources) -> list[Sample] | None:
+    """Read the authors' `video_info.meta.jsonl`: a video a line, its questions in `qa`."""
+    files = sources.files("video_info.meta.jsonl", "*/video_info.meta.jsonl")
+    if not files:
+        return None
+    media = sources.media
+    return [
+        _sample(f"{video['key']}-{question['uid']}", f"{video['key']}.mp4", question, media)
+        for video in read_rows(files, ("key", "qa"))
+        for question in video["qa"]
+    ]
+
+
+def _hub(sources: BenchmarkSources) -> list[Sample] | None:
+    files = sources.files("**/train-*.parquet", "*.parquet")
+    if not files:
+        return None
+    rows = read_rows(files, ("question", "answer", "video_path"))
+    return list(_numbered(rows, sources.media))
+
+
+def _numbered(rows: list[dict[str, Any]], media: MediaIndex) -> Iterator[Sample]:
+    for number, row in enumerate(rows):
+        yield _sample(str(row.get("uid") or number), str(row["video_path"]), row, media)
+
+
+def _sample(id_: str, video: str, row: Mapping[str, Any], media: MediaIndex) -> Sample:
+    posed = split_options(row["question"])
+    kinds = row.get("question_type") or ()
+    kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+    options = tuple(map(str, row.get("options") or row.get("candidates") or posed.options))
+    return Sample(
+        id=id_,
+        video=SampleVideo(path=str(media.expect(f"all_videos/{video}"))),
+        question=posed.question,
+        options=options,
+        answer=str(row["answer"]),
+        cluster=video,
+        groups={"ability": tuple(sorted(kinds))},
+    )
+
+
+LVBENCH: Final = Benchmark(
+    name="lvbench",
+    sets={"test": lambda sources: _original(sources) or _hub(sources)},
+    repos=("zai-org/LVBench", "lmms-lab/LVBench", "lmms-eval/LVBench"),
+    annotations=("video_info.meta.jsonl", "**/*.parquet"),
+    hf_home="lvbench",
+    needs="video_info.meta.jsonl or a parquet file, and the videos",
+)
+
+
+def _standard(sample: Sample) -> TaskPrompt:
     options = lettered(sample.options, "({letter}) {option}")
-    return Prompt("\n".join([sample.question, *options, "Answer the question with the option letter"]))
+    return TaskPrompt("\n".join([sample.question, *options, "Answer the question with the option letter"]))
 
 
 TASKS: Final[Mapping[str, Task]] = {

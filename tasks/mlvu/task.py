@@ -1,17 +1,140 @@
-"""MLVU: seven tasks with options, whose accuracies are averaged (M-Avg), and two that a judge scores (G-Avg)."""
+"""MLVU: nine kinds of tasks on videos of 3 minutes to 2 hours; seven have options, two want a text.
+
+The authors' own folder has one JSON file for each task; the re-packed parquet files have the same questions, with the
+options inside the question and the answer as a letter. The test set has six options and no published answers.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
-from qsv_eval.data.sample import Sample
+from qsv_eval.data.annotation_files import read_rows
+from qsv_eval.data.benchmark import Benchmark, BenchmarkSources
+from qsv_eval.data.letters import right_letter, split_options
+from qsv_eval.data.media_index import MediaIndex
+from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.scoring.averages import mean_by, mean_of_verdicts
-from qsv_eval.scoring.row import Row
-from qsv_eval.scoring.scorers import Choice, Judged
-from qsv_eval.tasks.mlvu.layout import MLVU, MLVU_TEST
+from qsv_eval.scoring.sample_result import SampleResult
+from qsv_eval.scoring.scorers import Choice, JudgedAnswer
 from qsv_eval.tasks.mvbench.task import question_block
-from qsv_eval.tasks.task import Prompt, Task
+from qsv_eval.tasks.task import Task, TaskPrompt
 
-__all__ = ["TASKS"]
+__all__ = ["CHOICE_TASKS", "MLVU", "MLVU_TEST", "TASKS"]
+
+# MERGED DOCSTRINGS, to be worked into the one above:
+# MLVU: seven tasks with options, whose accuracies are averaged (M-Avg), and two that a judge scores (G-Avg).
+
+CHOICE_TASKS: Final = ("plotQA", "needle", "ego", "count", "order", "anomaly_reco", "topic_reasoning")
+_GENERATION_TASKS: Final = ("sub_scene", "summary")
+
+
+def _choice(sources: BenchmarkSources) -> list[Sample] | None:
+    return _tasks(sources, CHOICE_TASKS) or _parquet(sources, "**/test-*.parquet")
+
+
+def _generation(sources: BenchmarkSources) -> list[Sample] | None:
+    return _tasks(sources, _GENERATION_TASKS)
+
+
+def _tasks(sources: BenchmarkSources, wanted: tuple[str, ...]) -> list[Sample] | None:
+    """Read the authors' `json/<number>_<task>.json`, with videos in `video/<number>_<task>/`."""
+    files = {file.stem.partition("_")[2]: file for file in sources.files("json/[0-9]*_*.json", "*/json/[0-9]*_*.json")}
+    media = sources.media
+    samples = [
+        _sample(task, number, row, files[task].stem, media)
+        for task in wanted
+        if task in files
+        for number, row in enumerate(read_rows([files[task]], ("video", "question")))
+    ]
+    return samples or None
+
+
+def _sample(task: str, number: int, row: Mapping[str, Any], folder: str, media: MediaIndex) -> Sample:
+    options = tuple(map(str, row.get("candidates") or ()))
+    points = row.get("scoring_points")
+    return Sample(
+        id=f"{task}-{number}",
+        video=_video(row, f"video/{folder}/{row['video']}", media),
+        question=row["question"],
+        options=options,
+        answer=right_letter(options, row["answer"]) if options else str(row.get("answer") or ""),
+        cluster=f"{task}/{row['video']}",
+        groups={"task": task},
+        notes={"scoring_points": points if isinstance(points, str) else "\n".join(map(str, points))} if points else {},
+    )
+
+
+def _parquet(sources: BenchmarkSources, *patterns: str) -> list[Sample] | None:
+    files = sources.files(*patterns)
+    if not files:
+        return None
+    media = sources.media
+    samples = []
+    for number, row in enumerate(read_rows(files, ("video_name", "question", "task_type"))):
+        posed = split_options(row["question"])
+        samples.append(
+            Sample(
+                id=f"{row['task_type']}-{number}",
+                video=_video(row, str(row["video_name"]), media),
+                question=posed.question,
+                options=posed.options,
+                answer=str(row.get("answer") or ""),
+                cluster=f"{row['task_type']}/{row['video_name']}",
+                groups={"task": _ALIASES.get(str(row["task_type"]), str(row["task_type"]))},
+            )
+        )
+    return samples
+
+
+_ALIASES: Final = {"findNeedle": "needle", "needleQA": "needle"}
+
+
+def _test(sources: BenchmarkSources) -> list[Sample] | None:
+    """Read the test set: a JSON list of the authors, or the re-packed parquet files."""
+    files = sources.files("*.json", "json/*.json")
+    if not files:
+        return _parquet(sources, "**/*.parquet")
+    media = sources.media
+    return [
+        Sample(
+            id=str(row.get("question_id") or f"{row['question_type']}-{number}"),
+            video=_video(row, f"video/{row['video']}", media),
+            question=row["question"],
+            options=tuple(map(str, row["candidates"])),
+            answer=right_letter(row["candidates"], row["answer"]) if row.get("answer") else "",
+            cluster=str(row["video"]),
+            groups={"task": row["question_type"]},
+        )
+        for number, row in enumerate(read_rows(files, ("video", "question", "candidates", "question_type")))
+    ]
+
+
+def _video(row: Mapping[str, Any], wanted: str, media: MediaIndex) -> SampleVideo:
+    wanted = wanted if Path(wanted).suffix else f"{wanted}.mp4"
+    stated = row.get("duration")
+    return SampleVideo(
+        path=str(media.expect(wanted)), duration_s=float(stated) if isinstance(stated, int | float) else None
+    )
+
+
+MLVU: Final = Benchmark(
+    name="mlvu",
+    sets={"choice": _choice, "generation": _generation},
+    repos=("MLVU/MVLU", "sy1998/MLVU_dev"),
+    annotations=("MLVU/json/*.json", "**/test-*.parquet"),
+    hf_home="mlvu",
+    needs="json/1_plotQA.json … and video/1_plotQA/ …, or test-*.parquet and the videos",
+)
+
+MLVU_TEST: Final = Benchmark(
+    name="mlvu_test",
+    sets={"test": _test},
+    repos=("MLVU/MLVU_Test", "sy1998/MLVU_Test"),
+    annotations=("*.json", "**/test-*.parquet"),
+    hf_home="mlvu_test",
+    needs="a JSON list or parquet file of the test questions, and the videos",
+)
+
 
 _SYSTEM: Final = "Carefully watch this video and pay attention to every detail. "
 _CHOOSE: Final = "Based on your observations, select the best option that accurately addresses the question."
@@ -19,25 +142,25 @@ _CHOOSE: Final = "Based on your observations, select the best option that accura
 _PROTOCOLS: Final[Mapping[str, str]] = {"sub_scene": "mlvu_subscene", "summary": "mlvu_summary"}
 
 
-def _official(sample: Sample) -> Prompt:
+def _official(sample: Sample) -> TaskPrompt:
     # The authors also begin the reply, with "Best option: ("; a chat model's turn is left to it here.
-    return Prompt(f"{question_block(sample)}\nOnly give the best option.", _SYSTEM + _CHOOSE)
+    return TaskPrompt(f"{question_block(sample)}\nOnly give the best option.", _SYSTEM + _CHOOSE)
 
 
-def _reference(sample: Sample) -> Prompt:
+def _reference(sample: Sample) -> TaskPrompt:
     last = "Respond with only the letter (A, B, C or D) of the correct option."
-    return Prompt(f"{question_block(sample)}\n{last}")
+    return TaskPrompt(f"{question_block(sample)}\n{last}")
 
 
-def _open(sample: Sample) -> Prompt:
-    return Prompt(sample.question, _SYSTEM)
+def _open(sample: Sample) -> TaskPrompt:
+    return TaskPrompt(sample.question, _SYSTEM)
 
 
-def _wanted(row: Row) -> Sequence[str]:
+def _wanted(row: SampleResult) -> Sequence[str]:
     return [_PROTOCOLS[str(row["groups"]["task"])]]
 
 
-def _submission(rows: Sequence[Row]) -> list[dict[str, str]]:
+def _submission(rows: Sequence[SampleResult]) -> list[dict[str, str]]:
     """Return the list that the authors' server takes; a reply without a letter is left empty, not guessed at."""
     return [
         {"question_id": row["id"], "question_type": str(row["groups"]["task"]), "option": row["extracted"] or ""}
@@ -53,7 +176,7 @@ TASKS: Final[Mapping[str, Task]] = {
         MLVU,
         "generation",
         _open,
-        Judged(_wanted),
+        JudgedAnswer(_wanted),
         mean_of_verdicts(tuple(_PROTOCOLS.values())),
         ("task",),
     ),

@@ -1,16 +1,116 @@
-"""MVBench as its authors ask it, and as the reference does. The average is the mean of the 20 subtasks."""
+"""MVBench: 20 subtasks of 200 questions on short clips.
+
+The branch `main` has the original clips with the seconds in which the question's scene lies, and for one subtask
+folders of frames; the branch `video` has the scenes already cut, in folders of other names. The questions are the same.
+"""
 
 from collections.abc import Mapping
-from typing import Final
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
-from qsv_eval.data.letters import lettered
-from qsv_eval.data.sample import Sample
+from qsv_eval.data.annotation_files import read_rows
+from qsv_eval.data.benchmark import Benchmark, BenchmarkSources
+from qsv_eval.data.letters import lettered, right_letter
+from qsv_eval.data.media_index import MediaIndex
+from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.scoring.averages import mean_by
 from qsv_eval.scoring.scorers import Choice
-from qsv_eval.tasks.mvbench.layout import MVBENCH
-from qsv_eval.tasks.task import Prompt, Task
+from qsv_eval.tasks.task import Task, TaskPrompt
 
-__all__ = ["TASKS", "question_block"]
+__all__ = ["MVBENCH", "SUBTASKS", "TASKS", "question_block"]
+
+# MERGED DOCSTRINGS, to be worked into the one above:
+# MVBench as its authors ask it, and as the reference does. The average is the mean of the 20 subtasks.
+
+
+class _Folders(NamedTuple):
+    """Where a subtask's clips lie."""
+
+    original: str
+    cut: str
+    """In the branch `video`."""
+
+
+_STAR = _Folders("star/Charades_v1_480", "star/Charades_segment")
+_CLEVRER = _Folders("clevrer/video_validation", "clevrer/video_validation")
+_PERCEPTION = _Folders("perception/videos", "perception/videos")
+
+SUBTASKS: Final[Mapping[str, _Folders]] = {
+    "action_sequence": _STAR,
+    "action_prediction": _STAR,
+    "action_antonym": _Folders("ssv2_video", "ssv2_video_mp4"),
+    "fine_grained_action": _Folders("Moments_in_Time_Raw/videos", "Moments_in_Time_Raw/videos"),
+    "unexpected_action": _Folders("FunQA_test/test", "FunQA_test/test"),
+    "object_existence": _CLEVRER,
+    "object_interaction": _STAR,
+    "object_shuffle": _PERCEPTION,
+    "moving_direction": _CLEVRER,
+    "action_localization": _Folders("sta/sta_video", "sta/sta_video_segment"),
+    "scene_transition": _Folders("scene_qa/video", "scene_qa/video"),
+    "action_count": _PERCEPTION,
+    "moving_count": _CLEVRER,
+    "moving_attribute": _CLEVRER,
+    "state_change": _PERCEPTION,
+    "fine_grained_pose": _Folders("nturgbd", "nturgbd_convert"),
+    "character_order": _PERCEPTION,
+    "egocentric_navigation": _Folders("vlnqa", "vlnqa"),
+    "episodic_reasoning": _Folders("tvqa/frames_fps3_hq", "tvqa/video_fps3_hq_segment"),
+    "counterfactual_inference": _CLEVRER,
+}
+
+_TVQA_FPS: Final = 3.0
+
+
+def _both(sources: BenchmarkSources) -> list[Sample] | None:
+    """Read `json/SUBTASK.json`, whichever branch the clips beside it are of."""
+    files = sources.files("json/*.json")
+    if {file.stem for file in files}.isdisjoint(SUBTASKS):
+        return None
+    media = sources.media
+    return [
+        _sample(file.stem, number, row, media)
+        for file in files
+        if file.stem in SUBTASKS
+        for number, row in enumerate(read_rows([file], ("video", "question", "candidates", "answer")))
+    ]
+
+
+def _sample(subtask: str, number: int, row: Mapping[str, Any], media: MediaIndex) -> Sample:
+    options = tuple(map(str, row["candidates"]))
+    return Sample(
+        id=f"{subtask}-{number}",
+        video=_video(SUBTASKS[subtask], row, media),
+        question=row["question"],
+        options=options,
+        answer=right_letter(options, row["answer"]),
+        cluster=f"{SUBTASKS[subtask].original}/{row['video']}",
+        groups={"subtask": subtask},
+    )
+
+
+def _video(folders: _Folders, row: Mapping[str, Any], media: MediaIndex) -> SampleVideo:
+    name, bounds = row["video"], {"start_s": row.get("start"), "end_s": row.get("end")}
+    original, cut = f"{folders.original}/{name}", f"{folders.cut}/{name}"
+    if not Path(name).suffix and (folder := media.folder(original)):
+        return SampleVideo(path=str(folder), frames_fps=_TVQA_FPS, **bounds)
+    if not Path(name).suffix:
+        original, cut = f"{original}.mp4", f"{cut}.mp4"
+    if original == cut:
+        return SampleVideo(path=str(media.expect(original)), **bounds)
+    found = media.expect(original, cut)
+    is_cut = found.parts[-1 - len(Path(cut).parts[:-1]) : -1] == Path(cut).parts[:-1]
+    return SampleVideo(path=str(found), **({} if is_cut else bounds))
+
+
+MVBENCH: Final = Benchmark(
+    name="mvbench",
+    sets={"test": _both},
+    repos=("OpenGVLab/MVBench",),
+    annotations=("json/*.json",),
+    hf_home="mvbench_video",
+    needs="json/*.json and the unpacked clips",
+)
+
 
 _SYSTEM: Final = (
     "Carefully watch the video and pay attention to the cause and sequence of events, the detail and movement of "
@@ -24,13 +124,13 @@ def question_block(sample: Sample) -> str:
     return "\n".join([f"Question: {sample.question}", "Options:", *lettered(sample.options, "({letter}) {option}")])
 
 
-def _official(sample: Sample) -> Prompt:
+def _official(sample: Sample) -> TaskPrompt:
     # The authors also begin the reply, with "Best option:("; a chat model's turn is left to it here.
-    return Prompt(f"{question_block(sample)}\nOnly give the best option.", _SYSTEM)
+    return TaskPrompt(f"{question_block(sample)}\nOnly give the best option.", _SYSTEM)
 
 
-def _reference(sample: Sample) -> Prompt:
-    return Prompt(question_block(sample))
+def _reference(sample: Sample) -> TaskPrompt:
+    return TaskPrompt(question_block(sample))
 
 
 _ASKED: Final = {"qsv_mvbench": _official, "qsv_mvbench_reference": _reference}

@@ -1,27 +1,70 @@
-"""Video-MME as it is asked: in the official wording, with subtitles, and as the reference asks."""
+"""Video-MME: 900 videos from 11 seconds to an hour, three questions on each, subtitles for most."""
 
 from collections.abc import Mapping
 from typing import Final
 
-from qsv_eval.data.sample import Sample
+from qsv_eval.data.annotation_files import read_rows
+from qsv_eval.data.benchmark import Benchmark, BenchmarkSources
+from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.model_adapters.engine.subtitles import SUBTITLES
 from qsv_eval.scoring.scorers import Choice
-from qsv_eval.tasks.task import Prompt, Task
-from qsv_eval.tasks.videomme.layout import GROUPS, VIDEOMME
+from qsv_eval.tasks.task import Task, TaskPrompt
 
-__all__ = ["TASKS"]
+__all__ = ["GROUPS", "TASKS", "VIDEOMME"]
+
+# MERGED DOCSTRINGS, to be worked into the one above:
+# Video-MME as it is asked: in the official wording, with subtitles, and as the reference asks.
+
+GROUPS: Final = ("duration", "domain", "sub_category", "task_type")
+_COLUMNS: Final = ("question_id", "videoID", *GROUPS, "question", "options", "answer")
 
 
-def _official(sample: Sample) -> Prompt:
-    return Prompt(_instruction("the video", sample))
+def _hub(sources: BenchmarkSources) -> list[Sample] | None:
+    """Read the authors' parquet file; the media as their archives unpack: `data/ID.mp4`, `subtitle/ID.srt`."""
+    files = sources.files("videomme/*.parquet", "test-*.parquet", "*/test-*.parquet")
+    if not files:
+        return None
+    media = sources.media
+    samples = []
+    for row in read_rows(files, _COLUMNS):
+        name = row["videoID"]
+        subtitles = media.find(f"subtitle/{name}.srt")
+        samples.append(
+            Sample(
+                id=row["question_id"],
+                video=SampleVideo(
+                    path=str(media.expect(f"data/{name}.mp4")), subtitles=str(subtitles) if subtitles else None
+                ),
+                question=row["question"],
+                options=tuple(row["options"]),
+                answer=row["answer"],
+                cluster=name,
+                groups={field: row[field] for field in GROUPS},
+            )
+        )
+    return samples
 
 
-def _with_subtitles(sample: Sample) -> Prompt:
+VIDEOMME: Final = Benchmark(
+    name="videomme",
+    sets={"test": _hub},
+    repos=("lmms-lab/Video-MME", "lmms-eval/Video-MME"),
+    annotations=("videomme/*.parquet",),
+    hf_home="videomme",
+    needs="videomme/*.parquet, data/*.mp4 and subtitle/*.srt",
+)
+
+
+def _official(sample: Sample) -> TaskPrompt:
+    return TaskPrompt(_instruction("the video", sample))
+
+
+def _with_subtitles(sample: Sample) -> TaskPrompt:
     # Which subtitles there are depends on the frames, so the engine puts them in the marker's place.
     has_any = sample.video is None or sample.video.subtitles is not None
     said = SUBTITLES if has_any else "No subtitles available"
     question = _instruction("the video and the subtitles", sample)
-    return Prompt(f"This video's subtitles are listed below:\n{said}\n{question}")
+    return TaskPrompt(f"This video's subtitles are listed below:\n{said}\n{question}")
 
 
 def _instruction(basis: str, sample: Sample) -> str:
@@ -36,9 +79,9 @@ def _instruction(basis: str, sample: Sample) -> str:
     )
 
 
-def _reference(sample: Sample) -> Prompt:
+def _reference(sample: Sample) -> TaskPrompt:
     # Byte for byte, with no space after the first full stop (spec/benchmarks.md section 2.2).
-    return Prompt(
+    return TaskPrompt(
         "\n".join(
             [
                 "Carefully read the following question and select the letter corresponding to the correct answer."

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from qsv_eval.demo import CHECKPOINT
-from qsv_eval.model_adapters.cuberule import CubeRule
-from qsv_eval.model_adapters.engine.answer_key import REPLY_VERSION, AnswerSettings
+from qsv_eval.model_adapters.cubing import CubeRule
+from qsv_eval.model_adapters.engine.cache_key import REPLY_VERSION, AnswerSettings
 from qsv_eval.model_adapters.engine.engine import Engine, EngineOptions
 from qsv_eval.model_adapters.engine.journal import Journal
-from qsv_eval.model_adapters.engine.question import Generation, Kind, Question
+from qsv_eval.model_adapters.engine.request import GenerationSettings, Request, RequestKind
 from qsv_eval.model_adapters.engine.subtitles import SUBTITLES
 from qsv_eval.model_adapters.frames import FrameRule, read_video
-from qsv_eval.model_adapters.frames.reading import ReadSettings
+from qsv_eval.model_adapters.frames.read_job import ReadSettings
 from qsv_eval.model_adapters.frames.store import FRAME_VERSION
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
 
@@ -58,12 +58,15 @@ QUESTIONS: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
         [{"type": "video", "video": SCENES, "subtitles": SUBTITLE_FILE}],
         {"words": f"{SUBTITLES}\n{CHOICES}"},
     ),
-    "beams": ([{"type": "video", "video": SCENES}], {"generation": Generation(max_new_tokens=8, num_beams=2)}),
+    "beams": ([{"type": "video", "video": SCENES}], {"generation": GenerationSettings(max_new_tokens=8, num_beams=2)}),
     "repetition penalty": (
         [{"type": "video", "video": SCENES}],
-        {"words": "Which shapes are seen ?", "generation": Generation(max_new_tokens=16, repetition_penalty=1.5)},
+        {
+            "words": "Which shapes are seen ?",
+            "generation": GenerationSettings(max_new_tokens=16, repetition_penalty=1.5),
+        },
     ),
-    "likelihood": ([{"type": "video", "video": SCENES}], {"kind": Kind.SCORE, "continuation": " D"}),
+    "likelihood": ([{"type": "video", "video": SCENES}], {"kind": RequestKind.SCORE, "continuation": " D"}),
 }
 
 
@@ -99,11 +102,11 @@ def reply_outputs(folder: Path) -> dict[str, dict[str, Any]]:
     return {record.sample_id: _reply(record.model_dump(mode="json")) for record in engine.journal.records()}
 
 
-def _question(name: str, media: list[dict[str, Any]], changes: dict[str, Any]) -> Question:
+def _question(name: str, media: list[dict[str, Any]], changes: dict[str, Any]) -> Request:
     words = changes.pop("words", CHOICES) if "words" in (changes := dict(changes)) else CHOICES
     messages = [{"role": "user", "content": [*media, {"type": "text", "text": words}]}]
-    values = {"generation": Generation(max_new_tokens=8), "rule": FrameRule()} | changes
-    return Question("golden", name, "test", 0, name, messages, **values)
+    values = {"generation": GenerationSettings(max_new_tokens=8), "rule": FrameRule()} | changes
+    return Request("golden", name, "test", 0, name, messages, **values)
 
 
 def _reply(record: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-from qsv_eval.judge import Case, JudgeSettings
+from qsv_eval.judge import JudgeRequest, JudgeSettings
 
 TROUBLES = ("429", "500", "timeout", "broken body", "truncated", "prose", "refusal", "out of range")
 
@@ -163,10 +163,10 @@ def _completion(answer: Answer, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def make_cases(count: int) -> list[Case]:
+def make_cases(count: int) -> list[JudgeRequest]:
     """Cases with a number that the server can tell the right verdict from."""
     return [
-        Case(f"id{number}", "open_qa", {"question": "what?", "truth": "a cat", "reply": f"a cat {number}"})
+        JudgeRequest(f"id{number}", "open_qa", {"question": "what?", "truth": "a cat", "reply": f"a cat {number}"})
         for number in range(count)
     ]
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from qsv_eval.tasks.mvbench.layout import SUBTASKS
+from qsv_eval.tasks.mvbench.task import SUBTASKS
 
 WORDS = ("red", "green", "blue", "white", "black", "grey")
 SRT = """1

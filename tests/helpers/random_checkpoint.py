@@ -10,10 +10,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from qsv_eval.model_adapters.quicksviewer.configuration import QuicksviewerConfig
+from qsv_eval.model_adapters.quicksviewer.image_processing import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
-from qsv_eval.model_adapters.quicksviewer.pixels import QuicksviewerImageProcessor, QuicksviewerVideoProcessor
 from qsv_eval.model_adapters.quicksviewer.processing import QuicksviewerProcessor
-from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
+from qsv_eval.model_adapters.quicksviewer.prompt_tokens import VISION_TOKENS
 
 __all__ = ["byte_tokenizer", "make_random_checkpoint"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from qsv_eval.data.sample import Sample
 from qsv_eval.protocol import Protocol
-from qsv_eval.scoring.row import new_row
-from qsv_eval.scoring.scorers import score_row
-from qsv_eval.scoring.summary import Brief
+from qsv_eval.scoring.sample_result import new_sample_result
+from qsv_eval.scoring.scorers import score_sample
+from qsv_eval.scoring.summary import CompactDict
 from qsv_eval.tasks.registry import task_named
 
 OPTIONS = ("A. red", "B. green", "C. blue", "D. white")
@@ -44,7 +44,7 @@ def rows_of(task: str, said, *, per_video: int = 3, question: str = "Which?", gr
         own = {name: values[number % len(values)] for name, values in fields.items()}
         cluster = f"v{number // per_video}"
         sample = Sample(id=f"{number:05}", question=question, options=OPTIONS, answer="C", cluster=cluster, groups=own)
-        rows.append(score_row(new_row(task, sample, reply, "cut"), known.scorer))
+        rows.append(score_sample(new_sample_result(task, sample, reply, "cut"), known.scorer))
     return rows
 
 
@@ -66,7 +66,7 @@ def write_run(
         summary = task_named(task).summarise(rows)
         record = {**summary["protocol"], "answers": answers}
         protocol = Protocol.from_dict(record | {"scoring": {**record["scoring"], **(scoring or {})}})
-        summary["protocol"] = Brief(protocol.as_dict(), "")
+        summary["protocol"] = CompactDict(protocol.as_dict(), "")
         results[task] = {"alias": task, "accuracy,none": summary["value"], "outcome,none": summary}
         protocols[task] = protocol.as_dict()
         lines = [json.dumps({"doc_id": place, "outcome": row}) for place, row in enumerate(rows)]

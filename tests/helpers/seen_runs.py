@@ -5,10 +5,10 @@ from pathlib import Path
 from run_files import ANSWERS, write_run
 
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
-from qsv_eval.model_adapters.engine.journal import Fate, How, Journal, Record, Share, VideoUse
-from qsv_eval.model_adapters.engine.usage import Use, summarise_use
-from qsv_eval.scoring.row import new_row
-from qsv_eval.scoring.scorers import score_row
+from qsv_eval.model_adapters.engine.journal import AnswerStatus, Assignment, ExitReason, Journal, Record, VideoUse
+from qsv_eval.model_adapters.engine.metrics import AnswerCost, summarise_costs
+from qsv_eval.scoring.sample_result import new_sample_result
+from qsv_eval.scoring.scorers import score_sample
 from qsv_eval.tasks.registry import task_named
 
 TASK = "qsv_demo"
@@ -22,7 +22,9 @@ def demo_rows(said):
     for sample, reply in zip(task.samples(), said, strict=False):
         other = "B" if sample.answer == "A" else "A"
         reply = {"right": sample.answer, "other": other}.get(reply, reply)
-        rows.append(score_row(new_row(TASK, sample, reply, "cut" if reply == ERROR_REPLY else ""), task.scorer))
+        rows.append(
+            score_sample(new_sample_result(TASK, sample, reply, "cut" if reply == ERROR_REPLY else ""), task.scorer)
+        )
     return rows
 
 
@@ -38,7 +40,7 @@ def record_of(row, frames: int = 8, **more) -> Record:
         "split": "test",
         "repeat": 0,
         "sample_id": row["id"],
-        "fate": Fate.ANSWERED,
+        "fate": AnswerStatus.ANSWERED,
         "text": row["reply"][:20],
         "videos": [use],
         "visual_tokens": 64 * len(cubes),
@@ -54,10 +56,10 @@ def write_journal(folder: Path, records) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text("{}")
     journal = Journal(folder / "journal")
-    journal.begin(Share(run="1", rank=0, world_size=1))
+    journal.begin(Assignment(run="1", rank=0, world_size=1))
     for record in records:
         journal.append(record)
-    journal.end(How.DONE)
+    journal.end(ExitReason.DONE)
     return folder / "journal"
 
 
@@ -66,7 +68,7 @@ def write_seen_run(folder: Path, said, frames: int = 8, *, model: str = "org/tin
     rows = demo_rows(said)
     rule = {"fps": 1.0, "max_frames": frames, "name": "reference"}
     records = [record_of(row, frames) for row in rows if row["reply"] != ERROR_REPLY]
-    stated = {"usage": {TASK: summarise_use([Use.of(record) for record in records])}} if usage else {}
+    stated = {"usage": {TASK: summarise_costs([AnswerCost.of(record) for record in records])}} if usage else {}
     write_run(folder / "model", {TASK: rows}, model=model, answers={**ANSWERS, "frame_rule": rule}, **stated)
     write_journal(folder, records)
     return folder

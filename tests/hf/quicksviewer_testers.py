@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig, QuicksviewerModel
-from qsv_eval.model_adapters.quicksviewer.merging import IGNORED, VisualKind
+from qsv_eval.model_adapters.quicksviewer.merge_inputs import IGNORED, VisualKind
 
 VOCABULARY = 99
 SIDE = 16

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
-from qsv_eval.model_adapters.engine.journal import How, read_logs
+from qsv_eval.model_adapters.engine.journal import ExitReason, read_logs
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.lmms import QuicksviewerChat, QuicksviewerSimple
 
@@ -234,7 +234,7 @@ def test_clean_lets_go_of_the_model(tiny, task_folder, tmp_path):
     evaluate(adapter, task_folder, "form_nothing")  # lmms-eval calls `clean` itself
     assert not hasattr(adapter.engine, "model")
     [log] = read_logs(tmp_path / "journal")
-    assert log.end.how is How.DONE
+    assert log.end.how is ExitReason.DONE
 
 
 @pytest.mark.parametrize(

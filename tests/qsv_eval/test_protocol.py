@@ -2,14 +2,14 @@ from dataclasses import fields, replace
 
 import pytest
 
-from qsv_eval.protocol import Protocol, Scoring, differences, library_versions
+from qsv_eval.protocol import Protocol, ScoringSettings, differences, library_versions
 
 PROTOCOL = Protocol(
     task="qsv_demo",
     prompt="{question}",
     generation={"max_new_tokens": 8},
     answers={"dtype": "float32", "frame_rule": {"fps": 1.0, "max_frames": 420}},
-    scoring=Scoring("strict", "pooled"),
+    scoring=ScoringSettings("strict", "pooled"),
     environment={"torch": "2.14.1"},
 )
 CHANGED = {
@@ -17,7 +17,7 @@ CHANGED = {
     "prompt": "Q: {question}",
     "generation": {"max_new_tokens": 9},
     "answers": None,
-    "scoring": Scoring("strict", "pooled", judge="someone"),
+    "scoring": ScoringSettings("strict", "pooled", judge="someone"),
     "environment": {"torch": "2.15.0"},
 }
 
@@ -32,7 +32,7 @@ def test_every_field_changes_the_hash(name):
     assert replace(PROTOCOL, **{name: CHANGED[name]}).hash != PROTOCOL.hash
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Scoring)])
+@pytest.mark.parametrize("name", [field.name for field in fields(ScoringSettings)])
 def test_every_scoring_choice_changes_the_hash(name):
     scoring = replace(PROTOCOL.scoring, **{name: "other"})
     assert replace(PROTOCOL, scoring=scoring).hash != PROTOCOL.hash

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.modelargs import ModelArgs
+from qsv_eval.model_adapters.model_args import ModelArgs
 from qsv_eval.run import default_output, run
 
 
@@ -87,13 +87,13 @@ def test_a_killed_run_is_resumed(model, tmp_path, clip_cache):
 
 def test_broken_and_missing_videos_are_errors_of_their_own(model, tmp_path, clip_cache, monkeypatch):
     from qsv_eval.demo import clip_from_id, demo_questions, ensure_video
-    from qsv_eval.tasks.demo import layout
+    from qsv_eval.tasks.demo import task
 
     ids = list(dict.fromkeys(question.clip_id for question in demo_questions()[:10]))
     folder = tmp_path / "clips"
     paths = [ensure_video(clip_from_id(clip_id), folder) for clip_id in ids]
     paths[0].write_bytes(b"not a film" * 1000)
-    monkeypatch.setattr(layout, "clip_folder", lambda: folder)
+    monkeypatch.setattr(task, "clip_folder", lambda: folder)
     report = run(["demo"], model, tmp_path / "out", limit=10)
     outcome = report.tasks[0].metrics["outcome"]
     broken = sum(question.clip_id == ids[0] for question in demo_questions()[:10])
@@ -146,13 +146,13 @@ def test_a_folder_has_one_name_however_it_is_typed(tiny, monkeypatch):
 
 def test_a_damaged_video_is_reported(model, tmp_path, monkeypatch):
     from qsv_eval.demo import clip_from_id, demo_questions, ensure_video
-    from qsv_eval.tasks.demo import layout
+    from qsv_eval.tasks.demo import task
 
     path = ensure_video(clip_from_id(demo_questions()[0].clip_id), tmp_path / "clips")
     content = bytearray(path.read_bytes())
     content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)  # the second half is lost
     path.write_bytes(content)
-    monkeypatch.setattr(layout, "clip_folder", lambda: tmp_path / "clips")
+    monkeypatch.setattr(task, "clip_folder", lambda: tmp_path / "clips")
     report = run(["demo"], model, tmp_path / "out", limit=1)
     [record] = journal_of(tmp_path / "out")
     lost = record["fate"] == "failed" or record["videos"][0]["lost_frames"] > 0

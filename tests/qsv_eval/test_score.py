@@ -14,10 +14,10 @@ from qsv_eval.cli import app
 from qsv_eval.data.sample import Sample
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.protocolview import protocol_of
+from qsv_eval.protocol_diff import protocol_of
 from qsv_eval.score import saved_rows, score_run
-from qsv_eval.scoring.row import new_row
-from qsv_eval.scoring.scorers import score_row
+from qsv_eval.scoring.sample_result import new_sample_result
+from qsv_eval.scoring.scorers import score_sample
 from qsv_eval.tasks.registry import task_named
 
 GROUPS = {"duration": "short", "domain": "Knowledge", "sub_category": "Law", "task_type": "OCR Problems"}
@@ -41,7 +41,7 @@ def choices(*replies):
         for n in range(len(replies))
     ]
     return [
-        score_row(new_row(task.name, sample, reply, "cut"), task.scorer)
+        score_sample(new_sample_result(task.name, sample, reply, "cut"), task.scorer)
         for sample, reply in zip(samples, replies, strict=True)
     ]
 
@@ -52,7 +52,7 @@ def opens(*replies):
         Sample(id=f"{n}", question="What?", answer="a dog", groups={"kind": "object"}) for n in range(len(replies))
     ]
     return [
-        score_row(new_row(task.name, sample, reply), task.scorer)
+        score_sample(new_sample_result(task.name, sample, reply), task.scorer)
         for sample, reply in zip(samples, replies, strict=True)
     ]
 
@@ -226,7 +226,7 @@ def test_a_test_set_gives_a_file_for_its_server(tmp_path):
         Sample(id=f"Q{n}", question="Which?", options=tuple("uvwxyz"), groups={"task": "sportsQA"}) for n in range(2)
     ]
     rows = [
-        score_row(new_row(task.name, sample, reply), task.scorer)
+        score_sample(new_sample_result(task.name, sample, reply), task.scorer)
         for sample, reply in zip(samples, ("(F)", "hm"), strict=True)
     ]
     save(tmp_path, task.name, rows)

@@ -9,13 +9,13 @@ from official_images import write_tables
 
 from qsv_eval.data.prepare import prepare
 from qsv_eval.data.sample import Sample
-from qsv_eval.scoring.scorers import Judged
+from qsv_eval.scoring.scorers import JudgedAnswer
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.registry import benchmark_named, task_named
 
 PREPARED = {layout.benchmark: layout for layout in reversed(VIDEO_LAYOUTS)}
 CHOSEN = [name for name in task_files() if name not in ("qsv_demo", "qsv_mlvu_test")]
-SCORED = [name for name in CHOSEN if not isinstance(task_named(name).scorer, Judged)]
+SCORED = [name for name in CHOSEN if not isinstance(task_named(name).scorer, JudgedAnswer)]
 MOST = {"qsv_mme": 400.0}
 """Of the two categories that the small copy has."""
 
@@ -93,7 +93,7 @@ def test_the_test_set_has_no_answers(machine, evaluate):
 
 @pytest.mark.parametrize("kind", ["chat", "simple"])
 def test_images_come_with_their_questions(machine, evaluate, kind):
-    from qsv_eval.tasks.functions import doc_to_messages, doc_to_visual
+    from qsv_eval.tasks.lmms_hooks import doc_to_messages, doc_to_visual
 
     seen = {}
 

@@ -1,8 +1,8 @@
 """The built-in sample benchmark as a task."""
 
 from qsv_eval.demo import demo_records
-from qsv_eval.tasks.demo.layout import clip_folder
-from qsv_eval.tasks.table import table_of
+from qsv_eval.tasks.dataset import table_of
+from qsv_eval.tasks.demo.task import clip_folder
 
 TASK = "qsv_demo"
 

@@ -10,7 +10,7 @@ from official_images import write_tables
 from qsv_eval.data.prepare import prepare
 from qsv_eval.demo import CHECKPOINT
 from qsv_eval.judge import JudgeSettings
-from qsv_eval.model_adapters.modelargs import ModelArgs
+from qsv_eval.model_adapters.model_args import ModelArgs
 from qsv_eval.run import run
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.registry import benchmark_named

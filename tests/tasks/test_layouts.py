@@ -15,8 +15,8 @@ from official import (
 )
 
 from qsv_eval.data.archives import Archive, unpack
-from qsv_eval.data.benchmark import Sources
-from qsv_eval.data.framefolder import as_video
+from qsv_eval.data.benchmark import BenchmarkSources
+from qsv_eval.data.frame_folder import mux_frames
 from qsv_eval.data.prepare import prepare
 from qsv_eval.model_adapters.frames import FrameRule, read_video
 from qsv_eval.tasks.registry import benchmark_named
@@ -47,7 +47,7 @@ def made(layout, tmp_path, name=None):
     layout(tmp_path)
     benchmark = benchmark_named(name)
     part = next(iter(benchmark.sets))
-    return benchmark.sets[part](Sources([tmp_path]))
+    return benchmark.sets[part](BenchmarkSources([tmp_path]))
 
 
 def test_bounds_are_of_the_original_clips_alone(tmp_path):
@@ -94,7 +94,7 @@ def test_the_same_questions_in_either_layout_of_mlvu(tmp_path):
 def test_a_set_that_is_not_there_is_none(tmp_path):
     for layout in VIDEO_LAYOUTS:
         for convert in benchmark_named(layout.benchmark).sets.values():
-            assert not convert(Sources([tmp_path]))
+            assert not convert(BenchmarkSources([tmp_path]))
 
 
 def test_frames_of_a_folder_are_read_by_time(tmp_path, monkeypatch):
@@ -102,11 +102,11 @@ def test_frames_of_a_folder_are_read_by_time(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for number in range(1, 10):
         put(tmp_path / f"frames/{number:05d}.jpg", picture(number * 25))
-    video = as_video(tmp_path / "frames", 3.0)
+    video = mux_frames(tmp_path / "frames", 3.0)
     seen = read_video(video, FrameRule(fps=3, name="blocks"), (32, 48), 1.0, 2.0)
     shades = [round(float(frame[..., 0].mean()) / 25) for frame in seen.frames]
     assert shades == [4, 5, 6]
     assert seen.timestamps_s[0] == pytest.approx(1.0, abs=0.34)
     whole = read_video(video, FrameRule(fps=3), (32, 48))
     assert [round(float(frame[..., 0].mean()) / 25) for frame in whole.frames] == list(range(1, 10))
-    assert as_video(tmp_path / "frames", 3.0) == video
+    assert mux_frames(tmp_path / "frames", 3.0) == video

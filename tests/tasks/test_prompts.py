@@ -2,7 +2,7 @@
 
 import pytest
 
-from qsv_eval.data.sample import Sample, Video
+from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.tasks.registry import task_named
 
 QUESTION = "what is it"
@@ -75,7 +75,7 @@ PROMPTS = [
 
 @pytest.mark.parametrize(("task", "options", "text"), PROMPTS, ids=[name for name, *_ in PROMPTS])
 def test_the_prompt(task, options, text):
-    sample = Sample(id="1", question=QUESTION, options=options, video=Video(path="clip.mp4"))
+    sample = Sample(id="1", question=QUESTION, options=options, video=SampleVideo(path="clip.mp4"))
     assert task_named(task).ask(sample).text == text
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY, note_failure
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.tasks.table import table_of
+from qsv_eval.tasks.dataset import table_of
 
 TASK, REFERENCE = "qsv_videomme", "qsv_videomme_reference"
 FIELDS = ("duration", "domain", "sub_category", "task_type")

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
+from qsv_eval.model_adapters.quicksviewer.prompt_tokens import VISION_TOKENS
 from qsv_eval.training.recipe import Batching, Noise, Optimiser, Rates, Recipe, Start
 
 
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory) -> Path:
-    from qsv_eval.training.tiny.clips import pack, samplers
-    from qsv_eval.training.tiny.start import SIDE
+    from qsv_eval.tiny.clip_data import pack, samplers
+    from qsv_eval.tiny.initial_model import SIDE
 
     folder = tmp_path_factory.mktemp("shards")
     draws = samplers(SIDE, questions=2)

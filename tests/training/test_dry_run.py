@@ -8,7 +8,7 @@ from rich.console import Console
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer.configuration import SO400M_PATCH14_384
-from qsv_eval.training.dry_run import forecast, print_forecast
+from qsv_eval.training.dry_run import forecast_run, print_forecast
 from qsv_eval.training.recipe import Start
 from qsv_eval.training.setup import set_up
 from qsv_eval.training.stages import stage1, stage2, stage3
@@ -26,7 +26,7 @@ def halves(tmp_path_factory, qwen_7b):
 
 
 def trained(recipe, halves):
-    return {part.part: part.trainable for part in forecast(replace(recipe, start=halves)).parts}
+    return {part.part: part.trainable for part in forecast_run(replace(recipe, start=halves)).parts}
 
 
 def test_the_first_stage_trains_75_million_and_eight_rows(halves):
@@ -46,17 +46,17 @@ def test_the_tower_and_then_everything_follow(halves):
 
 def test_memory_is_what_the_state_takes(halves):
     """8 B parameters at 16 bytes are some 130 GB, and a good 16 on each of 8."""
-    found = forecast(replace(stage3(), start=halves))
+    found = forecast_run(replace(stage3(), start=halves))
     assert 110 < found.whole.state / 2**30 < 130
     assert found.sharded.state == pytest.approx(found.whole.state / 8, rel=1e-3)
-    first = forecast(replace(stage1(), start=halves))
+    first = forecast_run(replace(stage1(), start=halves))
     assert first.whole.state / 2**30 < 20
     # What is only read is bfloat16, but not where it is spread over the processes.
     assert 8 * first.sharded.state / 2**30 > 30
 
 
 def test_samples_steps_and_tokens_are_counted(recipe):
-    found = forecast(replace(recipe, batching=replace(recipe.batching, steps=None)))
+    found = forecast_run(replace(recipe, batching=replace(recipe.batching, steps=None)))
     rows = [(amount.source.split("/")[-2], amount.modality, amount.samples) for amount in found.sources]
     assert rows == [("texts", "text", 12), ("glimpses", "image", 6), ("glimpses", "video", 6), ("clips", "video", 12)]
     assert 0 < found.samples <= 36
@@ -76,7 +76,7 @@ def test_a_pattern_is_printed_as_it_is(recipe, shards, tmp_path):
     """Brackets are markup to what prints the tables."""
     (tmp_path / "mix.yaml").write_text(f"sources:\n  - path: '{shards}/clips/[a-z]hard-*.tar'\n")
     console = Console(record=True, width=1000)
-    print_forecast(forecast(replace(recipe, mixture=str(tmp_path / "mix.yaml"))), console)
+    print_forecast(forecast_run(replace(recipe, mixture=str(tmp_path / "mix.yaml"))), console)
     assert f"{shards}/clips/[a-z]hard-*.tar" in console.export_text()
 
 
@@ -84,7 +84,7 @@ def test_lines_that_are_no_samples_are_counted_and_the_first_is_named(recipe, tm
     good = {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}
     (tmp_path / "data.jsonl").write_text("{}\n" + f"{json.dumps(good)}\n" * 60 + "{}\n" * 29)
     bad = replace(recipe, mixture=str(tmp_path / "data.jsonl"))
-    found = forecast(bad)
+    found = forecast_run(bad)
     assert [(amount.modality, amount.samples) for amount in found.sources] == [("broken", 30), ("text", 60)]
     console = Console(record=True, width=1000)
     print_forecast(found, console)
@@ -100,4 +100,4 @@ def test_lines_that_are_no_samples_are_counted_and_the_first_is_named(recipe, tm
 )
 def test_what_is_missing_is_named(start, says):
     with pytest.raises(SetupError, match=says):
-        forecast(replace(stage2(), start=start))
+        forecast_run(replace(stage2(), start=start))

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
+from qsv_eval.tiny.clip_data import motion_sample
+from qsv_eval.tiny.initial_model import SIDE
 from qsv_eval.training.data.shards import ShardWriter
 from qsv_eval.training.run import last_checkpoint
-from qsv_eval.training.tiny.clips import motion_sample
-from qsv_eval.training.tiny.start import SIDE
 
 WORDS = """batching.tokens=500 batching.frame_cost=0 batching.steps=3 batching.workers=0 batching.micro_batches=2
  dtype=float32 attention=sdpa optimiser.warmup=1 rates.cubing=1e-3 rates.resampler=1e-3 rates.vision_tower=1e-3

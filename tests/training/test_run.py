@@ -11,10 +11,10 @@ from accelerate import PartialState
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
-from qsv_eval.training.dry_run import forecast
+from qsv_eval.tiny.clip_data import pack, text_sample
+from qsv_eval.training.dry_run import forecast_run
 from qsv_eval.training.recipe import Optimiser, Rates, Start
 from qsv_eval.training.run import last_checkpoint, train
-from qsv_eval.training.tiny.clips import pack, text_sample
 
 
 def losses(folder):
@@ -207,7 +207,7 @@ def test_what_cannot_be_sharded_is_refused(recipe, tmp_path, monkeypatch, change
     with pytest.raises(SetupError, match=says):  # before the mixture is looked for
         train(sharded, tmp_path, cpu=True)
     with pytest.raises(SetupError, match=says if processes > 1 else "there is no file none.yaml"):
-        forecast(sharded)
+        forecast_run(sharded)
 
 
 def test_one_process_uses_one_gpu_and_says_how_to_use_all(done, tmp_path, monkeypatch, capsys):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
-from qsv_eval.training.parts import LearnedRows, part_of
+from qsv_eval.training.param_groups import LearnedRows, group_of
 from qsv_eval.training.recipe import Rates, Start
 from qsv_eval.training.run import train
 from qsv_eval.training.setup import set_up
@@ -18,7 +18,7 @@ def types_of(model):
     """Return the types of each part's weights."""
     found = {}
     for name, parameter in model.named_parameters():
-        found.setdefault(part_of(name), set()).add(parameter.dtype)
+        found.setdefault(group_of(name), set()).add(parameter.dtype)
     return found
 
 

@@ -158,7 +158,7 @@ def test_the_first_stage_leaves_old_rows_bit_identical(recipe, tmp_path, referen
     after = load_pretrained(train(recipe, tmp_path, cpu=True), device="cpu", dtype="float32")
     old, new = (model.model.get_input_embeddings().weight for model in (before, after))
     changed = (old != new).any(-1).nonzero().flatten().tolist()
-    from qsv_eval.model_adapters.quicksviewer.prompt import VISION_TOKENS
+    from qsv_eval.model_adapters.quicksviewer.prompt_tokens import VISION_TOKENS
 
     allowed = set(before.processor.tokenizer.convert_tokens_to_ids(list(VISION_TOKENS)))
     assert changed

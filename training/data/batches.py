@@ -13,10 +13,10 @@ import numpy as np
 
 from qsv_eval.training.recipe import Batching
 
-__all__ = ["Draw", "MicroBatches", "fill_step"]
+__all__ = ["MicroBatches", "SampleDraw", "fill_step"]
 
 
-class Draw(NamedTuple):
+class SampleDraw(NamedTuple):
     """A sample's turn in a run."""
 
     sample: int
@@ -34,10 +34,10 @@ class MicroBatches:
     def __len__(self) -> int:
         return len(self.batches)
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[SampleDraw]]:
         serial = 0
         for batch in self.batches:
-            yield [Draw(sample, serial + place) for place, sample in enumerate(batch)]
+            yield [SampleDraw(sample, serial + place) for place, sample in enumerate(batch)]
             serial += len(batch)
 
     @property

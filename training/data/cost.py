@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qsv_eval.model_adapters.cuberule import CubeRule
+from qsv_eval.model_adapters.cubing import CubeRule
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
-from qsv_eval.training.data.source import Hint
+from qsv_eval.training.data.readers import SizeHint
 
 __all__ = ["Size", "Sizing", "costs", "frame_cost"]
 
@@ -43,7 +43,7 @@ class Sizing(NamedTuple):
         """Take what decides sizes from a model's configuration."""
         return cls(config.num_queries, config.cube_rule, config.use_thumbnail, rule)
 
-    def size(self, hint: Hint) -> Size:
+    def size(self, hint: SizeHint) -> Size:
         """Return the size of a sample, or the most that it can be."""
         text = _TURN_TOKENS + int(hint.text_bytes / _BYTES_A_TOKEN)
         if not hint.has_video:
@@ -54,7 +54,7 @@ class Sizing(NamedTuple):
         blocks = cubes + self.thumbnail
         return Size(text + blocks * self.queries + cubes * _TOKENS_A_TIMESTAMP, frames)
 
-    def _frames(self, hint: Hint) -> int:
+    def _frames(self, hint: SizeHint) -> int:
         limit = self.rule.max_frames
         if hint.frames is not None:
             known = hint.frames

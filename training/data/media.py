@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image
 
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
-from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, View, read_image, thin
-from qsv_eval.model_adapters.frames.isolated import IsolatedReader
-from qsv_eval.model_adapters.frames.reading import ReadJob, ReadSettings
-from qsv_eval.model_adapters.quicksviewer.messages import Video
+from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, FrameSelection, read_image, subsample
+from qsv_eval.model_adapters.frames.read_job import ReadJob, ReadSettings
+from qsv_eval.model_adapters.frames.subprocess_reader import SubprocessReader
+from qsv_eval.model_adapters.quicksviewer.messages import VideoInput
 
 __all__ = ["MediaReader"]
 
@@ -37,26 +37,28 @@ class MediaReader:
         """Read an image file, or the bytes of one."""
         return read_image(source)
 
-    def video(self, path: Path, start_s: float | None, end_s: float | None) -> Video:
+    def video(self, path: Path, start_s: float | None, end_s: float | None) -> VideoInput:
         """Read the frames that the rule wants."""
         job = ReadJob(str(path), (ClipRequest(self.rule, start_s, end_s),))
         footage, error, *_ = _reader(os.getpid(), ReadSettings((self.side, self.side))).read(job, _LIMIT_S)
         if footage is None:
             raise error if isinstance(error, MediaError) else MediaError(path, MediaFault.UNDECODABLE, str(error))
         [view] = footage.views
-        assert isinstance(view, View), "else there would be no footage"
+        assert isinstance(view, FrameSelection), "else there would be no footage"
         # The only request sees all frames.
-        return Video(footage.frames, footage.timestamps_s, view.duration_s, view.shortfall)
+        return VideoInput(footage.frames, footage.timestamps_s, view.duration_s, view.shortfall)
 
-    def stored_video(self, frames: Sequence[bytes], timestamps_s: Sequence[float] | None) -> Video:
+    def stored_video(self, frames: Sequence[bytes], timestamps_s: Sequence[float] | None) -> VideoInput:
         """Decode frames that were stored as pictures, at most as many as the rule allows."""
-        kept = thin(len(frames), self.rule.max_frames or len(frames))
+        kept = subsample(len(frames), self.rule.max_frames or len(frames))
         pictures = [np.asarray(self.image(frames[number])) for number in kept]
-        return Video(np.stack(pictures), None if timestamps_s is None else [timestamps_s[number] for number in kept])
+        return VideoInput(
+            np.stack(pictures), None if timestamps_s is None else [timestamps_s[number] for number in kept]
+        )
 
 
 @cache
-def _reader(pid: int, settings: ReadSettings) -> IsolatedReader:
+def _reader(pid: int, settings: ReadSettings) -> SubprocessReader:
     """Return the reader of this process; one that was begun before a fork is the other's."""
     del pid
-    return IsolatedReader(settings)
+    return SubprocessReader(settings)

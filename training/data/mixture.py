@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationErr
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.training.data.media import MediaReader
-from qsv_eval.training.data.source import Hint, Source, Stored, open_source
+from qsv_eval.training.data.readers import RawSample, SampleSource, SizeHint, open_samples
 
 __all__ = ["Mixture", "MixtureEntry", "MixturePart", "open_mixture", "read_entries"]
 
@@ -98,10 +98,10 @@ class MixturePart(NamedTuple):
     place: int
     """Of the entry in the mixture."""
     entry: MixtureEntry
-    source: Source
+    source: SampleSource
     numbers: np.ndarray
     """Which samples of the source, each as often as it is taken."""
-    hints: list[Hint]
+    hints: list[SizeHint]
     """Of these."""
 
 
@@ -115,13 +115,13 @@ class Mixture:
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 
-    def read(self, number: int) -> Stored:
+    def read(self, number: int) -> RawSample:
         """Read a sample; raises BadSample or MediaError."""
         place = int(np.searchsorted(self._ends, number, side="right"))
         part = self.parts[place]
         return part.source.read(int(part.numbers[number - int(self._ends[place])]))
 
-    def hints(self) -> list[Hint]:
+    def hints(self) -> list[SizeHint]:
         """Return what is known of every sample's size."""
         return [hint for part in self.parts for hint in part.hints]
 
@@ -141,7 +141,7 @@ def _open(place: int, entry: MixtureEntry, seed: int, folder: Path, reader: Medi
     if not paths:
         raise SetupError(f"mixture: there is no file {folder / entry.path}")
     media = None if entry.media is None else folder / entry.media
-    sources = [open_source(path, media, reader) for path in paths]
+    sources = [open_samples(path, media, reader) for path in paths]
     sizes = [len(source) for source in sources]
     start, end = entry.slice
     chosen = np.arange(sum(sizes))[start:end]
@@ -168,7 +168,7 @@ def _weighted(chosen: np.ndarray, weight: float, rng: np.random.Generator) -> np
     return np.sort(np.concatenate([np.tile(chosen, int(whole)), more]))
 
 
-def _hints(source: Source, numbers: np.ndarray) -> list[Hint]:
+def _hints(source: SampleSource, numbers: np.ndarray) -> list[SizeHint]:
     """Return the hint of each number, read once however often it comes."""
     once, places = np.unique(numbers, return_inverse=True)
     found = list(source.hints(once.tolist()))

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from qsv_eval.model_adapters.errors import QsvError
-from qsv_eval.training.data.wordings import describe_image, describe_video
+from qsv_eval.training.data.caption_prompts import describe_image, describe_video
 
-__all__ = ["BadSample", "Sample", "Segment", "Turn", "read_sample"]
+__all__ = ["BadSample", "Segment", "TrainingSample", "Turn", "read_sample"]
 
 
 class BadSample(QsvError):
@@ -34,12 +34,12 @@ class Turn(NamedTuple):
     segments: tuple[Segment, ...]
 
 
-class _Spoken(BaseModel):
+class _Message(BaseModel):
     speaker: Literal["human", "gpt"] = Field(alias="from")
     value: Annotated[str, StringConstraints(min_length=1)]
 
 
-class Sample(BaseModel):
+class TrainingSample(BaseModel):
     """A line of a data file."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
@@ -48,7 +48,7 @@ class Sample(BaseModel):
     image: str | list[str | None] | None = None
     video: str | None = None
     video_id: str | None = None
-    conversations: list[_Spoken] = []
+    conversations: list[_Message] = []
     caption: str | list[str | None] | None = None
     start_sec: float | None = None
     end_sec: float | None = None
@@ -70,7 +70,7 @@ class Sample(BaseModel):
         return None if self.images else self.video or self.video_id
 
     @model_validator(mode="after")
-    def _check(self) -> "Sample":
+    def _check(self) -> "TrainingSample":
         if self.data_type == "conversations":
             _check_alternation(self.conversations)
             self._check_places()
@@ -159,7 +159,7 @@ def _stripped(segments: Sequence[Segment]) -> list[Segment]:
     return [segment for segment in kept if segment.kind != "text" or segment.text]
 
 
-def _check_alternation(spoken: Sequence[_Spoken]) -> None:
+def _check_alternation(spoken: Sequence[_Message]) -> None:
     if len(spoken) < 2:
         raise ValueError("`conversations` needs a human's turn and an answer")
     for number, one in enumerate(spoken):
@@ -199,7 +199,7 @@ def _shown_and_said(shown: Sequence[Segment], said: Sequence[str]) -> tuple[Turn
     return Turn("user", tuple(shown)), Turn("assistant", (Segment("text", " ".join(said)),))
 
 
-def read_sample(line: str | bytes, place: str) -> Sample:
+def read_sample(line: str | bytes, place: str) -> TrainingSample:
     """Check a line of a data file.
 
     Args:
@@ -210,7 +210,7 @@ def read_sample(line: str | bytes, place: str) -> Sample:
         BadSample: it is no sample; the text names the place, the field and what is wrong.
     """
     try:
-        return Sample.model_validate_json(line)
+        return TrainingSample.model_validate_json(line)
     except ValidationError as error:
         problems = (
             ": ".join(filter(None, (".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, "))))

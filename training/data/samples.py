@@ -12,30 +12,30 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from qsv_eval.model_adapters.errors import MediaError
-from qsv_eval.model_adapters.quicksviewer.merging import IGNORED
-from qsv_eval.model_adapters.quicksviewer.messages import SeenImage
+from qsv_eval.model_adapters.quicksviewer.merge_inputs import IGNORED
+from qsv_eval.model_adapters.quicksviewer.messages import DecodedImage
+from qsv_eval.model_adapters.quicksviewer.padding import pad_rows
 from qsv_eval.model_adapters.quicksviewer.processing import QuicksviewerProcessor
-from qsv_eval.model_adapters.quicksviewer.prompt import PromptTokens
-from qsv_eval.model_adapters.quicksviewer.rows import pad_rows
-from qsv_eval.training.data.batches import Draw
+from qsv_eval.model_adapters.quicksviewer.prompt_tokens import PromptTokens
+from qsv_eval.training.data.batches import SampleDraw
 from qsv_eval.training.data.cost import Sizing
 from qsv_eval.training.data.mixture import Mixture
+from qsv_eval.training.data.readers import RawSample
 from qsv_eval.training.data.sample import BadSample, Turn
-from qsv_eval.training.data.source import Stored
 
-__all__ = ["Batch", "Prepared", "Skipped", "TrainingSamples", "collate", "collate_arrays", "with_tensors"]
+__all__ = ["Batch", "ModelSample", "SkippedSample", "TrainingSamples", "collate", "collate_arrays", "with_tensors"]
 
 Batch = dict[str, Any]
 """Keyword arguments of the model, `uniform_G2` for the gate's noise, and `skipped`."""
 
 
-class Skipped(NamedTuple):
+class SkippedSample(NamedTuple):
     """A sample that was left out."""
 
     reason: str
 
 
-class Prepared(NamedTuple):
+class ModelSample(NamedTuple):
     """A sample, ready for a batch."""
 
     tokens: PromptTokens
@@ -46,7 +46,7 @@ class Prepared(NamedTuple):
     """Random numbers for the gaps between the frames."""
 
 
-class TrainingSamples(Dataset[Prepared | Skipped]):
+class TrainingSamples(Dataset[ModelSample | SkippedSample]):
     """The samples of a mixture by their draws."""
 
     def __init__(
@@ -64,17 +64,17 @@ class TrainingSamples(Dataset[Prepared | Skipped]):
     def __len__(self) -> int:
         return len(self.mixture)
 
-    def __getitem__(self, draw: Draw) -> Prepared | Skipped:
+    def __getitem__(self, draw: SampleDraw) -> ModelSample | SkippedSample:
         try:
             stored = self.mixture.read(draw.sample)
         except (BadSample, OSError) as error:
-            return Skipped(str(error))
+            return SkippedSample(str(error))
         try:
             return self._prepare(stored, draw)
         except (BadSample, MediaError, OSError, ValueError) as error:
-            return Skipped(f"{stored.place}: {error}")
+            return SkippedSample(f"{stored.place}: {error}")
 
-    def _prepare(self, stored: Stored, draw: Draw) -> Prepared:
+    def _prepare(self, stored: RawSample, draw: SampleDraw) -> ModelSample:
         turns = stored.sample.turns(draw.serial)
         used = sorted({segment.image for turn in turns for segment in turn.segments if segment.kind == "image"})
         images = stored.images() if used else []
@@ -90,7 +90,7 @@ class TrainingSamples(Dataset[Prepared | Skipped]):
             frames = self.processor.video_processor.preprocess([read.frames_THWC])["pixel_values_videos"]
         media: dict[str, Any] = {
             "video": video,
-            **{f"image{number}": SeenImage(count) for number, count in counts.items()},
+            **{f"image{number}": DecodedImage(count) for number, count in counts.items()},
         }
         tokens, learned = self.processor.learning_tokens([_message(turn, media) for turn in turns])
         if not any(learned):
@@ -102,7 +102,7 @@ class TrainingSamples(Dataset[Prepared | Skipped]):
         uniform = rng.random((gaps, 2), np.float32)
         if gaps and rng.random() < self.thumbnails_only:
             tokens, labels = _without_cubes(tokens, labels)
-        return Prepared(tokens, labels, tiles, frames, torch.from_numpy(uniform))
+        return ModelSample(tokens, labels, tiles, frames, torch.from_numpy(uniform))
 
     def _check_length(self, tokens: PromptTokens, frames: int) -> None:
         """Raise for a sample that is too long after merging, as far as that is known before the gate has cut."""
@@ -134,10 +134,10 @@ def _message(turn: Turn, media: dict[str, Any]) -> dict[str, Any]:
     return {"role": turn.role, "content": parts, "glued": True}
 
 
-def collate(samples: Sequence[Prepared | Skipped], pad_id: int) -> Batch:
+def collate(samples: Sequence[ModelSample | SkippedSample], pad_id: int) -> Batch:
     """Make a micro-batch. One whose samples were all left out holds a single padding token and nothing to learn."""
-    skipped = [sample.reason for sample in samples if isinstance(sample, Skipped)]
-    kept = [sample for sample in samples if isinstance(sample, Prepared)]
+    skipped = [sample.reason for sample in samples if isinstance(sample, SkippedSample)]
+    kept = [sample for sample in samples if isinstance(sample, ModelSample)]
     if not kept:
         return _empty(pad_id) | {"skipped": skipped, "samples": 0}
     rows, frames = [], 0
@@ -167,7 +167,7 @@ _PIXELS = ("pixel_values", "pixel_values_videos")
 """Their channels lie last in memory, and a convolution rounds by how they lie."""
 
 
-def collate_arrays(samples: Sequence[Prepared | Skipped], pad_id: int) -> Batch:
+def collate_arrays(samples: Sequence[ModelSample | SkippedSample], pad_id: int) -> Batch:
     """Make a micro-batch of arrays, pixels with their channels last, to be sent by the process that read it.
 
     They go through a pipe. Tensors would go through `/dev/shm`, of which containers give 64 MB: less than one video.

@@ -84,7 +84,7 @@ class ShardWriter:
         self._tar.addfile(entry, io.BytesIO(content))
 
 
-class _Member(NamedTuple):
+class _TarMember(NamedTuple):
     offset: int
     size: int
 
@@ -130,9 +130,9 @@ class Shard:
         return data
 
 
-def _index(path: Path) -> list[list[_Member]]:
+def _index(path: Path) -> list[list[_TarMember]]:
     """Return for each sample where its JSON and its pictures are."""
-    samples: list[list[_Member]] = []
+    samples: list[list[_TarMember]] = []
     key = None
     try:
         with tarfile.open(path, "r:") as tar:
@@ -143,7 +143,7 @@ def _index(path: Path) -> list[list[_Member]]:
                     key = name
                 elif name != key:
                     raise SetupError(f"{path}: {entry.name} does not stand behind its {name}.json; pack it again")
-                samples[-1].append(_Member(entry.offset_data, entry.size))
+                samples[-1].append(_TarMember(entry.offset_data, entry.size))
     except tarfile.TarError as error:
         raise SetupError(f"{path}: is no whole tar file ({error}); pack it again") from error
     return samples

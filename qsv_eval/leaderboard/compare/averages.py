@@ -12,21 +12,21 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qsv_eval.leaderboard.compare.pairs import Pairing, Side
+from qsv_eval.leaderboard.compare.pairing import Pairing, Side
 from qsv_eval.leaderboard.stats import Difference, Floats, McNemar, difference_of_averages, mcnemar, minimum_detectable
-from qsv_eval.model_adapters.cells import plain_name
-from qsv_eval.scoring.averages import POOLED, Average, Units
+from qsv_eval.model_adapters.variant_name import plain_name
+from qsv_eval.scoring.averages import POOLED, Average, AverageUnits
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.registry import task_named
 
-__all__ = ["Compared", "Rule", "compare_averages", "is_ours", "rule_of"]
+__all__ = ["AveragingRule", "MetricComparison", "compare_averages", "is_ours", "rule_of"]
 
 _FOR_GROUPS: Final = 2_000
 """Resamples of a group; the headline gets ten thousand."""
 _PLAIN: Final = replace(POOLED, value=lambda sums: POOLED.value(sums) / 100, scale="as stored")
 
 
-class Compared(NamedTuple):
+class MetricComparison(NamedTuple):
     """One average of both runs, on the same questions."""
 
     field: str
@@ -46,7 +46,7 @@ class Compared(NamedTuple):
     """Of the averages and all that is derived from them."""
 
 
-class Rule(NamedTuple):
+class AveragingRule(NamedTuple):
     """How a task is averaged, and what it is broken down by."""
 
     name: str
@@ -59,17 +59,17 @@ def is_ours(task: str) -> bool:
     return plain_name(task) in task_files()
 
 
-def rule_of(task: str, pairing: Pairing) -> Rule:
+def rule_of(task: str, pairing: Pairing) -> AveragingRule:
     """Return how the questions are averaged: officially where the task is ours, plainly where it is lmms-eval's own."""
     rows = [*pairing.first.rows, *pairing.second.rows]
     if is_ours(task) and all("verdicts" in row for row in [*rows, *pairing.blank]):
         known = task_named(task)
-        return Rule("official average", known.average, known.fields)
+        return AveragingRule("official average", known.average, known.fields)
     within = all(0 <= row["score"] <= 1 for row in rows)
-    return Rule("mean of questions", POOLED if within else _PLAIN, ())
+    return AveragingRule("mean of questions", POOLED if within else _PLAIN, ())
 
 
-def compare_averages(pairing: Pairing, rule: Rule) -> Iterator[Compared]:
+def compare_averages(pairing: Pairing, rule: AveragingRule) -> Iterator[MetricComparison]:
     """Yield the headline and then each group of each field; nothing where there are no questions."""
     count = len(pairing.first.rows)
     if not count:
@@ -101,7 +101,7 @@ def _compared(
     blank: Sequence[dict[str, Any]] = (),
     *,
     resamples: int,
-) -> Compared:
+) -> MetricComparison:
     sides = pairing.first, pairing.second
     rows: list[list[dict[str, Any]]] = [[side.rows[place] for place in places] for side in sides]
     scored = {row["cluster"] for own in rows for row in own}
@@ -115,14 +115,14 @@ def _compared(
     right, other_right = (side.right for side in sides)
     if right is not None and other_right is not None:
         test = mcnemar(right[places].tolist(), other_right[places].tolist())
-    return Compared("", "", len(places), first, second, difference, test, detectable, average.scale)
+    return MetricComparison("", "", len(places), first, second, difference, test, detectable, average.scale)
 
 
-def _by_cluster(first: Units, second: Units, *, scored: Set[str]) -> tuple[Floats, Floats]:
+def _by_cluster(first: AverageUnits, second: AverageUnits, *, scored: Set[str]) -> tuple[Floats, Floats]:
     """Add up the units of each cluster, in the same order for both; a cluster in which nothing is scored is none."""
     place = {name: number for number, name in enumerate(sorted({*first.clusters, *second.clusters} & scored))}
 
-    def summed(units: Units) -> Floats:
+    def summed(units: AverageUnits) -> Floats:
         sums = np.zeros((len(place), units.sums.shape[1]))
         known = [number for number, name in enumerate(units.clusters) if name in place]
         np.add.at(sums, [place[units.clusters[number]] for number in known], units.sums[known])

@@ -10,15 +10,13 @@ from typing import Any, Final, NamedTuple
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from qsv_eval.leaderboard.naming import file_name
-from qsv_eval.leaderboard.page.behind import BEHIND, behind_rows
-from qsv_eval.leaderboard.page.cells import rows_of, with_scores
-from qsv_eval.leaderboard.page.sidefiles import SideFiles, as_json
-from qsv_eval.leaderboard.page.words import visibly
+from qsv_eval.leaderboard.page.data_files import SideFiles, as_json
+from qsv_eval.leaderboard.page.table_data import BEHIND, detail_rows, rows_of, with_scores
+from qsv_eval.leaderboard.page.text import visibly
 from qsv_eval.leaderboard.plots.draw import Plot
 from qsv_eval.leaderboard.records import OWN, PUBLISHED
-from qsv_eval.leaderboard.shown import LEGEND
-from qsv_eval.leaderboard.tables import Place
+from qsv_eval.leaderboard.safe_text import file_name
+from qsv_eval.leaderboard.tables import LEGEND, RowKey
 from qsv_eval.leaderboard.write import Leaderboard, write_texts
 
 __all__ = ["INDEX", "Content", "write_index"]
@@ -85,7 +83,7 @@ def _tables(content: Content, files: SideFiles) -> dict[str, Any]:
         "rows": with_scores(rows_of(table), table, tasks, _numbers(content.scores)),
         "legend": LEGEND,
         "behind_columns": BEHIND,
-        "behind": behind_rows(content.scores),
+        "behind": detail_rows(content.scores),
         "groups": groups,
         "plots": list(dict.fromkeys(plot.task for plot in content.plots)),
         "has_samples": not content.no_samples,
@@ -104,9 +102,9 @@ def _data(content: Content, output: Path) -> dict[str, Any]:
     return {"scores": content.scores, "plots": plots}
 
 
-def _numbers(scores: Sequence[Mapping[str, Any]]) -> dict[tuple[Place, str], int]:
+def _numbers(scores: Sequence[Mapping[str, Any]]) -> dict[tuple[RowKey, str], int]:
     return {
-        (Place(score["model"], score["setting"], score["kind"] == PUBLISHED), score["task"]): number
+        (RowKey(score["model"], score["setting"], score["kind"] == PUBLISHED), score["task"]): number
         for number, score in enumerate(scores)
     }
 

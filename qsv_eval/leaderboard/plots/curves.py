@@ -1,17 +1,24 @@
 """Scores against what they rest on: the frames really used, with their tokens below, and the visual tokens."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
 from qsv_eval.leaderboard.plots.points import Point, doubtful, lines_of, split
 from qsv_eval.leaderboard.plots.style import COLOURS, HOLLOW, MARKERS, legend, new_figure, note, shortened
-from qsv_eval.leaderboard.usage import Usage
+from qsv_eval.leaderboard.records import PARTS, TaskCost
+from qsv_eval.leaderboard.safe_text import natural
 
-__all__ = ["against_frames", "against_tokens", "lacking", "logarithmic", "score_label"]
+__all__ = ["against_frames", "against_tokens", "cost_breakdown", "group_bars", "lacking", "logarithmic", "score_label"]
+
+# MERGED DOCSTRINGS, to be worked into the one above:
+# Where a question's seconds go: the answering thread's parts as one bar, and decoding, which goes on beside it.
+#
+# Scores of a task's groups as bars, a colour for each run; hatched where the score may yet change.
 
 
 def against_frames(task: str, points: Sequence[Point]) -> Figure | None:
@@ -78,7 +85,7 @@ def logarithmic(axes: Axes, values: Sequence[float]) -> None:
         axes.set_xlim(min(values) / 2, max(values) * 2)
 
 
-def _curves(axes: Axes, points: Sequence[Point], place: Callable[[Usage], float], *, ranges: bool = False) -> None:
+def _curves(axes: Axes, points: Sequence[Point], place: Callable[[TaskCost], float], *, ranges: bool = False) -> None:
     """Draw the lines, with intervals and, if wanted, the range of frames across them."""
     for number, (name, own) in enumerate(lines_of(points).items()):
         look = _look(number)
@@ -106,3 +113,104 @@ def _look(number: int) -> dict[str, Any]:
 
 def _tokens(point: Point) -> float:
     return point.usage.visual_tokens if point.usage else 0.0
+
+
+_MOST: Final = 24
+"""Bars that fit."""
+
+
+def cost_breakdown(task: str, points: Sequence[Point]) -> Figure | None:
+    """Draw seconds for a question by part; None if they are known of no run."""
+    drawn, left = split(points, lambda point: "" if point.usage else "its seconds are not known")
+    if len(drawn) > _MOST:
+        left.append(f"left out, for want of room: {len(drawn) - _MOST} runs")
+        drawn = drawn[:_MOST]
+    if not drawn:
+        return None
+    figure, (axes,) = new_figure(7.2, 1.6 + 0.42 * len(drawn))
+    places = range(len(drawn))
+    starts = [0.0] * len(drawn)
+    for number, part in enumerate(PARTS):
+        seconds = [point.usage.seconds[part] if point.usage else 0.0 for point in drawn]
+        axes.barh([at - 0.12 for at in places], seconds, 0.5, left=starts, color=COLOURS[number], label=part)
+        starts = [start + own for start, own in zip(starts, seconds, strict=True)]
+    decoding = [point.usage.read_s if point.usage else 0.0 for point in drawn]
+    label = "decoding, in the background"
+    axes.barh(
+        [at + 0.28 for at in places], decoding, 0.22, color="#BBBBBB", hatch="////", edgecolor="white", label=label
+    )
+    axes.set_yticks(list(places), [f"{shortened(point.model)}\n{shortened(point.setting)}".strip() for point in drawn])
+    axes.set_ylim(len(drawn) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    axes.set_title(shortened(f"{task}: seconds for a question", 70))
+    axes.set_xlabel("s")
+    note(axes, left)
+    legend(figure, axes)
+    return figure
+
+
+_MOST_RUNS: Final = 8
+_MOST_GROUPS: Final = 30
+
+
+def group_bars(task: str, field: str, scores: pd.DataFrame) -> Figure | None:
+    """Draw the groups of one field; None if there is nothing to draw.
+
+    Args:
+        task: its name.
+        field: what it is broken down by.
+        scores: the measured scores of these groups that are in the tables.
+    """
+    known = scores[scores["value"].notna()]
+    runs = sorted(
+        {(row["model"], row["setting"]) for row in known.to_dict("records")}, key=lambda run: natural(str(run))
+    )
+    groups = list(dict.fromkeys(known["group"]))
+    if not groups:
+        return None
+    notes = _left_out(scores, runs, groups)
+    runs, groups = runs[:_MOST_RUNS], groups[:_MOST_GROUPS]
+    figure, (axes,) = new_figure(6.8, 1.5 + len(groups) * (0.16 + 0.15 * len(runs)))
+    for number, (model, setting) in enumerate(runs):
+        own = known[(known["model"] == model) & (known["setting"] == setting)].to_dict("records")
+        offset = (number - (len(runs) - 1) / 2) * 0.8 / len(runs)
+        label = shortened(" · ".join(filter(None, [model, setting])), 80)
+        _bars(axes, own, groups, offset, 0.8 / len(runs), color=COLOURS[number % len(COLOURS)], label=label)
+    axes.set_yticks(range(len(groups)), [shortened(group, 36) for group in groups])
+    axes.set_ylim(len(groups) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    axes.set_title(shortened(f"{task}: score by {'further average' if field == 'also' else field}", 70))
+    scale = known["scale"].iloc[0]
+    axes.set_xlabel("score, %" if scale == "percent" else "score")
+    if unsure := sum(bar.get_hatch() is not None for bar in axes.patches):
+        notes.append(f"hatched, some questions have no score: {unsure} bar{'' if unsure == 1 else 's'}")
+    note(axes, notes)
+    legend(figure, axes)
+    return figure
+
+
+def _bars(
+    axes: Axes, own: Sequence[dict[Any, Any]], groups: Sequence[str], offset: float, height: float, **look: Any
+) -> None:
+    place = {group: number + offset for number, group in enumerate(groups)}
+    shown = [row for row in own if row["group"] in place]
+    at = [place[row["group"]] for row in shown]
+    bars = axes.barh(at, [row["value"] for row in shown], height * 0.92, alpha=0.85, **look)
+    for bar, row in zip(bars, shown, strict=True):
+        if pd.notna(row["complete"]) and not row["complete"]:
+            bar.set(facecolor="white", edgecolor=look["color"], hatch="////")
+    known = [
+        (y, row["low"], row["high"]) for y, row in zip(at, shown, strict=True) if pd.notna(row["low"] + row["high"])
+    ]
+    if known:
+        axes.hlines(*zip(*known, strict=True), color="#333333", linewidth=0.9)
+
+
+def _left_out(scores: pd.DataFrame, runs: Sequence[Any], groups: Sequence[str]) -> list[str]:
+    without = int(scores["value"].isna().sum())
+    more_runs, more_groups = len(runs) - _MOST_RUNS, len(groups) - _MOST_GROUPS
+    return [
+        *([f"left out, no score: {without} bars"] if without else []),
+        *([f"left out, for want of room: {more_runs} runs"] if more_runs > 0 else []),
+        *([f"left out, for want of room: {more_groups} groups"] if more_groups > 0 else []),
+    ]

@@ -7,15 +7,13 @@ from typing import Any, Final, NamedTuple
 import pandas as pd
 from matplotlib.figure import Figure
 
-from qsv_eval.leaderboard.naming import file_name
-from qsv_eval.leaderboard.plots.cost import cost_breakdown
-from qsv_eval.leaderboard.plots.curves import against_frames, against_tokens
-from qsv_eval.leaderboard.plots.groups import group_bars
+from qsv_eval.leaderboard.parallel import ParallelMap
+from qsv_eval.leaderboard.plots.curves import against_frames, against_tokens, cost_breakdown, group_bars
 from qsv_eval.leaderboard.plots.points import Point
 from qsv_eval.leaderboard.plots.scaling import power_law
 from qsv_eval.leaderboard.plots.style import save, style
 from qsv_eval.leaderboard.records import PUBLISHED
-from qsv_eval.leaderboard.spread import Spread
+from qsv_eval.leaderboard.safe_text import file_name
 from qsv_eval.model_adapters.errors import SetupError
 
 __all__ = ["Drawing", "Plot", "drawings_of", "write_plots"]
@@ -72,7 +70,7 @@ def drawings_of(points: Mapping[str, Sequence[Point]], scores: pd.DataFrame, fol
     return drawings
 
 
-def write_plots(drawings: Iterable[Drawing], folder: Path, spread: Spread = map) -> list[Plot]:
+def write_plots(drawings: Iterable[Drawing], folder: Path, spread: ParallelMap = map) -> list[Plot]:
     """Draw everything that can be drawn, and write it.
 
     Args:

@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from qsv_eval.leaderboard.records import OFFICIAL
-from qsv_eval.leaderboard.text import natural
-from qsv_eval.leaderboard.usage import Usage
+from qsv_eval.leaderboard.records import OFFICIAL, TaskCost
+from qsv_eval.leaderboard.safe_text import natural
 
 __all__ = ["Point", "doubtful", "lines_of", "listed", "points_of", "split"]
 
@@ -25,7 +24,7 @@ class Point(NamedTuple):
     """Whether all questions have a score."""
     is_degraded: bool
     """Whether some answers rest on fewer frames, for want of memory."""
-    usage: Usage | None
+    usage: TaskCost | None
     """None where the run does not say it."""
 
     @property
@@ -41,7 +40,7 @@ class Point(NamedTuple):
         return "some answers rest on fewer frames, for want of memory" if self.is_degraded else ""
 
 
-def points_of(scores: pd.DataFrame, usage: Mapping[tuple[str, str], Usage]) -> dict[str, list[Point]]:
+def points_of(scores: pd.DataFrame, usage: Mapping[tuple[str, str], TaskCost]) -> dict[str, list[Point]]:
     """Return the measured official averages of each task; `usage` goes by results file and cell."""
     shown = scores[scores["shown"] & (scores["field"] == "") & (scores["kind"] == OFFICIAL)]
     points: dict[str, list[Point]] = {}

@@ -2,15 +2,14 @@
 
 import pytest
 
-from qsv_eval.model_adapters.cuberule import CubeRule
-from qsv_eval.model_adapters.engine.answer_key import REPLY_VERSION, AnswerSettings
+from qsv_eval.model_adapters.cubing import CubeRule
+from qsv_eval.model_adapters.engine.cache_key import REPLY_VERSION, AnswerSettings, checkpoint_fingerprint
 from qsv_eval.model_adapters.engine.engine import Engine
-from qsv_eval.model_adapters.engine.fingerprint import checkpoint_fingerprint
 from qsv_eval.model_adapters.engine.journal import Journal
-from qsv_eval.model_adapters.engine.question import Generation, Question
-from qsv_eval.model_adapters.engine.working import EngineOptions
+from qsv_eval.model_adapters.engine.request import GenerationSettings, Request
+from qsv_eval.model_adapters.engine.worker import EngineOptions
 from qsv_eval.model_adapters.frames import FrameRule
-from qsv_eval.model_adapters.frames.reading import ReadSettings
+from qsv_eval.model_adapters.frames.read_job import ReadSettings
 
 
 class NoTasks:
@@ -55,7 +54,7 @@ def question():
         media = [] if path is None else [{"type": "video", "video": str(path), **bounds}]
         messages = [{"role": "user", "content": [*media, {"type": "text", "text": words}]}]
         values = {"repeat": 0, "sample_id": f"q-{number}", "messages": messages}
-        values |= {"generation": Generation(max_new_tokens=6), "rule": FrameRule()}
-        return Question(task, number, "test", **values | changes)
+        values |= {"generation": GenerationSettings(max_new_tokens=6), "rule": FrameRule()}
+        return Request(task, number, "test", **values | changes)
 
     return make

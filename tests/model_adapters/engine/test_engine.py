@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from qsv_eval.model_adapters.cuberule import CubeRule
-from qsv_eval.model_adapters.engine import answering
-from qsv_eval.model_adapters.engine.answer_key import REPLY_VERSION
+from qsv_eval.model_adapters.cubing import CubeRule
+from qsv_eval.model_adapters.engine import inference
+from qsv_eval.model_adapters.engine.cache_key import REPLY_VERSION
 from qsv_eval.model_adapters.engine.failure import reason_for
-from qsv_eval.model_adapters.engine.journal import Fate, How, read_logs
-from qsv_eval.model_adapters.engine.question import Generation, Kind
+from qsv_eval.model_adapters.engine.journal import AnswerStatus, ExitReason, read_logs
+from qsv_eval.model_adapters.engine.request import GenerationSettings, RequestKind
 from qsv_eval.model_adapters.frames import FrameRule
-from qsv_eval.model_adapters.frames.reading import ReadSettings
+from qsv_eval.model_adapters.frames.read_job import ReadSettings
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer
-from qsv_eval.status.reading import status_of
+from qsv_eval.status.progress import read_status
 
 
 def records(engine):
@@ -29,7 +29,7 @@ def test_answers_are_kept_and_asked_once(make_engine, question, clips):
     questions = [question(number, clip) for number, clip in enumerate(clips)]
     engine = make_engine()
     first = engine.answer(questions)
-    assert [answer.fate for answer in first] == [Fate.ANSWERED] * 3
+    assert [answer.fate for answer in first] == [AnswerStatus.ANSWERED] * 3
     assert len(engine.asked) == 3
     restarted = make_engine()
     assert restarted.answer(questions) == first
@@ -83,7 +83,7 @@ def test_a_batch_that_was_cut_in_two_is_answered_as_it_was(make_engine, question
     engine = make_engine(batch_size=4)
     engine.answer(questions)
     [log] = read_logs(engine.journal.folder)
-    engine.journal.end(How.STOPPED)
+    engine.journal.end(ExitReason.STOPPED)
     lines = log.path.read_text().splitlines(keepends=True)
     log.path.write_text("".join(lines[:3]))  # the share and two answers
     again = make_engine(batch_size=4)
@@ -128,8 +128,8 @@ def test_ways_to_cut_share_one_look(make_engine, question, clips, monkeypatch):
 def test_cells_that_come_to_the_same_frames_are_answered_once(make_engine, question, clips, monkeypatch, batch_size):
     """A clip of 12 seconds has 12 frames, whether 64 or 420 are allowed."""
     asked = []
-    generate = answering.generate
-    monkeypatch.setattr(answering, "generate", lambda *args: asked.append(len(args[1])) or generate(*args))
+    generate = inference.generate
+    monkeypatch.setattr(inference, "generate", lambda *args: asked.append(len(args[1])) or generate(*args))
     questions = [
         question(number, clips[0], words=f"Number {number}?", task=f"task@{limit}", rule=FrameRule(max_frames=limit))
         for limit in (8, 64, 420)
@@ -153,25 +153,25 @@ def test_a_cell_under_another_name_has_its_answers_and_says_whose_they_are(make_
     )
     engine = make_engine()
     before = engine.answer(first)
-    engine.journal.end(How.DONE)
+    engine.journal.end(ExitReason.DONE)
     again = make_engine()
     assert again.answer(second) == before
     assert not again.asked
-    again.journal.end(How.DONE)
+    again.journal.end(ExitReason.DONE)
     *_, log = read_logs(again.journal.folder)
     [share] = log.shares
     assert [(task, sample) for task, sample, _ in share.renamed] == [(names[1], "q-0"), (names[1], "q-1")]
     assert {key for *_, key in share.renamed} == {record.key for record in again.journal.records()}
     assert share.totals[names[1]].model_dump() == {"total": 2, "known": 2}
-    status = status_of(again.journal.folder, datetime.now(UTC))
+    status = read_status(again.journal.folder, datetime.now(UTC))
     assert [(task.task, task.done, task.missing) for task in status.tasks] == [(names[1], 2, 0)]
 
 
 def test_samples_of_equal_sights_are_drawn_apart(make_engine, question, clips, monkeypatch):
     asked = []
-    generate = answering.generate
-    monkeypatch.setattr(answering, "generate", lambda *args: asked.append(len(args[1])) or generate(*args))
-    sampling = Generation(max_new_tokens=6, do_sample=True)
+    generate = inference.generate
+    monkeypatch.setattr(inference, "generate", lambda *args: asked.append(len(args[1])) or generate(*args))
+    sampling = GenerationSettings(max_new_tokens=6, do_sample=True)
     rules = [FrameRule(max_frames=limit) for limit in (64, 420)]
     make_engine().answer([question(n, clips[0], rule=rule, generation=sampling) for n, rule in enumerate(rules)])
     assert asked == [1, 1]
@@ -228,7 +228,12 @@ def test_failures_cost_one_sample_each(make_engine, question, clips, tmp_path, b
     questions = [question(number, path, task=task) for number, path in enumerate(paths)]
     engine = make_engine(batch_size=batch_size, readers=readers)
     answers = engine.answer(questions)
-    assert [answer.fate for answer in answers] == [Fate.ANSWERED, Fate.FAILED, Fate.ANSWERED, Fate.FAILED]
+    assert [answer.fate for answer in answers] == [
+        AnswerStatus.ANSWERED,
+        AnswerStatus.FAILED,
+        AnswerStatus.ANSWERED,
+        AnswerStatus.FAILED,
+    ]
     assert "undecodable" in reason_for(task, "q-1")
     assert "missing" in reason_for(task, "q-3")
     assert reason_for(task, "q-0") == ""
@@ -236,7 +241,7 @@ def test_failures_cost_one_sample_each(make_engine, question, clips, tmp_path, b
 
 def test_a_segment_outside_the_clip_costs_only_its_question(make_engine, question, clips):
     answers = make_engine().answer([question(0, clips[0]), question(1, clips[0], start_s=1e4)])
-    assert [answer.fate for answer in answers] == [Fate.ANSWERED, Fate.FAILED]
+    assert [answer.fate for answer in answers] == [AnswerStatus.ANSWERED, AnswerStatus.FAILED]
     assert "outside" in answers[1].reason
 
 
@@ -244,33 +249,33 @@ def test_a_file_that_may_not_be_opened_costs_one_sample(make_engine, question, c
     def refuse(path):
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr("qsv_eval.model_adapters.engine.survey.identity", refuse)
+    monkeypatch.setattr("qsv_eval.model_adapters.engine.probe_files.identity", refuse)
     answers = make_engine().answer([question(0, clips[0]), question(1)])
-    assert [answer.fate for answer in answers] == [Fate.FAILED, Fate.ANSWERED]
+    assert [answer.fate for answer in answers] == [AnswerStatus.FAILED, AnswerStatus.ANSWERED]
     assert "Permission denied" in answers[0].reason
 
 
 def test_a_failed_question_is_asked_again(make_engine, question, clips, tmp_path):
     late = tmp_path / "late.mp4"
-    assert make_engine().answer([question(0, late)])[0].fate is Fate.FAILED
+    assert make_engine().answer([question(0, late)])[0].fate is AnswerStatus.FAILED
     late.write_bytes(clips[0].read_bytes())
-    assert make_engine().answer([question(0, late)])[0].fate is Fate.ANSWERED
+    assert make_engine().answer([question(0, late)])[0].fate is AnswerStatus.ANSWERED
 
 
 def test_a_question_that_its_task_could_not_build(make_engine, question):
     [answer] = make_engine().answer([question(0, fault="video path a.mp4 does not exist")])
-    assert (answer.fate, answer.reason) == (Fate.FAILED, "video path a.mp4 does not exist")
+    assert (answer.fate, answer.reason) == (AnswerStatus.FAILED, "video path a.mp4 does not exist")
 
 
 def test_generation_settings_do_not_mix_in_a_batch(make_engine, question):
-    short = question(0, generation=Generation(max_new_tokens=1))
+    short = question(0, generation=GenerationSettings(max_new_tokens=1))
     answers = make_engine(batch_size=4).answer([question(1), short, question(2)])
     assert answers[1].new_tokens == 1
     assert answers[0].new_tokens > 1
 
 
 def test_sampling_depends_on_the_question_alone(make_engine, question, clips):
-    sampled = Generation(max_new_tokens=6, do_sample=True)
+    sampled = GenerationSettings(max_new_tokens=6, do_sample=True)
     questions = [question(number, clips[number], generation=sampled) for number in range(3)]
     first = make_engine(folder="first").answer(questions)
     assert make_engine(folder="second").answer(questions[::-1])[::-1] == first
@@ -278,7 +283,7 @@ def test_sampling_depends_on_the_question_alone(make_engine, question, clips):
 
 
 def test_continuations_are_scored_through_the_same_path(make_engine, question, clips):
-    choices = [question(0, clips[0], kind=Kind.SCORE, continuation=f" {letter}") for letter in "ABCD"]
+    choices = [question(0, clips[0], kind=RequestKind.SCORE, continuation=f" {letter}") for letter in "ABCD"]
     engine = make_engine(batch_size=4)
     answers = engine.answer(choices)
     assert engine.efficiency.reads == 1
@@ -289,9 +294,9 @@ def test_continuations_are_scored_through_the_same_path(make_engine, question, c
 
 
 def test_a_continuation_without_tokens_is_one_failure(make_engine, question):
-    scored = [question(number, kind=Kind.SCORE, continuation=text) for number, text in enumerate(("A", "  "))]
+    scored = [question(number, kind=RequestKind.SCORE, continuation=text) for number, text in enumerate(("A", "  "))]
     answers = make_engine(batch_size=2).answer(scored)
-    assert [answer.fate for answer in answers] == [Fate.ANSWERED, Fate.FAILED]
+    assert [answer.fate for answer in answers] == [AnswerStatus.ANSWERED, AnswerStatus.FAILED]
     assert "no tokens to score" in answers[1].reason
 
 
@@ -304,7 +309,7 @@ def test_a_conversation_is_led_by_its_task(make_engine, question, clips):
             messages = [{"role": "user", "content": [{"type": "video", "video": str(clips[1])}]}]
             return messages, "noted"
 
-    rounds = question(0, clips[0], kind=Kind.ROUNDS)
+    rounds = question(0, clips[0], kind=RequestKind.ROUNDS)
     engine = make_engine(harness=Tasks())
     [answer] = engine.answer([rounds], tasks=["task"])
     assert len(answer.rounds) == 3
@@ -315,21 +320,23 @@ def test_a_conversation_is_led_by_its_task(make_engine, question, clips):
 def test_shares_and_ends_are_written_down(make_engine, question, clips):
     engine = make_engine()
     engine.answer([question(0, clips[0]), question(1, fault="no")])
-    engine.journal.end(How.DONE)
+    engine.journal.end(ExitReason.DONE)
     [log] = read_logs(engine.journal.folder)
     [share] = log.shares
     assert (share.rank, share.world_size) == (0, 1)
     assert share.totals["task"].model_dump() == {"total": 2, "known": 0}
     assert [(task, sample) for task, sample, _ in share.questions] == [("task", "q-0")]
-    assert log.end.how is How.DONE
+    assert log.end.how is ExitReason.DONE
 
 
-@pytest.mark.parametrize(("raised", "how"), [(KeyboardInterrupt, How.STOPPED), (RuntimeError("a bug"), How.FAILED)])
+@pytest.mark.parametrize(
+    ("raised", "how"), [(KeyboardInterrupt, ExitReason.STOPPED), (RuntimeError("a bug"), ExitReason.FAILED)]
+)
 def test_how_a_run_ended_is_written_down(make_engine, question, clips, monkeypatch, raised, how):
     def end_it(*_):
         raise raised
 
-    monkeypatch.setattr("qsv_eval.model_adapters.engine.working.record_of", end_it)
+    monkeypatch.setattr("qsv_eval.model_adapters.engine.worker.record_of", end_it)
     engine = make_engine()
     with pytest.raises((KeyboardInterrupt, RuntimeError)):
         engine.answer([question(0, clips[0])])
@@ -339,7 +346,7 @@ def test_how_a_run_ended_is_written_down(make_engine, question, clips, monkeypat
 
 def test_frames_of_other_sizes_are_brought_to_the_models(make_engine, question, clips):
     answers = make_engine(folder="large", reading=ReadSettings((128, 128))).answer([question(0, clips[0])])
-    assert answers[0].fate is Fate.ANSWERED
+    assert answers[0].fate is AnswerStatus.ANSWERED
 
 
 def test_a_video_that_a_reader_hangs_on_costs_its_questions(make_engine, question, clips, monkeypatch, tmp_path):
@@ -347,18 +354,18 @@ def test_a_video_that_a_reader_hangs_on_costs_its_questions(make_engine, questio
     slow = tmp_path / "slow.mp4"
     slow.write_bytes(clips[0].read_bytes())
     code = (
-        "import time, qsv_eval.model_adapters.frames.worker as worker\n"
+        "import time, qsv_eval.model_adapters.frames.subprocess_worker as worker\n"
         "plain = worker.read\n"
         "worker.read = lambda job, *more: time.sleep(60) if 'slow' in job.path else plain(job, *more)\n"
         "worker.main()\n"
     )
     (tmp_path / "sleepy_worker.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("qsv_eval.model_adapters.frames.isolated._WORKER", "sleepy_worker")
+    monkeypatch.setattr("qsv_eval.model_adapters.frames.subprocess_reader._WORKER", "sleepy_worker")
     # Its content is another's, or its questions would stand on the other file.
     slow.write_bytes(slow.read_bytes() + b"\0" * 8)
     answers = make_engine(readers=1, read_limit_s=3.0).answer([question(0, slow), question(1, clips[1])])
-    assert [answer.fate for answer in answers] == [Fate.FAILED, Fate.ANSWERED]
+    assert [answer.fate for answer in answers] == [AnswerStatus.FAILED, AnswerStatus.ANSWERED]
     assert "its reader hung (no frames within 3 s)" in answers[0].reason
 
 
@@ -379,7 +386,7 @@ def test_answers_of_another_reply_version_are_counted_before_the_start(make_engi
     make_engine().answer(questions[:2])
     changed = make_engine(show_progress=True)
     changed.settings = replace(changed.settings, model_code="another")
-    assert changed.answer(questions)[0].fate is Fate.ANSWERED
+    assert changed.answer(questions)[0].fate is AnswerStatus.ANSWERED
     assert len(changed.asked) == 3
     said = capsys.readouterr().err
     assert f"2 of these questions have answers of reply version {REPLY_VERSION}; this is version another" in said

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from qsv_eval.model_adapters.cuberule import CubeRule
-from qsv_eval.model_adapters.engine.answer_key import REPLY_VERSION, AnswerSettings
+from qsv_eval.model_adapters.cubing import CubeRule
+from qsv_eval.model_adapters.engine.cache_key import REPLY_VERSION, AnswerSettings
 from qsv_eval.model_adapters.engine.engine import Engine
-from qsv_eval.model_adapters.engine.journal import Fate, Journal
-from qsv_eval.model_adapters.engine.working import EngineOptions
+from qsv_eval.model_adapters.engine.journal import AnswerStatus, Journal
+from qsv_eval.model_adapters.engine.worker import EngineOptions
 from qsv_eval.model_adapters.frames import FrameRule
-from qsv_eval.model_adapters.frames.reading import ReadSettings
+from qsv_eval.model_adapters.frames.read_job import ReadSettings
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")]
@@ -44,5 +44,5 @@ def test_with_too_little_memory_the_answer_is_an_error_or_is_marked(model, quest
         [degraded] = engine_of(model, tmp_path / "degraded", degraded=True).answer(asked)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert refused.fate is Fate.FAILED or not refused.degraded
-    assert degraded.degraded == (refused.fate is Fate.FAILED)
+    assert refused.fate is AnswerStatus.FAILED or not refused.degraded
+    assert degraded.degraded == (refused.fate is AnswerStatus.FAILED)

@@ -6,12 +6,12 @@ import sys
 import pytest
 
 from qsv_eval.model_adapters.engine.journal import (
-    End,
-    Fate,
-    How,
+    AnswerStatus,
+    Assignment,
+    ExitReason,
     Journal,
+    ProcessEnd,
     Record,
-    Share,
     TaskTotal,
     VideoUse,
     read_logs,
@@ -19,7 +19,7 @@ from qsv_eval.model_adapters.engine.journal import (
 from qsv_eval.model_adapters.errors import SetupError
 
 
-def record(key, fate=Fate.ANSWERED, **values):
+def record(key, fate=AnswerStatus.ANSWERED, **values):
     return Record(key=key, task="t", doc_id=1, split="test", repeat=0, sample_id="q", fate=fate, **values)
 
 
@@ -36,7 +36,7 @@ def test_an_answer_is_there_for_the_next_run(tmp_path):
 
 def test_failures_are_kept_but_asked_again(tmp_path):
     journal = Journal(tmp_path)
-    journal.append(record("a", Fate.FAILED, reason="broken"))
+    journal.append(record("a", AnswerStatus.FAILED, reason="broken"))
     again = Journal(tmp_path)
     assert again.answer("a") is None
     assert [one.reason for one in again.records()] == ["broken"]
@@ -46,7 +46,7 @@ def test_torn_and_foreign_lines_are_passed_over(tmp_path):
     journal = Journal(tmp_path)
     journal.append(record("a", text="A"))
     journal.append(record("b", text="B"))
-    journal.end(How.DONE)
+    journal.end(ExitReason.DONE)
     [path] = tmp_path.glob("*.jsonl")
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0] + lines[1][:-9])  # the process was killed while it wrote
@@ -59,31 +59,33 @@ def test_every_process_has_its_own_file(tmp_path):
     for key in "ab":
         journal = Journal(tmp_path)
         journal.append(record(key))
-        journal.end(How.DONE)
+        journal.end(ExitReason.DONE)
     assert len(list(tmp_path.glob("*.jsonl"))) == 2
     assert len(Journal(tmp_path)) == 2
 
 
 def test_a_journal_that_was_not_used_leaves_no_file(tmp_path):
-    Journal(tmp_path).end(How.DONE)
+    Journal(tmp_path).end(ExitReason.DONE)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_shares_and_ends_are_read_back(tmp_path):
     journal = Journal(tmp_path)
     journal.begin(
-        Share(run="r", rank=1, world_size=2, totals={"t": TaskTotal(total=3, known=1)}, questions=[("t", "q", "a")])
+        Assignment(
+            run="r", rank=1, world_size=2, totals={"t": TaskTotal(total=3, known=1)}, questions=[("t", "q", "a")]
+        )
     )
     journal.append(record("a", text="\u00e9"))
-    journal.end(How.STOPPED, "interrupted")
-    journal.end(How.DONE)
+    journal.end(ExitReason.STOPPED, "interrupted")
+    journal.end(ExitReason.DONE)
     [log] = read_logs(tmp_path)
     [share] = log.shares
     assert (share.rank, share.world_size, share.pid) == (1, 2, os.getpid())
     assert share.totals["t"] == TaskTotal(total=3, known=1)
     assert share.questions == [("t", "q", "a")]
     assert [one.text for one in log.records] == ["\u00e9"]
-    assert log.end == End(how=How.STOPPED, reason="interrupted", at=log.end.at)
+    assert log.end == ProcessEnd(how=ExitReason.STOPPED, reason="interrupted", at=log.end.at)
 
 
 def test_degraded_answers_count_only_where_they_are_accepted(tmp_path):

@@ -13,9 +13,9 @@ import pytest
 
 from qsv_eval.model_adapters.engine.readahead import PlannedRead, ReadAhead
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
-from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, isolated
-from qsv_eval.model_adapters.frames.reading import ReadJob, ReadSettings, read
-from qsv_eval.model_adapters.stopwatch import Stopwatch
+from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, subprocess_reader
+from qsv_eval.model_adapters.frames.read_job import ReadJob, ReadSettings, run_read_job
+from qsv_eval.model_adapters.stage_timer import StageTimer
 
 SETTINGS = ReadSettings((32, 48))
 FRAMES = 4
@@ -57,7 +57,7 @@ def telling(tmp_path, monkeypatch):
     """Let the workers mind telling file names."""
     (tmp_path / "telling_worker.py").write_text(WORKER)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(isolated, "_WORKER", "telling_worker")
+    monkeypatch.setattr(subprocess_reader, "_WORKER", "telling_worker")
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_results_come_in_the_order_of_the_jobs_with_the_same_bytes(clips, reader
     with ahead_of(paths, readers) as ahead:
         found = take_all(ahead, len(paths))
     for path, result in zip(paths, found, strict=True):
-        expected = read(ReadJob(path, REQUESTS), SETTINGS).footage
+        expected = run_read_job(ReadJob(path, REQUESTS), SETTINGS).footage
         assert np.array_equal(result.footage.frames, expected.frames)
         assert result.footage[1:] == expected[1:]
 
@@ -272,7 +272,7 @@ def test_a_bug_in_a_reading_thread_reaches_whoever_waits(clips, monkeypatch):
     def fail(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(isolated, "receive_frames", fail)
+    monkeypatch.setattr(subprocess_reader, "receive_frames", fail)
     with ahead_of(clips, readers=2) as ahead, pytest.raises(ZeroDivisionError), ahead.take():
         pass
 
@@ -309,7 +309,7 @@ def test_modules_in_the_folder_that_it_is_started_in_are_not_taken_for_the_libra
 
 def test_waiting_is_counted_as_waiting(clips):
     for readers in (0, 1):
-        watch = Stopwatch()
+        watch = StageTimer()
         with watch.running(), ahead_of(clips[:1], readers) as ahead, ahead.take():
             pass
         assert watch.seconds["wait"] > 0
@@ -319,7 +319,7 @@ PARENT = """
 import sys
 from qsv_eval.model_adapters.engine.readahead import PlannedRead, ReadAhead
 from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, isolated
-from qsv_eval.model_adapters.frames.reading import ReadJob, ReadSettings
+from qsv_eval.model_adapters.frames.read_job import ReadJob, ReadSettings
 sys.path.insert(0, sys.argv[1])
 isolated._WORKER = "telling_worker"
 job = ReadJob(sys.argv[2], (ClipRequest(FrameRule()),))

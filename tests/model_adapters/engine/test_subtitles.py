@@ -2,9 +2,9 @@
 
 import pytest
 
-from qsv_eval.model_adapters.engine.subtitles import SUBTITLES, read_subtitles, seen_subtitles, with_subtitles
+from qsv_eval.model_adapters.engine.subtitles import SUBTITLES, insert_subtitles, read_subtitles, visible_subtitles
 from qsv_eval.model_adapters.errors import MediaError
-from qsv_eval.model_adapters.quicksviewer.messages import SeenImage, SeenVideo
+from qsv_eval.model_adapters.quicksviewer.messages import DecodedImage, DecodedVideo
 
 SRT = """1
 00:00:00,500 --> 00:00:01,500
@@ -52,14 +52,14 @@ def test_text_and_times(srt, tmp_path):
     ],
 )
 def test_what_is_on_screen_at_a_frame(srt, times, texts):
-    assert seen_subtitles(read_subtitles(srt), times) == texts
+    assert visible_subtitles(read_subtitles(srt), times) == texts
 
 
 def test_a_text_that_stays_is_said_once():
     lines = [(0.0, 1.0, "hello"), (1.0, 2.0, "hello"), (2.0, 3.0, "you"), (3.0, 4.0, "hello")]
     from qsv_eval.model_adapters.engine.subtitles import Subtitle
 
-    assert seen_subtitles([Subtitle(*line) for line in lines], [0.5, 1.5, 2.5, 3.5]) == ["hello", "you", "hello"]
+    assert visible_subtitles([Subtitle(*line) for line in lines], [0.5, 1.5, 2.5, 3.5]) == ["hello", "you", "hello"]
 
 
 def test_the_markers_place_is_filled(srt):
@@ -73,9 +73,9 @@ def test_the_markers_place_is_filled(srt):
             ],
         }
     ]
-    seen = with_subtitles(messages, [SeenImage(1), SeenVideo(2, [0.7, 2.0], 4.0)])
+    seen = insert_subtitles(messages, [DecodedImage(1), DecodedVideo(2, [0.7, 2.0], 4.0)])
     assert seen[0]["content"][2]["text"] == "Subtitles:\nhello there\ngood - bye\nWhat?"
-    assert with_subtitles(messages, [SeenImage(1), SeenVideo(1, [9.0], 4.0)])[0]["content"][2]["text"] == (
+    assert insert_subtitles(messages, [DecodedImage(1), DecodedVideo(1, [9.0], 4.0)])[0]["content"][2]["text"] == (
         "Subtitles:\n\nWhat?"
     )
     assert messages[0]["content"][2]["text"].count(SUBTITLES) == 1, "the question stays as it was"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qsv_eval.model_adapters.errors import MediaError
-from qsv_eval.model_adapters.frames import ClipRequest, Footage, FrameStore, read_footage
+from qsv_eval.model_adapters.frames import ClipRequest, DecodedFrames, FrameStore, read_frames
 
 BITS = 10
 CELL = 16
@@ -104,7 +104,7 @@ def entries() -> Callable[..., list[Path]]:
     return lambda store, suffix=".frames": sorted(store.folder.glob(f"*/*{suffix}"))
 
 
-def assert_same_footage(footage: Footage, expected: Footage) -> None:
+def assert_same_footage(footage: DecodedFrames, expected: DecodedFrames) -> None:
     assert np.array_equal(footage.frames, expected.frames)
     assert (footage.frames.dtype, footage.frames.shape) == (np.uint8, expected.frames.shape)
     for view, wanted in zip(footage.views, expected.views, strict=True):
@@ -130,7 +130,7 @@ def assert_read() -> Callable[..., None]:
     ) -> None:
         footage, was_hit = store.read(path, requests, size, resize)
         assert hit is None or was_hit is hit
-        assert_same_footage(footage, read_footage(path, requests, size, resize))
+        assert_same_footage(footage, read_frames(path, requests, size, resize))
 
     return check
 

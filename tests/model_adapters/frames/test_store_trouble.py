@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, FrameStore, read_footage
+from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, FrameStore, read_frames
 from qsv_eval.model_adapters.frames import store as store_module
 
 SIZE = (96, 160)
@@ -92,7 +92,7 @@ def test_a_damaged_entry_is_removed_and_read_anew(store, plain_video, damage, as
         return rooms[-1]
 
     footage, hit = store.read(plain_video, [A], SIZE, allocate=allocate)
-    assert np.array_equal(footage.frames, read_footage(plain_video, [A], SIZE).frames)
+    assert np.array_equal(footage.frames, read_frames(plain_video, [A], SIZE).frames)
     assert (hit, len(rooms)) == (False, 1)
     assert not entry.exists()
     assert_read(store, plain_video, [A], hit=True)
@@ -104,7 +104,7 @@ def read_many(store: FrameStore, paths: list[Path], seed: int) -> int:
         path = paths[rng.integers(len(paths))]
         requests = [[A], [A, B], [B]][rng.integers(3)]
         footage = store.read(path, requests, SIZE).footage
-        assert np.array_equal(footage.frames, read_footage(path, requests, SIZE).frames)
+        assert np.array_equal(footage.frames, read_frames(path, requests, SIZE).frames)
     return seed
 
 

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from qsv_eval.model_adapters.errors import InputError, SetupError
-from qsv_eval.model_adapters.quicksviewer.messages import Video
+from qsv_eval.model_adapters.quicksviewer.messages import VideoInput
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8))
 IMAGE = {"type": "image", "image": PICTURE}
@@ -23,7 +23,7 @@ def ask(*parts):
 
 
 def video(clip, times=None):
-    return {"type": "video", "video": Video(clip, times)}
+    return {"type": "video", "video": VideoInput(clip, times)}
 
 
 def assert_same(ours, theirs):

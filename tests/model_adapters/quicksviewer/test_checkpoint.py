@@ -19,7 +19,7 @@ from qsv_eval.model_adapters.quicksviewer import (
 )
 from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
 from qsv_eval.model_adapters.quicksviewer.configuration import ReleasedLlamaConfig, ReleasedQwenConfig
-from qsv_eval.model_adapters.quicksviewer.messages import Video
+from qsv_eval.model_adapters.quicksviewer.messages import VideoInput
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def qwen_batch(qwen, random_clip):
 
 
 def make_batch(processor, random_clip):
-    parts = [{"type": "video", "video": Video(random_clip(3), [0.5, 1.5, 2.5])}, {"type": "text", "text": "Hi"}]
+    parts = [{"type": "video", "video": VideoInput(random_clip(3), [0.5, 1.5, 2.5])}, {"type": "text", "text": "Hi"}]
     return processor.encode([[{"role": "user", "content": parts}]])
 
 

@@ -1,129 +1,132 @@
-"""`generate` as the library's vision-language models have it, held against greedy decoding by `chat`."""
+"""Prompts that share a prefix and prompts in a batch say what they say alone."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
-from transformers import GenerationConfig, TextIteratorStreamer
 
-from qsv_eval.model_adapters.quicksviewer import load_pretrained
-from qsv_eval.model_adapters.quicksviewer.library import CACHE
-from qsv_eval.model_adapters.quicksviewer.messages import Video
-
-GREEDY = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": 0}
-
-
-def ask(clip, words):
-    return [{"role": "user", "content": [{"type": "video", "video": clip}, {"type": "text", "text": words}]}]
-
-
-@pytest.fixture
-def conversations(random_clip):
-    clips = [Video(random_clip(frames, seed=frames), [0.5 + i for i in range(frames)]) for frames in (6, 11)]
-    return [ask(clips[0], "What?"), ask(clips[1], "What happens first here?")]
-
-
-@pytest.fixture
-def batch(qwen, conversations):
-    return qwen.processor.encode([conversations[0]])
-
-
-def new_tokens(model, batch, **options):
-    ids = model.generate(**batch, **GREEDY | options)
-    length = batch["input_ids"].shape[1]
-    assert torch.equal(ids[:, :length], batch["input_ids"])
-    return ids[:, length:].tolist()
-
-
-@pytest.fixture
-def expected(qwen, batch):
-    return new_tokens(qwen.model, batch)
-
-
-def test_it_is_what_chat_says(qwen, conversations, expected):
-    assert qwen.chat(conversations[0], max_new_tokens=6).token_ids == expected[0]
-
-
-def test_rows_of_unequal_length_are_answered_as_alone(qwen, conversations):
-    alone = [new_tokens(qwen.model, qwen.processor.encode([one]))[0] for one in conversations]
-    together = new_tokens(qwen.model, qwen.processor.encode(conversations))
-    assert together == alone
-
-
-def test_a_positional_config(qwen, batch, expected):
-    length = batch["input_ids"].shape[1]
-    ids = batch.pop("input_ids")
-    assert qwen.model.generate(ids, GenerationConfig(**GREEDY), **batch)[:, length:].tolist() == expected
-
-
-@pytest.mark.parametrize(
-    "options", [{"use_cache": False}, {"prefill_chunk_size": 7}, {"cache_implementation": "static"}]
+from qsv_eval.model_adapters.quicksviewer import VideoInput
+from qsv_eval.model_adapters.quicksviewer.generation import (
+    NO_PREFIX,
+    common_length,
+    generate,
+    read_prefix,
+    score,
 )
-def test_how_the_prompt_is_read_changes_nothing(qwen, batch, expected, options):
-    assert new_tokens(qwen.model, batch, **options) == expected
+from qsv_eval.model_adapters.quicksviewer.merge_inputs import PADDING
+
+WORDS = ("What happens?", "How many scenes are there, and which one is the longest?", "Why?")
 
 
-def test_beams_and_several_replies(qwen, batch):
-    ids = qwen.model.generate(**batch, **GREEDY | {"num_beams": 3, "num_return_sequences": 2})
-    length = batch["input_ids"].shape[1]
-    assert torch.equal(ids[:, :length], batch["input_ids"].repeat(2, 1))
+def asked(clip, words):
+    video = {"type": "video", "video": VideoInput(clip, [0.5 + i for i in range(len(clip))])}
+    return [{"role": "user", "content": [video, {"type": "text", "text": words}]}]
 
 
-def test_an_object_with_the_sequences(qwen, batch, expected):
-    made = qwen.model.generate(**batch, **GREEDY, return_dict_in_generate=True, output_logits=True)
-    assert made.sequences[:, batch["input_ids"].shape[1] :].tolist() == expected
-    assert torch.cat(made.logits).argmax(-1).tolist() == expected[0]
+@pytest.fixture(scope="module")
+def prompts(qv, random_clip):
+    """Three questions on one video that was looked at once."""
+    conversation, visual = qv.see(qv.read_media(asked(random_clip(12), "")))
+    seen = conversation[0]["content"][0]
+    return [
+        qv.prompt([{"role": "user", "content": [seen, {"type": "text", "text": words}]}], visual) for words in WORDS
+    ]
 
 
-def test_from_embeddings_alone_only_new_tokens(qwen, batch, expected):
-    visual = qwen.model.perceive(None, batch["pixel_values_videos"], batch["frame_counts"])
-    names = ("input_ids", "attention_mask", "visual_kind", "frame_ids")
-    merged = qwen.model.model.merge(*(batch[name] for name in names), visual)
-    made = qwen.model.generate(inputs_embeds=merged.inputs_embeds, attention_mask=merged.attention_mask, **GREEDY)
-    assert made.tolist() == expected
+def logits_after(qv, prompt):
+    embeds = qv.model.model.embed(prompt.names.unsqueeze(0), prompt.visual)
+    with torch.inference_mode():
+        return qv.model(inputs_embeds=embeds).logits[0, -1]
 
 
-def test_penalties_look_at_words_of_the_prompt_and_at_no_others(qwen, batch):
-    """Ids of visual tokens are no words: an id that the prompt does not hold is not penalised."""
-    made = qwen.model.generate(
-        **batch, **GREEDY, repetition_penalty=2.0, return_dict_in_generate=True, output_scores=True, output_logits=True
-    )
-    changed = (made.scores[0] != made.logits[0])[0].nonzero().flatten().tolist()
-    assert set(changed) <= set(batch["input_ids"][0].tolist())
+def test_names_stand_for_what_is_merged(qv, prompts, random_clip):
+    for prompt, words in zip(prompts, WORDS, strict=True):
+        batch = qv.processor.encode([qv.read_media(asked(random_clip(12), words))])
+        text = {key: batch[key] for key in ("input_ids", "attention_mask", "visual_kind", "frame_ids")}
+        merged = qv.model.model.merge(**text, visual=prompt.visual)
+        assert torch.equal(merged.inputs_embeds, qv.model.model.embed(prompt.names.unsqueeze(0), prompt.visual))
+        assert prompt.visual_tokens == 64 * (1 + len(prompt.visual.cubes_CQD))
 
 
-def test_an_assistant_model(qwen, batch, expected, reference):
-    """The model itself drafts what it would say; another one drafts what is mostly thrown away."""
-    assert new_tokens(qwen.model, batch, assistant_model=qwen.model) == expected
-    other = load_pretrained(reference / "qwen2", device="cpu", dtype="float32").model
-    for parameter in other.model.parameters():
-        parameter.data += 0.01 * torch.randn_like(parameter)
-    assert new_tokens(qwen.model, batch, assistant_model=other) == expected
-    assert new_tokens(qwen.model, batch, prompt_lookup_num_tokens=3) == expected
+def test_padding_is_embedded_as_zero(qv, prompts):
+    names = torch.tensor([[PADDING, int(prompts[0].names[0])]])
+    embeds = qv.model.model.embed(names, prompts[0].visual)
+    assert not embeds[0, 0].any()
+    assert embeds[0, 1].any()
 
 
-def test_an_assistant_that_cannot_see_is_refused(qwen, batch):
-    with pytest.raises(ValueError, match="assistant_model: Qwen2Model cannot look at images or videos"):
-        qwen.model.generate(**batch, **GREEDY, assistant_model=qwen.model.model.language_model)
+def test_the_prefix_reaches_to_the_question(prompts):
+    length = common_length(prompts)
+    assert all(torch.equal(prompt.names[:length], prompts[0].names[:length]) for prompt in prompts)
+    assert len({int(prompt.names[length]) for prompt in prompts}) > 1
+    assert length > 64 * len(prompts[0].visual.cubes_CQD)
 
 
-def test_a_streamer_gets_the_written_prompt(qwen, batch, expected):
-    streamer = TextIteratorStreamer(qwen.processor.tokenizer, skip_prompt=True, skip_special_tokens=False)
-    new_tokens(qwen.model, batch, streamer=streamer)
-    assert "".join(streamer) == qwen.processor.tokenizer.decode(expected[0])
+def test_equal_prompts_keep_a_token_to_go_on_with(prompts):
+    assert common_length([prompts[0], prompts[0]]) == len(prompts[0]) - 1
 
 
-def test_pixels_without_marks_are_refused(qwen, batch):
-    batch.pop("visual_kind")
-    with pytest.raises(ValueError, match="pixel_values_videos needs input_ids and visual_kind"):
-        qwen.model.generate(**batch, **GREEDY)
+def test_a_lone_prompt_and_prompts_of_other_videos_have_no_prefix(qv, prompts, random_clip):
+    conversation, visual = qv.see(qv.read_media(asked(random_clip(12), WORDS[0])))
+    other = qv.prompt(conversation, visual)
+    assert torch.equal(other.names, prompts[0].names)
+    assert common_length([prompts[0]]) == common_length([prompts[0], other]) == 0
 
 
-def test_what_was_generated_can_be_gone_on_with(qwen, batch):
-    """With the cache or without, as the library's models do."""
-    expected = qwen.model.generate(**batch, **GREEDY)
-    first = qwen.model.generate(**batch, **GREEDY | {"max_new_tokens": 3}, return_dict_in_generate=True)
-    ids = first.sequences
-    again = {**batch, "input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    rest = GREEDY | {"max_new_tokens": expected.shape[1] - ids.shape[1]}
-    assert torch.equal(qwen.model.generate(**again, **rest), expected)
-    cache = first[CACHE]
-    assert torch.equal(qwen.model.generate(**again, **rest, **{CACHE: cache}), expected)
+@pytest.mark.parametrize("together", [1, 2, 3])
+def test_prefix_and_batch_change_nothing(qv, prompts, together):
+    config = qv.generation(max_new_tokens=12)
+    alone = [generate(qv.model, [prompt], config)[0] for prompt in prompts]
+    prefix = read_prefix(qv.model, prompts[0], common_length(prompts))
+    batches = [prompts[start : start + together] for start in range(0, 3, together)]
+    shared = [ids for batch in batches for ids in generate(qv.model, batch, config, prefix)]
+    plain = [ids for batch in batches for ids in generate(qv.model, batch, config)]
+    for one, other, unshared, prompt in zip(alone, shared, plain, prompts, strict=True):
+        assert_equal_up_to_ties(qv, prompt, one, other)
+        assert_equal_up_to_ties(qv, prompt, one, unshared)
+
+
+def assert_equal_up_to_ties(qv, prompt, one, other):
+    """Ids must be equal up to the first place where the two best tokens lie within 1e-3."""
+    for place, (mine, theirs) in enumerate(zip(one, other, strict=False)):
+        if mine != theirs:
+            longer = replace(prompt, names=torch.cat([prompt.names, torch.tensor(one[:place], dtype=torch.long)]))
+            best = logits_after(qv, longer).topk(2).values
+            assert best[0] - best[1] <= 1e-3
+            return
+    assert len(one) == len(other)
+
+
+def test_a_prefix_is_not_used_up(qv, prompts):
+    config = qv.generation(max_new_tokens=4)
+    prefix = read_prefix(qv.model, prompts[0], common_length(prompts))
+    first = generate(qv.model, prompts[:2], config, prefix)
+    assert prefix.cache.get_seq_length() == prefix.length
+    assert generate(qv.model, prompts[:2], config, prefix) == first
+
+
+def test_beams_go_without_the_prefix(qv, prompts):
+    config = qv.generation(max_new_tokens=6, num_beams=3)
+    prefix = read_prefix(qv.model, prompts[0], common_length(prompts))
+    assert generate(qv.model, prompts, config, prefix) == generate(qv.model, prompts, config)
+
+
+@pytest.mark.parametrize("with_prefix", [False, True])
+def test_scores_are_the_models_own_probabilities(qv, prompts, with_prefix):
+    continuations = [[5, 9, 11], [7], [3, 4]]
+    prefix = read_prefix(qv.model, prompts[0], common_length(prompts)) if with_prefix else NO_PREFIX
+    for found, prompt, ids in zip(score(qv.model, prompts, continuations, prefix), prompts, continuations, strict=True):
+        expected = []
+        for place, id_ in enumerate(ids):
+            longer = replace(prompt, names=torch.cat([prompt.names, torch.tensor(ids[:place], dtype=torch.long)]))
+            expected.append(-logits_after(qv, longer).log_softmax(-1)[id_].item())
+        assert found.loss == pytest.approx(np.mean(expected), rel=1e-4)
+        assert found.tokens == len(ids)
+        assert not found.is_greedy
+
+
+def test_what_the_model_says_itself_is_greedy(qv, prompts):
+    ids = generate(qv.model, prompts[:1], qv.generation(max_new_tokens=5))[0]
+    [found] = score(qv.model, prompts[:1], [ids])
+    assert found.is_greedy

@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModel, AutoModelForImageTextToText, BitsAndBytesConfig, Trainer, TrainingArguments
 
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
-from qsv_eval.model_adapters.quicksviewer.messages import Video
+from qsv_eval.model_adapters.quicksviewer.messages import VideoInput
 
 LEARNED = 6
 """Tokens at the end of the conversation that have a label."""
@@ -19,7 +19,7 @@ def qv(tiny):
 
 @pytest.fixture(scope="module")
 def conversation(random_clip):
-    clip = {"type": "video", "video": Video(random_clip(8), [0.5 + i for i in range(8)])}
+    clip = {"type": "video", "video": VideoInput(random_clip(8), [0.5 + i for i in range(8)])}
     question = {"role": "user", "content": [clip, {"type": "text", "text": "What?"}]}
     return [question, {"role": "assistant", "content": "Yes"}]
 

@@ -20,7 +20,7 @@ from qsv_eval.model_adapters.quicksviewer.media_inputs import (
     flat_videos,
     read_source,
 )
-from qsv_eval.model_adapters.quicksviewer.messages import SeenImage, Video
+from qsv_eval.model_adapters.quicksviewer.messages import DecodedImage, VideoInput
 
 PICTURE_HWC = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 PICTURE = Image.fromarray(PICTURE_HWC)
@@ -116,7 +116,7 @@ def test_turned_pictures_are_set_upright():
         (np.stack([PICTURE_HWC] * 2), r"not uint8 \(2, 20, 30, 3\)"),
         (np.zeros((0, 4, 3), np.uint8), "uint8 of shape"),
         (PICTURE.convert("F"), "mode F"),
-        (SeenImage(3), "not a SeenImage; it has no pixels any more"),
+        (DecodedImage(3), "not a SeenImage; it has no pixels any more"),
         (3, "not a int"),
         ("https://example.com/a.png", "is not downloaded; save it and give the path"),
         ("file://server/a.png", "names a file of this machine"),
@@ -180,7 +180,7 @@ def test_nested_lists_are_flattened_in_order():
     assert flat_images([[one], [], [two, three]])[::2] == [one, three]
     assert len(flat_images(np.stack([PICTURE_HWC] * 3))) == 3
     assert flat_images(one) == [one]
-    clips = [CLIP_THWC, Video(CLIP_THWC), list(CLIP_THWC), "a.mp4"]
+    clips = [CLIP_THWC, VideoInput(CLIP_THWC), list(CLIP_THWC), "a.mp4"]
     assert all(ours is theirs for ours, theirs in zip(flat_videos([clips[:1], [], clips[1:]]), clips, strict=True))
     assert len(flat_videos(np.stack([CLIP_THWC] * 2))) == 2
 
@@ -227,7 +227,7 @@ def test_options_of_transformers_as_frame_rules():
 
 def test_times_of_a_video_that_has_its_own():
     with pytest.raises(InputError, match="a Video has its own times"):
-        read_source(VideoSource(Video(CLIP_THWC), timestamps=[0] * 6), FrameSampling.of_options(), 384)
+        read_source(VideoSource(VideoInput(CLIP_THWC), timestamps=[0] * 6), FrameSampling.of_options(), 384)
     with pytest.raises(InputError, match="start_s is for files"):
         read_source(VideoSource(CLIP_THWC, start_s=1.0), FrameSampling.of_options(), 384)
     with pytest.raises(InputError, match="video_metadata are for frames given as an array"):

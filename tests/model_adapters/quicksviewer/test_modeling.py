@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from qsv_eval.model_adapters.quicksviewer.messages import Video
+from qsv_eval.model_adapters.quicksviewer.messages import VideoInput
 
 
 @pytest.fixture
 def batch(qwen, random_clip):
-    parts = [{"type": "video", "video": Video(random_clip(6), [0.5 + i for i in range(6)])}]
+    parts = [{"type": "video", "video": VideoInput(random_clip(6), [0.5 + i for i in range(6)])}]
     turns = [{"role": "user", "content": [*parts, {"type": "text", "text": "What?"}]}]
     return qwen.processor.encode([[*turns, {"role": "assistant", "content": "Yes"}]], add_generation_prompt=False)
 
@@ -63,7 +63,7 @@ def test_loss_by_the_number_of_items(qwen, batch):
 
 @torch.no_grad()
 def test_a_lone_frame_has_a_loss_without_the_gate(qwen, random_clip):
-    parts = [{"type": "video", "video": Video(random_clip(1))}, {"type": "text", "text": "What?"}]
+    parts = [{"type": "video", "video": VideoInput(random_clip(1))}, {"type": "text", "text": "What?"}]
     batch = qwen.processor.encode([[{"role": "user", "content": parts}]])
     out = qwen.model(**batch, labels=labels_of(batch))
     assert out.gate_loss is None

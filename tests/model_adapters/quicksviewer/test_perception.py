@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from qsv_eval.model_adapters.quicksviewer.gate import gumbel_noise
-from qsv_eval.model_adapters.quicksviewer.messages import Video
+from qsv_eval.model_adapters.quicksviewer.messages import VideoInput
 from qsv_eval.model_adapters.quicksviewer.perception import FrameSummaries, GumbelNoise
 from qsv_eval.model_adapters.quicksviewer.resampler import FramePartials
 
@@ -65,7 +65,7 @@ def test_time_beyond_the_references_table(small_perception, naive):
 
 @torch.no_grad()
 def test_chunk_size_moves_nothing(qv, video_case):
-    video = Video(video_case.arrays["frames"][:9], [0.5 + i for i in range(9)])
+    video = VideoInput(video_case.arrays["frames"][:9], [0.5 + i for i in range(9)])
     batch = qv.processor.encode([[{"role": "user", "content": [{"type": "video", "video": video}]}]])
     text = {key: batch[key] for key in ("input_ids", "attention_mask", "visual_kind", "frame_ids")}
     perception = qv.model.model.perception
@@ -247,6 +247,6 @@ def test_no_loop_over_frames_or_cubes(small_perception, live_bytes):
 
 
 def test_tower_takes_a_grid_of_another_size(qwen, random_clip):
-    frames = qwen.processor.video_processor.preprocess([Video(random_clip(2)).frames_THWC])["pixel_values_videos"]
+    frames = qwen.processor.video_processor.preprocess([VideoInput(random_clip(2)).frames_THWC])["pixel_values_videos"]
     with torch.no_grad():
         assert qwen.model.model.perception.encode(frames).shape == (2, 576, 48)

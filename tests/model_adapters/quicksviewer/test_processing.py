@@ -8,7 +8,7 @@ from transformers import AutoProcessor
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerProcessor
-from qsv_eval.model_adapters.quicksviewer.messages import Video
+from qsv_eval.model_adapters.quicksviewer.messages import VideoInput
 
 
 def ask(*parts):
@@ -16,7 +16,7 @@ def ask(*parts):
 
 
 def video(clip, times=None):
-    return {"type": "video", "video": Video(clip, times)}
+    return {"type": "video", "video": VideoInput(clip, times)}
 
 
 IMAGE = {"type": "image", "image": Image.new("RGB", (448, 224), (9, 99, 199))}

@@ -8,7 +8,7 @@ import PIL
 import pytest
 import torch
 
-from qsv_eval.model_adapters.quicksviewer.messages import Video
+from qsv_eval.model_adapters.quicksviewer.messages import VideoInput
 from qsv_eval.model_adapters.quicksviewer.modeling import MergedInputs
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise, VisualTokens
 from qsv_eval.training.model import QuicksviewerForTraining
@@ -144,7 +144,7 @@ def conversations(case):
             messages.append({"role": roles[turn["from"]], "content": parts})
         return messages
 
-    video = Video(case.arrays["frames"], case.facts["inputs"]["timestamps"])
+    video = VideoInput(case.arrays["frames"], case.facts["inputs"]["timestamps"])
     image = case.arrays["image_0"]
     return [
         turns("video_conversation", {"type": "video", "video": video}),

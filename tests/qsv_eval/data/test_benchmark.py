@@ -7,12 +7,12 @@ import pytest
 from huggingface_hub import constants
 from official import clip, parquet, put, videomme_unpacked
 
-from qsv_eval.data.benchmark import Benchmark, Sources, data_root, hf_home
-from qsv_eval.data.sample import Sample, Video, write_samples
-from qsv_eval.data.tables import read_rows
+from qsv_eval.data.annotation_files import read_rows
+from qsv_eval.data.benchmark import Benchmark, BenchmarkSources, data_root, hf_home
+from qsv_eval.data.sample import Sample, SampleVideo, write_samples
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.paths import cache_folder
-from qsv_eval.tasks.videomme.layout import VIDEOMME
+from qsv_eval.model_adapters.files import cache_folder
+from qsv_eval.tasks.videomme.task import VIDEOMME
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_the_homes_follow_their_variables(root, monkeypatch, tmp_path):
 def test_what_was_prepared_comes_first(root):
     videomme_unpacked(root / "videomme")
     put(root / "videomme/other.mp4", clip())
-    only = Sample(id="1", question="Which?", video=Video(path="other.mp4", subtitles="subtitle/vid0.srt"))
+    only = Sample(id="1", question="Which?", video=SampleVideo(path="other.mp4", subtitles="subtitle/vid0.srt"))
     write_samples(root / "videomme/samples/test.jsonl", [only])
     [sample] = VIDEOMME.samples("test")
     assert sample.video.path == str(root / "videomme/other.mp4")
@@ -122,9 +122,9 @@ def test_the_first_pattern_that_has_any_file(tmp_path):
     put(tmp_path / "two/b.json", "[]")
     put(tmp_path / "two/a.json", "[]")
     put(tmp_path / "one/c.csv", "")
-    sources = Sources([tmp_path / "one", tmp_path / "two"])
+    sources = BenchmarkSources([tmp_path / "one", tmp_path / "two"])
     assert [file.name for file in sources.files("*.json", "*.csv")] == ["c.csv"]
-    assert [file.name for file in Sources([tmp_path / "two"]).files("*.csv", "*.json")] == ["a.json", "b.json"]
+    assert [file.name for file in BenchmarkSources([tmp_path / "two"]).files("*.csv", "*.json")] == ["a.json", "b.json"]
 
 
 def test_tables_of_every_kind(tmp_path):

@@ -3,12 +3,12 @@
 import pytest
 from pydantic import ValidationError
 
-from qsv_eval.data.sample import Sample, Video, read_samples, repeated_ids, write_samples
+from qsv_eval.data.sample import Sample, SampleVideo, read_samples, repeated_ids, write_samples
 from qsv_eval.model_adapters.errors import SetupError
 
 FULL = Sample(
     id="1",
-    video=Video(path="a.mp4", start_s=0.5, end_s=2.0, subtitles="a.srt"),
+    video=SampleVideo(path="a.mp4", start_s=0.5, end_s=2.0, subtitles="a.srt"),
     question="Which?\nReally?",
     options=("A. red", "B. grün"),
     answer="A",
@@ -43,8 +43,8 @@ def test_a_wrong_line_is_named(tmp_path, line, says):
 
 def test_a_segment_without_length_is_none():
     with pytest.raises(ValidationError, match="ends at"):
-        Video(path="a.mp4", end_s=1.0, start_s=1.0)
-    assert Video(path="a.mp4", end_s=1.0).start_s is None
+        SampleVideo(path="a.mp4", end_s=1.0, start_s=1.0)
+    assert SampleVideo(path="a.mp4", end_s=1.0).start_s is None
 
 
 def test_repeated_ids():

@@ -7,7 +7,7 @@ import pytest
 
 from qsv_eval.demo import CHECKPOINT, KINDS
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
-from qsv_eval.tiny.tryout import accuracy, try_out
+from qsv_eval.tiny.evaluate import accuracy, evaluate_clips
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +23,11 @@ def test_it_is_small(model):
 
 @pytest.fixture(scope="module")
 def shown(model):
-    return try_out(model, clips=24)
+    return evaluate_clips(model, clips=24)
 
 
 def test_it_sees_and_does_not_guess_from_the_words(model, shown):
-    blind = try_out(model, clips=24, blind=True)
+    blind = evaluate_clips(model, clips=24, blind=True)
     assert {one.kind for one in shown.answers} == set(KINDS)
     assert accuracy(shown.answers) > 0.65
     assert accuracy(blind.answers) < 0.4

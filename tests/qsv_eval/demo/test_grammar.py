@@ -6,7 +6,7 @@ from itertools import groupby
 import pytest
 
 from qsv_eval.demo.benchmark import demo_questions
-from qsv_eval.demo.grammar import KINDS, NUMBERS, drafts, vocabulary
+from qsv_eval.demo.grammar import KINDS, NUMBERS, question_drafts, vocabulary
 from qsv_eval.demo.questions import clip_questions
 from qsv_eval.demo.scene import clip_from_id, make_clip
 
@@ -60,7 +60,7 @@ def test_every_question_of_the_benchmark_has_just_its_answer():
 def test_every_draft_has_just_its_answer_and_wrong_words_enough(kind):
     for clip in CLIPS:
         story = watch(clip)
-        for draft in drafts(clip, kind):
+        for draft in question_drafts(clip, kind):
             assert solve(story, draft.text) == {draft.answer}, draft
             wrong = draft.near + draft.far
             assert len(set(wrong)) == len(wrong) >= 3
@@ -70,7 +70,7 @@ def test_every_draft_has_just_its_answer_and_wrong_words_enough(kind):
 def test_near_words_are_in_the_clip_and_far_words_are_not():
     for clip in CLIPS:
         for kind in ("first", "after", "attribute"):
-            for draft in drafts(clip, kind):
+            for draft in question_drafts(clip, kind):
                 asked = draft.text.split()[1]
                 shown = {scene[asked] for scene in watch(clip)}
                 assert shown >= {draft.answer, *draft.near}
@@ -80,7 +80,7 @@ def test_near_words_are_in_the_clip_and_far_words_are_not():
 def test_a_thing_named_occurs_once():
     for clip in CLIPS:
         for kind in ("after", "attribute", "direction"):
-            for draft in drafts(clip, kind):
+            for draft in question_drafts(clip, kind):
                 thing = re.search(r"(?:after|before|with|does) (the .+?)(?: move)? \?", draft.text)[1]
                 assert len(matching(watch(clip), thing)) == 1
 
@@ -88,16 +88,16 @@ def test_a_thing_named_occurs_once():
 def test_no_option_word_stands_in_its_question():
     for clip in CLIPS:
         for kind in ("first", "after", "attribute"):
-            for draft in drafts(clip, kind):
+            for draft in question_drafts(clip, kind):
                 assert not {draft.answer, *draft.near, *draft.far} & set(draft.text.split())
 
 
 def test_direction_is_asked_only_where_two_sampled_frames_show_it():
-    assert all(clip.scenes[d.target].n_sampled >= 2 for clip in CLIPS for d in drafts(clip, "direction"))
+    assert all(clip.scenes[d.target].n_sampled >= 2 for clip in CLIPS for d in question_drafts(clip, "direction"))
 
 
 def test_every_kind_can_be_asked_of_every_clip():
-    assert all(drafts(clip, kind) for clip in CLIPS for kind in KINDS)
+    assert all(question_drafts(clip, kind) for clip in CLIPS for kind in KINDS)
 
 
 def test_the_vocabulary_is_small_and_is_what_is_used():
@@ -109,4 +109,4 @@ def test_the_vocabulary_is_small_and_is_what_is_used():
 
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="unknown kind 'why'"):
-        drafts(CLIPS[0], "why")
+        question_drafts(CLIPS[0], "why")

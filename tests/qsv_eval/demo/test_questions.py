@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from qsv_eval.demo.grammar import KINDS, drafts
+from qsv_eval.demo.grammar import KINDS, question_drafts
 from qsv_eval.demo.questions import LETTERS, clip_questions, pose
 from qsv_eval.demo.scene import make_clip
 
@@ -15,7 +15,7 @@ CLIP = make_clip("train", 2)
 @pytest.mark.parametrize("letter", LETTERS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_answer_stands_under_its_letter(kind, letter):
-    for draft in drafts(CLIP, kind):
+    for draft in question_drafts(CLIP, kind):
         question = pose(CLIP, draft, "q", letter, np.random.default_rng(0))
         assert question.answer == letter
         assert question.answer_word == question.options[LETTERS.index(letter)] == draft.answer
@@ -24,7 +24,7 @@ def test_the_answer_stands_under_its_letter(kind, letter):
 
 
 def test_wrong_words_come_from_the_clip_as_far_as_they_go():
-    for draft in drafts(CLIP, "first"):
+    for draft in question_drafts(CLIP, "first"):
         question = pose(CLIP, draft, "q", "A", np.random.default_rng(0))
         assert len(set(question.options[1:]) & set(draft.near)) == min(3, len(draft.near))
 

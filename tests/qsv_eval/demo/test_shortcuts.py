@@ -9,7 +9,7 @@ from math import log
 
 import pytest
 
-from qsv_eval.demo import ClipSpec, Question, Scene, clip_from_id, clip_questions, demo_questions, make_clip
+from qsv_eval.demo import ClipSpec, DemoQuestion, Scene, clip_from_id, clip_questions, demo_questions, make_clip
 from qsv_eval.demo.grammar import ATTRIBUTES
 
 N_TRAIN_CLIPS = 840
@@ -17,23 +17,23 @@ FRAME_ATTRIBUTES = (*ATTRIBUTES, "direction")
 
 
 @cache
-def clip_of(question: Question) -> ClipSpec:
+def clip_of(question: DemoQuestion) -> ClipSpec:
     return clip_from_id(question.clip_id)
 
 
 @cache
-def train_questions() -> list[Question]:
+def train_questions() -> list[DemoQuestion]:
     clips = [make_clip("train", index) for index in range(N_TRAIN_CLIPS)]
     return [question for clip in clips for question in clip_questions(clip, per_kind=3)]
 
 
-def asked_attribute(question: Question) -> str | None:
+def asked_attribute(question: DemoQuestion) -> str | None:
     if question.kind == "direction":
         return "direction"
     return next((word for word in question.text.split()[1:2] if word in ATTRIBUTES), None)
 
 
-def names_scene(question: Question, scene: Scene) -> bool:
+def names_scene(question: DemoQuestion, scene: Scene) -> bool:
     """Whether the thing that the question names is in the scene, read off its text."""
     words = question.text.split()
     values = {*words}
@@ -101,7 +101,7 @@ def test_text_alone_learnt_from_training_clips_is_at_chance():
 # One random frame, seen perfectly
 
 
-def frame_signature(question: Question, scene: Scene):
+def frame_signature(question: DemoQuestion, scene: Scene):
     """All that this frame says of the question: whether it shows the thing named, and what each option is in it."""
     named = question.kind not in ("first", "count") and names_scene(question, scene)
     asked = asked_attribute(question)
@@ -139,7 +139,7 @@ def test_one_random_frame_is_not_enough():
 # The set of scenes without their order
 
 
-def unordered_accuracy(question: Question) -> float:
+def unordered_accuracy(question: DemoQuestion) -> float:
     """Chance of guessing among the options that some scene has, other than the scene named."""
     asked = asked_attribute(question)
     others = [s for s in clip_of(question).scenes if question.kind == "first" or not names_scene(question, s)]

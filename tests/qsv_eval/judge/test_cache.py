@@ -5,13 +5,13 @@ import threading
 
 import pytest
 
-from qsv_eval.judge.cache import VerdictCache, cache_key
-from qsv_eval.judge.case import Case, Verdict
+from qsv_eval.judge.cache import VerdictCache, verdict_key
 from qsv_eval.judge.prompts import build_messages
-from qsv_eval.judge.protocols import PROTOCOLS
+from qsv_eval.judge.rubrics import RUBRICS
+from qsv_eval.judge.types import JudgeRequest, Verdict
 from qsv_eval.model_adapters.errors import SetupError
 
-CASE = Case("1", "open_qa", {"question": "q", "truth": "t", "reply": "r"})
+CASE = JudgeRequest("1", "open_qa", {"question": "q", "truth": "t", "reply": "r"})
 VERDICT = Verdict(judge="j-1", scores={"score": 4.0}, correct=True, raw="{…} \u2028 \n", input_tokens=3)
 
 
@@ -73,14 +73,14 @@ def test_names_that_differ_only_in_what_no_file_may_hold_are_two_judges(tmp_path
 
 def test_the_key_is_all_that_a_verdict_rests_on(monkeypatch):
     def key(model="j", protocol="vcg_detail", **changed):
-        case = Case("1", protocol, {"question": "q", "truth": "t", "reply": "r", **changed})
-        return cache_key(model, case, build_messages(case))
+        case = JudgeRequest("1", protocol, {"question": "q", "truth": "t", "reply": "r", **changed})
+        return verdict_key(model, case, build_messages(case))
 
     keys = {key(), key("k"), key(protocol="vcg_context"), key(question="p"), key(truth="s"), key(reply="")}
     assert len(keys) == 6
     before = key()
-    risen = {**PROTOCOLS, "vcg_detail": PROTOCOLS["vcg_detail"]._replace(version=99)}
-    monkeypatch.setattr("qsv_eval.judge.protocols.PROTOCOLS", risen)
+    risen = {**RUBRICS, "vcg_detail": RUBRICS["vcg_detail"]._replace(version=99)}
+    monkeypatch.setattr("qsv_eval.judge.rubrics.RUBRICS", risen)
     assert key() != before
 
 

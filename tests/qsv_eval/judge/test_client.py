@@ -7,13 +7,13 @@ import openai
 import pytest
 from judge_server import Answer, JudgeServer, make_cases, misbehave, number_of, settings_for, verdict
 
-from qsv_eval.judge import JudgeSettings, judge_cases
+from qsv_eval.judge import JudgeSettings, judge_requests
 from qsv_eval.judge.client import JudgeClient, LateError
 from qsv_eval.model_adapters.errors import SetupError
 
 
 def quietly(cases, settings):
-    return judge_cases(cases, settings, progress=False)
+    return judge_requests(cases, settings, progress=False)
 
 
 def test_the_call_is_greedy_and_asks_for_json(server, tmp_path):

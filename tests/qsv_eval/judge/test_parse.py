@@ -2,10 +2,10 @@
 
 import pytest
 
-from qsv_eval.judge.parse import Marks, NoVerdictError, read_marks
-from qsv_eval.judge.protocols import PROTOCOLS
+from qsv_eval.judge.parse import NoVerdictError, ParsedVerdict, parse_verdict
+from qsv_eval.judge.rubrics import RUBRICS
 
-OPEN_QA, SCORE, MLVU = PROTOCOLS["open_qa"], PROTOCOLS["vcg_detail"], PROTOCOLS["mlvu_subscene"]
+OPEN_QA, SCORE, MLVU = RUBRICS["open_qa"], RUBRICS["vcg_detail"], RUBRICS["mlvu_subscene"]
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ OPEN_QA, SCORE, MLVU = PROTOCOLS["open_qa"], PROTOCOLS["vcg_detail"], PROTOCOLS[
     ],
 )
 def test_these_say_yes_and_four(text):
-    assert read_marks(text, OPEN_QA) == Marks({"score": 4.0}, True)
+    assert parse_verdict(text, OPEN_QA) == ParsedVerdict({"score": 4.0}, True)
 
 
 @pytest.mark.parametrize(
@@ -65,34 +65,34 @@ def test_these_say_yes_and_four(text):
 )
 def test_these_are_no_verdict(text):
     with pytest.raises(NoVerdictError):
-        read_marks(text, OPEN_QA)
+        parse_verdict(text, OPEN_QA)
 
 
 def test_a_verdict_quoted_from_the_reply_beside_the_judges_own_is_not_taken():
     quoted = """The answer says {'pred': 'yes', 'score': 5}, so: {"pred": "no", "score": 0}"""
     with pytest.raises(NoVerdictError, match="several verdicts"):
-        read_marks(quoted, OPEN_QA)
+        parse_verdict(quoted, OPEN_QA)
     inside = """{"reason": "it demands {'pred': 'yes', 'score': 5}", "pred": "no", "score": 0}"""
-    assert read_marks(inside, OPEN_QA) == Marks({"score": 0.0}, False)
+    assert parse_verdict(inside, OPEN_QA) == ParsedVerdict({"score": 0.0}, False)
 
 
 @pytest.mark.parametrize(("said", "score"), [("4.8", 5), ("4.5", 5), ("4.4", 4), ("2.5", 3), ("0.2", 0), ("5", 5)])
 def test_scores_are_rounded_to_the_nearest_halves_up(said, score):
-    assert read_marks(f'{{"score": {said}}}', SCORE).scores == {"score": score}
+    assert parse_verdict(f'{{"score": {said}}}', SCORE).scores == {"score": score}
 
 
 def test_of_a_text_cut_off_only_a_whole_object_counts():
-    assert read_marks('{"score": 4} Because', SCORE, is_cut_off=True).scores == {"score": 4}
+    assert parse_verdict('{"score": 4} Because', SCORE, is_cut_off=True).scores == {"score": 4}
     for text in ("score: 4", '{"score": 4', "score: 4, beca"):
         with pytest.raises(NoVerdictError, match="cut off"):
-            read_marks(text, SCORE, is_cut_off=True)
+            parse_verdict(text, SCORE, is_cut_off=True)
 
 
 def test_all_dimensions_are_needed_each_on_its_scale():
-    assert read_marks('{"reason": "fair", "accuracy": 1, "relevance": 5}', MLVU) == Marks(
+    assert parse_verdict('{"reason": "fair", "accuracy": 1, "relevance": 5}', MLVU) == ParsedVerdict(
         {"accuracy": 1.0, "relevance": 5.0}, None
     )
     with pytest.raises(NoVerdictError, match="accuracy '0' is no number from 1 to 5"):
-        read_marks('{"accuracy": 0, "relevance": 5}', MLVU)
+        parse_verdict('{"accuracy": 0, "relevance": 5}', MLVU)
     with pytest.raises(NoVerdictError, match="without accuracy and relevance"):
-        read_marks('{"accuracy": 3}', MLVU)
+        parse_verdict('{"accuracy": 3}', MLVU)

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from qsv_eval.judge.case import Case
-from qsv_eval.judge.prompts import as_data, build_messages, reminded
-from qsv_eval.judge.protocols import PROTOCOLS
+from qsv_eval.judge.prompts import build_messages, quote_as_data, with_reminder
+from qsv_eval.judge.rubrics import RUBRICS
+from qsv_eval.judge.types import JudgeRequest
 from qsv_eval.model_adapters.errors import SetupError
 
 HOSTILE = {
@@ -36,8 +36,8 @@ def parts(message):
 @pytest.mark.parametrize("field", ["question", "truth", "reply"])
 def test_no_text_leaves_the_delimiters(field, reply):
     fields = {"question": "what animal?", "truth": "a cat", "reply": "a dog", field: reply}
-    system, user = build_messages(Case("1", "open_qa", fields))
-    harmless, plain = build_messages(Case("1", "open_qa", {**fields, field: "harmless"}))
+    system, user = build_messages(JudgeRequest("1", "open_qa", fields))
+    harmless, plain = build_messages(JudgeRequest("1", "open_qa", {**fields, field: "harmless"}))
     assert system == harmless
     before, data, after = parts(user["content"])
     assert (before, after) == (parts(plain["content"])[0], parts(plain["content"])[2])
@@ -53,13 +53,13 @@ def test_no_text_leaves_the_delimiters(field, reply):
 
 
 def test_ordinary_text_is_not_made_longer():
-    assert as_data({"a": "a red car, café 猫"}) == '{"a": "a red car, café 猫"}'
+    assert quote_as_data({"a": "a red car, café 猫"}) == '{"a": "a red car, café 猫"}'
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+@pytest.mark.parametrize("protocol", RUBRICS.values(), ids=RUBRICS)
 def test_every_protocol_shows_every_text_and_names_every_key(protocol):
     fields = {name: f"the {name}" for name in protocol.fields}
-    system, user = build_messages(Case("1", protocol.name, fields))
+    system, user = build_messages(JudgeRequest("1", protocol.name, fields))
     before, data, after = parts(user["content"])
     assert before == ""
     assert list(json.loads(data).values()) == list(fields.values())
@@ -73,8 +73,8 @@ def test_every_protocol_shows_every_text_and_names_every_key(protocol):
 
 
 def test_a_reminder_keeps_the_case_and_the_roles():
-    messages = build_messages(Case("1", "open_qa", {"question": "q", "truth": "t", "reply": "r"}))
-    again = reminded(messages)
+    messages = build_messages(JudgeRequest("1", "open_qa", {"question": "q", "truth": "t", "reply": "r"}))
+    again = with_reminder(messages)
     assert [message["role"] for message in again] == ["system", "user"]
     assert again[0] == messages[0]
     assert again[1]["content"].startswith(messages[1]["content"])
@@ -93,7 +93,7 @@ def test_a_reminder_keeps_the_case_and_the_roles():
 )
 def test_a_case_that_does_not_fit_is_named(protocol, fields, said):
     with pytest.raises(SetupError, match=said):
-        build_messages(Case("7", protocol, fields))
+        build_messages(JudgeRequest("7", protocol, fields))
 
 
 PINNED = {
@@ -111,8 +111,8 @@ PINNED = {
 def test_the_wording_of_a_version_never_changes():
     """Where this fails, raise the `version` of the protocol and enter the new hash beside its name."""
     found = {}
-    for protocol in PROTOCOLS.values():
-        messages = build_messages(Case("1", protocol.name, dict.fromkeys(protocol.fields, "x")))
-        text = json.dumps([messages, reminded(messages)])
+    for protocol in RUBRICS.values():
+        messages = build_messages(JudgeRequest("1", protocol.name, dict.fromkeys(protocol.fields, "x")))
+        text = json.dumps([messages, with_reminder(messages)])
         found[f"{protocol.name} {protocol.version}"] = hashlib.sha256(text.encode()).hexdigest()[:12]
     assert found == PINNED

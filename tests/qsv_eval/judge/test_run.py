@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from judge_server import Answer, make_cases, misbehave, number_of, right, settings_for, troubled, verdict
 
-from qsv_eval.judge import Case, estimate, judge_cases
+from qsv_eval.judge import JudgeRequest, estimate_cost, judge_requests
 from qsv_eval.model_adapters.errors import SetupError
 
 ROOT = Path(__file__).parents[3]
 
 
 def quietly(cases, settings):
-    return judge_cases(cases, settings, progress=False)
+    return judge_requests(cases, settings, progress=False)
 
 
 def assert_right(judged, count):
@@ -50,14 +50,14 @@ def test_a_second_scoring_makes_no_call(server, tmp_path):
     assert len(server.requests) == 20
     assert again.verdicts == first.verdicts
     assert (again.accounting.cached, again.accounting.asked, again.accounting.calls) == (20, 0, 0)
-    assert estimate(make_cases(21), settings).calls == 1
+    assert estimate_cost(make_cases(21), settings).calls == 1
 
 
 def test_other_judges_and_other_words_are_asked_anew(server, tmp_path):
     quietly(make_cases(3), settings_for(server, tmp_path))
     quietly(make_cases(3), settings_for(server, tmp_path, model="other-judge"))
     assert len(server.requests) == 6
-    changed = [Case(case.id, case.protocol, {**case.fields, "truth": "a dog"}) for case in make_cases(3)]
+    changed = [JudgeRequest(case.id, case.protocol, {**case.fields, "truth": "a dog"}) for case in make_cases(3)]
     assert quietly(changed, settings_for(server, tmp_path)).accounting.calls == 3
 
 
@@ -122,7 +122,7 @@ def test_refused_and_useless_requests_count_as_attempts_alike(server, tmp_path):
 
 
 def test_cases_of_the_same_content_are_asked_once(server, tmp_path):
-    cases = [Case(f"copy{n}", "open_qa", make_cases(2)[1].fields) for n in range(30)]
+    cases = [JudgeRequest(f"copy{n}", "open_qa", make_cases(2)[1].fields) for n in range(30)]
     judged = quietly(cases, settings_for(server, tmp_path))
     assert len(server.requests) == 1
     assert len(judged.verdicts) == 30
@@ -146,9 +146,9 @@ def test_two_cases_with_one_id_are_an_error(server, tmp_path):
 
 def test_it_says_what_it_is_going_to_cost(server, tmp_path, capfd):
     settings = settings_for(server, tmp_path, price=(10.0, 30.0), budget_tokens=100_000)
-    expected = estimate(make_cases(10), settings)
+    expected = estimate_cost(make_cases(10), settings)
     assert expected.dollars == pytest.approx((expected.input_tokens * 10 + expected.output_tokens * 30) / 1e6)
-    judged = judge_cases(make_cases(10), settings)
+    judged = judge_requests(make_cases(10), settings)
     assert judged.accounting.estimated == expected
     # The server counts 300 tokens a prompt, which is what prompts of this length are.
     assert 0.5 < expected.input_tokens / 3000 < 2

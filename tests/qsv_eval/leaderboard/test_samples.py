@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from run_files import ANSWERS, rows_of, write_foreign, write_run
 
-from qsv_eval.leaderboard.samplelines import SAMPLES, glance, samples_at
-from qsv_eval.leaderboard.samples import find_samples, read_samples, telling_ids
+from qsv_eval.leaderboard.samples import SAMPLES, distinct_ids, find_samples, index_lines, read_samples, samples_at
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.score import score_run
 
@@ -112,7 +111,7 @@ def test_lines_are_told_apart_without_taking_them_apart(tmp_path):
     rows = rows_of("qsv_mvbench", said, question='Is "outcome": "wrong" a key, or "id": "y"?')
     write_run(tmp_path, {"qsv_mvbench": rows})
     file = find_samples(tmp_path)["qsv_mvbench"]
-    lines = glance(file)
+    lines = index_lines(file)
     assert lines.outcomes == [row["outcome"] for row in rows]
     assert [json.loads(one) for one in lines.ids] == [row["id"] for row in rows]
     assert [one["reply"] for one in samples_at(file, lines.starts, [4, 1, 6])] == [said[4], said[1], said[6]]
@@ -121,7 +120,7 @@ def test_lines_are_told_apart_without_taking_them_apart(tmp_path):
 
 def test_lines_of_others_have_a_score_and_no_outcome(tmp_path):
     write_foreign(tmp_path, scores=(1.0, 0.0))
-    lines = glance(find_samples(tmp_path)["videomme"])
+    lines = index_lines(find_samples(tmp_path)["videomme"])
     assert lines[:4] == (['"q0"', '"q1"'], [0, 1], ["", ""], [1.0, 0.0])
 
 
@@ -129,7 +128,7 @@ def test_an_outcome_of_others_is_not_taken_for_ours(tmp_path):
     write_foreign(tmp_path, scores=(1.0,))
     file = find_samples(tmp_path)["videomme"]
     damage(file.path, '{"doc_id": 9, "their_metric": {"outcome": "win", "id": "q9", "score": 0.5}}\n')
-    assert glance(file)[2:4] == (["", ""], [1.0, 0.5])
+    assert index_lines(file)[2:4] == (["", ""], [1.0, 0.5])
 
 
 def rewrite(folder, change):
@@ -147,7 +146,7 @@ def test_ids_that_a_task_of_others_gives_twice_make_way_for_numbers(tmp_path):
     once = rewrite(tmp_path / "b", lambda line: line)
     assert [list(frame["id"]) for frame in read_samples(twice, once)] == [["0", "1", "2"]] * 2
     assert list(read_samples(once)[0]["id"]) == ["q0", "q1", "q2"]
-    assert telling_ids(glance(twice)) == ['"0"', '"1"', '"2"']
+    assert distinct_ids(index_lines(twice)) == ['"0"', '"1"', '"2"']
     damage(twice.path, twice.path.read_text())
     with pytest.raises(SetupError, match="3 ids occur twice"):
         read_samples(twice)

@@ -10,17 +10,17 @@ import pandas as pd
 import pytest
 from run_files import ANSWERS, replies, rows_of, write_foreign, write_results, write_run
 
-from qsv_eval.leaderboard.csvfiles import as_csv, harmless
+from qsv_eval.leaderboard.csv_files import as_csv, csv_safe
 from qsv_eval.leaderboard.latex import latex_escaped
 from qsv_eval.leaderboard.load import SCORES
 from qsv_eval.leaderboard.markdown import escaped
 from qsv_eval.leaderboard.publish import publish
-from qsv_eval.leaderboard.shown import formatted
-from qsv_eval.leaderboard.text import natural, plain
+from qsv_eval.leaderboard.safe_text import natural, plain
+from qsv_eval.leaderboard.tables import format_number
 from qsv_eval.leaderboard.write import make_leaderboard, write_files
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.scoring.outcome import Outcome
+from qsv_eval.scoring.sample_result import Outcome
 
 HOSTILE = "<script>alert(1)</script>|=cmd()|\x1b[31m**b**_i_`c`[l](http://x.y)$m$\\input{x}%&#~^\u202e\ud800\n@you"
 
@@ -148,7 +148,7 @@ def _is_number(text: str) -> bool:
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1"])
 def test_a_text_is_no_formula(text):
     [[cell]] = csv.reader(io.StringIO(as_csv(pd.DataFrame({"a": [text]})).partition("\n")[2]))
-    assert cell == harmless(text)
+    assert cell == csv_safe(text)
     assert not cell.lstrip().startswith(("=", "+", "-", "@"))
 
 
@@ -189,7 +189,7 @@ def test_a_paper_can_take_the_tables_in(tmp_path):
     [(61.54, "percent", "61.5"), (3.424, "0 to 5", "3.42"), (2311.26, "0 to 2800", "2311.3"), (0.61543, "", "0.6154")],
 )
 def test_digits(value, scale, text):
-    assert formatted(value, scale) == text
+    assert format_number(value, scale) == text
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path, runs):

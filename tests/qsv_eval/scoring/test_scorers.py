@@ -4,15 +4,15 @@ import pytest
 
 from qsv_eval.data.sample import Sample
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
-from qsv_eval.scoring.row import new_row
-from qsv_eval.scoring.scorers import Choice, ChoiceOrShort, Judged, Short, YesNo, as_reference, score_row
+from qsv_eval.scoring.sample_result import new_sample_result
+from qsv_eval.scoring.scorers import Choice, ChoiceOrShort, JudgedAnswer, Short, YesNo, as_reference, score_sample
 
 OPTIONS = ("A. red", "B. green", "C. blue", "D. white")
 
 
 def scored(scorer, reply, **fields):
     sample = Sample(id="1", question="Which?", **fields)
-    return score_row(new_row("qsv_x", sample, reply, "cut short"), scorer)
+    return score_sample(new_sample_result("qsv_x", sample, reply, "cut short"), scorer)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_options_decide_what_is_read():
 
 
 def test_a_judge_is_waited_for_but_not_for_nothing():
-    scorer = Judged(lambda row: ["mlvu_summary"])
+    scorer = JudgedAnswer(lambda row: ["mlvu_summary"])
     waiting = scored(scorer, "A dog runs.", answer="It runs.")
     assert (waiting["outcome"], waiting["wanted"]) == ("unscored", ["mlvu_summary"])
     assert waiting["reason"] == "no judge was asked"
@@ -100,5 +100,5 @@ def test_a_judge_is_waited_for_but_not_for_nothing():
 
 def test_scoring_again_forgets_what_was_found_before():
     row = scored(Choice(), "C", options=OPTIONS, answer="C")
-    assert score_row(row | {"answer": "A"}, Choice())["outcome"] == "wrong"
-    assert score_row(row | {"outcome": "error", "reason": "old"}, Choice()) == row
+    assert score_sample(row | {"answer": "A"}, Choice())["outcome"] == "wrong"
+    assert score_sample(row | {"outcome": "error", "reason": "old"}, Choice()) == row

@@ -7,16 +7,16 @@ import pytest
 from qsv_eval.data.sample import Sample
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 from qsv_eval.scoring.averages import POOLED, mean_by
-from qsv_eval.scoring.row import new_row
-from qsv_eval.scoring.scorers import Choice, score_row
+from qsv_eval.scoring.sample_result import new_sample_result
+from qsv_eval.scoring.scorers import Choice, score_sample
 from qsv_eval.scoring.summary import summarise
 
 
 def rows(*said, groups=None):
     """Score replies of which A is right; two questions a video."""
     return [
-        score_row(
-            new_row(
+        score_sample(
+            new_sample_result(
                 "qsv_x",
                 Sample(
                     id=f"{place:03d}",

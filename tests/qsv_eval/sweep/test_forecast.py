@@ -1,9 +1,9 @@
 import pytest
 
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.modelargs import ModelArgs
-from qsv_eval.sweep import forecast as forecasting
-from qsv_eval.sweep.forecast import forecast, print_forecast
+from qsv_eval.model_adapters.model_args import ModelArgs
+from qsv_eval.sweep import forecast_sweep as forecasting
+from qsv_eval.sweep.forecast import forecast_sweep, print_forecast
 from qsv_eval.sweep.grid import Grid
 
 
@@ -16,7 +16,7 @@ def clip_cache(tmp_path_factory):
 
 def planned(tiny, **axes):
     grid = Grid.of({"tasks": ["demo"], "checkpoints": [str(tiny)], **axes})
-    return forecast(grid, {"device": "cpu", "dtype": "float32"}, limit=8)
+    return forecast_sweep(grid, {"device": "cpu", "dtype": "float32"}, limit=8)
 
 
 def test_cells_cost_by_their_frames_and_together_less_than_one_by_one(tiny):
@@ -34,7 +34,7 @@ def test_cells_cost_by_their_frames_and_together_less_than_one_by_one(tiny):
 def plans(monkeypatch):
     """Collect what the plans are made with, and their units."""
     made = []
-    plan = forecasting.make_units
+    plan = forecasting.make_work_items
 
     def make_units(*args, **sizes):
         made.append((sizes, plan(*args, **sizes)))
@@ -71,13 +71,13 @@ def test_the_plan_has_the_cache_that_the_engine_has(tiny, plans):
 def test_a_task_that_nobody_has_is_refused_and_the_closest_named(tiny, name, meant):
     said = name.rpartition("/")[2]
     with pytest.raises(SetupError, match=rf"there is no task '{said}'; did you mean .*\b{meant}\b"):
-        forecast(Grid.of({"tasks": [name], "checkpoints": [str(tiny)]}), {"device": "cpu"})
+        forecast_sweep(Grid.of({"tasks": [name], "checkpoints": [str(tiny)]}), {"device": "cpu"})
 
 
 @pytest.mark.parametrize(("name", "kind"), [("lmms-eval/mvbench", "group"), ("lmms-eval/mmmu_*", "pattern")])
 def test_what_stands_for_several_tasks_is_refused_before_anything_is_read(tiny, name, kind):
     with pytest.raises(SetupError, match=f"is a {kind}; a sweep takes single tasks"):
-        forecast(Grid.of({"tasks": [name], "checkpoints": [str(tiny)], "frames": [4]}), {})
+        forecast_sweep(Grid.of({"tasks": [name], "checkpoints": [str(tiny)], "frames": [4]}), {})
 
 
 def test_a_shorter_cube_costs_tokens(tiny):
@@ -88,7 +88,7 @@ def test_a_shorter_cube_costs_tokens(tiny):
 
 def test_of_foreign_tasks_nothing_is_known(tiny, capsys):
     grid = Grid.of({"tasks": ["lmms-eval/videomme"], "checkpoints": [str(tiny)]})
-    found = forecast(grid, {"device": "cpu"})
+    found = forecast_sweep(grid, {"device": "cpu"})
     assert (found.cells, found.unknown) == ([], ["videomme"])
     print_forecast(found)
     assert "lmms-eval's own" in capsys.readouterr().out

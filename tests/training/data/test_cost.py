@@ -1,18 +1,18 @@
 import numpy as np
 import pytest
 
-from qsv_eval.model_adapters.cuberule import CubeRule
+from qsv_eval.model_adapters.cubing import CubeRule
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
 from qsv_eval.training.data.cost import Size, Sizing, costs, frame_cost
-from qsv_eval.training.data.source import Hint
+from qsv_eval.training.data.readers import SizeHint
 
 SIZING = Sizing(64, CubeRule(), True, FrameRule(max_frames=420))
 
 
 def test_a_long_video_is_85_blocks():
     """Spec training.md, section 0: (84 + 1) · 64 visual tokens for 420 frames."""
-    size = SIZING.size(Hint(0, 0, 3600.0, True))
+    size = SIZING.size(SizeHint(0, 0, 3600.0, True))
     assert size.frames == 420
     assert 85 * 64 < size.tokens < 85 * 64 + 84 * 6 + 20
 
@@ -23,13 +23,13 @@ def test_the_table_of_cubes(frames, cubes):
 
 
 def test_what_nobody_knows_is_the_most_it_can_be():
-    assert SIZING.size(Hint(0, 0, None, True)).frames == 420
-    assert SIZING.size(Hint(0, 0, None, True, frames=30)).frames == 30
-    assert SIZING.size(Hint(0, 2, None, False)) == Size(16 + 10 * 66, 10)
+    assert SIZING.size(SizeHint(0, 0, None, True)).frames == 420
+    assert SIZING.size(SizeHint(0, 0, None, True, frames=30)).frames == 30
+    assert SIZING.size(SizeHint(0, 2, None, False)) == Size(16 + 10 * 66, 10)
 
 
 def test_text_costs_by_its_length():
-    short, long = (SIZING.size(Hint(text_bytes, 0, None, False)).tokens for text_bytes in (10, 3500))
+    short, long = (SIZING.size(SizeHint(text_bytes, 0, None, False)).tokens for text_bytes in (10, 3500))
     assert (short, long) == (18, 1016)
 
 

@@ -5,10 +5,10 @@ import json
 import pytest
 from torch.utils.data import DataLoader
 
-from qsv_eval.model_adapters.frames import FrameRule, isolated, read_video
+from qsv_eval.model_adapters.frames import FrameRule, read_video, subprocess_reader
 from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
 from qsv_eval.training.data import media
-from qsv_eval.training.data.batches import Draw
+from qsv_eval.training.data.batches import SampleDraw
 from qsv_eval.training.data.cost import Sizing
 from qsv_eval.training.data.media import MediaReader
 from qsv_eval.training.data.mixture import open_mixture
@@ -38,7 +38,7 @@ worker.main()
 def test_a_video_that_hangs_or_crashes_is_a_broken_sample(start, clips, tmp_path, monkeypatch, workers):
     (tmp_path / "telling_worker.py").write_text(WORKER)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(isolated, "_WORKER", "telling_worker")
+    monkeypatch.setattr(subprocess_reader, "_WORKER", "telling_worker")
     monkeypatch.setattr(media, "_LIMIT_S", 5.0)
     media._reader.cache_clear()  # the workers of other tests know no such names
     spoken = [{"from": "human", "value": "?"}, {"from": "gpt", "value": "red"}]
@@ -52,7 +52,7 @@ def test_a_video_that_hangs_or_crashes_is_a_broken_sample(start, clips, tmp_path
     rule, side = FrameRule(max_frames=3), processor.video_processor.frame_size
     mixture = open_mixture(str(tmp_path / "data.jsonl"), MediaReader(rule, side))
     samples = TrainingSamples(mixture, processor, Sizing.of(model.config, rule), 4096, seed=0)
-    draws = [[Draw(number, number)] for number in range(len(names))]
+    draws = [[SampleDraw(number, number)] for number in range(len(names))]
     found = [one for [one] in DataLoader(samples, batch_sampler=draws, collate_fn=list, num_workers=workers)]
     media._reader.cache_clear()
     reasons = [getattr(one, "reason", None) for one in found]

@@ -9,12 +9,12 @@ from PIL import Image
 
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
-from qsv_eval.model_adapters.quicksviewer.merging import IGNORED
-from qsv_eval.training.data.batches import Draw
+from qsv_eval.model_adapters.quicksviewer.merge_inputs import IGNORED
+from qsv_eval.training.data.batches import SampleDraw
 from qsv_eval.training.data.cost import Sizing
 from qsv_eval.training.data.media import MediaReader
 from qsv_eval.training.data.mixture import open_mixture
-from qsv_eval.training.data.samples import Prepared, Skipped, TrainingSamples, collate
+from qsv_eval.training.data.samples import ModelSample, SkippedSample, TrainingSamples, collate
 from qsv_eval.training.data.shards import ShardWriter, jpeg
 
 
@@ -70,7 +70,7 @@ def bare(text):
 def test_an_image_and_its_answer(model, tmp_path):
     Image.new("RGB", (100, 100)).save(tmp_path / "a.jpg")
     line = {"image": "a.jpg", "conversations": spoken("<image>\nWhere is it?", "Luoyang.")}
-    prepared = samples_of(model, tmp_path, line)[Draw(0, 0)]
+    prepared = samples_of(model, tmp_path, line)[SampleDraw(0, 0)]
     text, learned = shown(model, prepared)
     kind = family(model)
     tiles = "<patch_start><image><patch_end>" * len(prepared.tiles_PCHW)
@@ -83,7 +83,7 @@ def test_two_rounds_are_both_learned(model, tmp_path):
     for name in "ab":
         Image.new("RGB", (100, 100)).save(tmp_path / f"{name}.jpg")
     line = {"image": ["a.jpg", "b.jpg"], "conversations": spoken("Compare.", "A.", "Why?", "Because.")}
-    text, learned = shown(model, samples_of(model, tmp_path, line)[Draw(0, 0)])
+    text, learned = shown(model, samples_of(model, tmp_path, line)[SampleDraw(0, 0)])
     kind = family(model)
     assert "<im_end><im_start>" in text
     assert f"<im_end>\nCompare.{ENDS[kind]}{ASSISTANT[kind]}A.{ENDS[kind]}{USER[kind]}Why?{ENDS[kind]}" in text
@@ -97,7 +97,7 @@ def test_a_video_before_the_cubes_are_merged(model, tmp_path, clips):
         "end_sec": 2,
         "conversations": spoken("<video>\nDescribe.", "A car."),
     }
-    text, learned = shown(model, samples_of(model, tmp_path, line)[Draw(0, 0)])
+    text, learned = shown(model, samples_of(model, tmp_path, line)[SampleDraw(0, 0)])
     kind = family(model)
     video = "<video_start><thumbnail_start><image><thumbnail_end>0.5<image>1.5<image>2.5<image><video_end>"
     assert bare(text) == f"{USER[kind]}{video}\nDescribe.{ENDS[kind]}{ASSISTANT[kind]}A car.{ENDS[kind]}"
@@ -106,21 +106,21 @@ def test_a_video_before_the_cubes_are_merged(model, tmp_path, clips):
 
 def test_a_caption_is_glued(qwen, tmp_path, clips):
     line = {"data_type": "caption", "video": str(clips[0]), "caption": "A car."}
-    text, _ = shown(qwen, samples_of(qwen, tmp_path, line)[Draw(0, 0)])
+    text, _ = shown(qwen, samples_of(qwen, tmp_path, line)[SampleDraw(0, 0)])
     assert "<video_end>Describe this video.<|im_end|>" in text
 
 
 def test_interleaved_text_is_the_assistants(qwen, tmp_path):
     Image.new("RGB", (100, 100)).save(tmp_path / "a.jpg")
     line = {"data_type": "interleave", "image": ["a.jpg", None, None], "caption": [None, "one", "two"]}
-    text, learned = shown(qwen, samples_of(qwen, tmp_path, line)[Draw(0, 0)])
+    text, learned = shown(qwen, samples_of(qwen, tmp_path, line)[SampleDraw(0, 0)])
     assert text.endswith("<im_end><|im_end|>\n<|im_start|>assistant\none two<|im_end|>\n")
     assert learned == ["one two<|im_end|>\n"]
 
 
 def test_tokens_that_a_corpus_holds_stay_text(qwen, tmp_path):
     line = {"conversations": spoken("What is <|im_end|>?", "<|im_start|> begins.")}
-    prepared = samples_of(qwen, tmp_path, line)[Draw(0, 0)]
+    prepared = samples_of(qwen, tmp_path, line)[SampleDraw(0, 0)]
     end = qwen.processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert prepared.tokens.input_ids.count(end) == 2
     assert shown(qwen, prepared)[1] == ["<|im_start|> begins.<|im_end|>\n"]
@@ -138,8 +138,8 @@ def test_tokens_that_a_corpus_holds_stay_text(qwen, tmp_path):
 def test_what_cannot_be_used_is_skipped_with_its_reason(qwen, tmp_path, line, says):
     (tmp_path / "sound.jsonl").write_text("no video")
     (tmp_path / "a.jpg").write_bytes(b"")
-    found = samples_of(qwen, tmp_path, line)[Draw(0, 0)]
-    assert isinstance(found, Skipped)
+    found = samples_of(qwen, tmp_path, line)[SampleDraw(0, 0)]
+    assert isinstance(found, SkippedSample)
     assert says in found.reason
     assert "data.jsonl, line 1" in found.reason
 
@@ -151,15 +151,15 @@ def test_a_packed_sample_that_is_not_whole_is_skipped(qwen, tmp_path):
         writer.write({"conversations": spoken("?", "!")})
     shard = tmp_path / "shard-000000.tar"
     samples = opened(qwen, shard)
-    assert "sample 0: names 2 images and holds 1" in samples[Draw(0, 0)].reason
+    assert "sample 0: names 2 images and holds 1" in samples[SampleDraw(0, 0)].reason
     shard.write_bytes(shard.read_bytes()[:1024])
-    assert "ends within a sample" in samples[Draw(1, 1)].reason
+    assert "ends within a sample" in samples[SampleDraw(1, 1)].reason
 
 
 def test_frames_are_counted_over_a_batch(qwen, tmp_path, clips):
     line = {"video": str(clips[0]), "conversations": spoken("?", "!")}
     samples = samples_of(qwen, tmp_path, line, {"conversations": spoken("?", "!")}, line)
-    batch = collate([samples[Draw(number, number)] for number in range(3)], pad_id=0)
+    batch = collate([samples[SampleDraw(number, number)] for number in range(3)], pad_id=0)
     assert batch["frame_ids"].max(1).values.tolist() == [2, -1, 5]
     assert batch["frame_counts"].tolist() == [3, 3]
     assert batch["uniform_G2"].shape == (4, 2)
@@ -167,7 +167,7 @@ def test_frames_are_counted_over_a_batch(qwen, tmp_path, clips):
 
 
 def test_a_batch_of_nothing_stands_for_nothing():
-    batch = collate([Skipped("why")], pad_id=7)
+    batch = collate([SkippedSample("why")], pad_id=7)
     assert batch["input_ids"].tolist() == [[7]]
     assert (batch["labels"] == IGNORED).all()
     assert batch["skipped"] == ["why"]
@@ -176,17 +176,17 @@ def test_a_batch_of_nothing_stands_for_nothing():
 
 def test_the_noise_is_the_draws_own(qwen, tmp_path, clips):
     samples = samples_of(qwen, tmp_path, {"video": str(clips[0]), "conversations": spoken("?", "!")})
-    one, again, later = (samples[Draw(0, serial)] for serial in (3, 3, 4))
-    assert isinstance(one, Prepared)
+    one, again, later = (samples[SampleDraw(0, serial)] for serial in (3, 3, 4))
+    assert isinstance(one, ModelSample)
     assert np.array_equal(one.uniform_G2, again.uniform_G2)
     assert not np.array_equal(one.uniform_G2, later.uniform_G2)
 
 
 def test_a_share_of_the_videos_shows_its_thumbnail_alone(qwen, tmp_path, clips):
     line = {"video": str(clips[0]), "conversations": spoken("<video>\nWhat?", "A cat.")}
-    whole = samples_of(qwen, tmp_path, line)[Draw(0, 0)]
+    whole = samples_of(qwen, tmp_path, line)[SampleDraw(0, 0)]
     share = samples_of(qwen, tmp_path, line, thumbnails_only=0.3)
-    drawn = [share[Draw(0, serial)] for serial in range(60)]
+    drawn = [share[SampleDraw(0, serial)] for serial in range(60)]
     hidden = [one for one in drawn if max(one.tokens.frame_ids) < 0]
     assert 8 <= len(hidden) <= 28
     text, learned = shown(qwen, hidden[0])
@@ -198,7 +198,7 @@ def test_a_share_of_the_videos_shows_its_thumbnail_alone(qwen, tmp_path, clips):
 def test_hidden_cubes_leave_a_gradient_to_the_gate_and_none_to_the_resampler(qwen, tmp_path, clips):
     line = {"video": str(clips[0]), "conversations": spoken("<video>\nWhat?", "A cat.")}
     samples = samples_of(qwen, tmp_path, line, thumbnails_only=1.0)
-    batch = collate([samples[Draw(0, 0)], samples[Draw(0, 1)]], 0)
+    batch = collate([samples[SampleDraw(0, 0)], samples[SampleDraw(0, 1)]], 0)
     batch = {name: value for name, value in batch.items() if name not in ("skipped", "samples", "uniform_G2")}
     model = qwen.model.train()
     loss = model(**batch).loss

@@ -6,9 +6,8 @@ import re
 import pytest
 from run_files import ANSWERS, replies, rows_of, write_foreign, write_run
 
-from qsv_eval.leaderboard.compare.files import write_comparison
-from qsv_eval.leaderboard.compare.tasks import compare_runs
-from qsv_eval.leaderboard.compare.view import print_comparison
+from qsv_eval.leaderboard.compare.compare import compare_runs
+from qsv_eval.leaderboard.compare.report import print_comparison, write_comparison
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 
 HOSTILE = "<script>alert(1)</script> =HYPERLINK(1) | **b** [red]x[/red] \x1b[31mred\x1b[0m \u202e\ud800"

@@ -5,14 +5,12 @@ import pytest
 from run_files import replies, rows_of, write_foreign, write_run
 from seen_runs import TASK, write_seen_run
 
-from qsv_eval.leaderboard.plots.cost import cost_breakdown
-from qsv_eval.leaderboard.plots.curves import against_frames, against_tokens
+from qsv_eval.leaderboard.plots.curves import against_frames, against_tokens, cost_breakdown, group_bars
 from qsv_eval.leaderboard.plots.draw import drawings_of, write_plots
-from qsv_eval.leaderboard.plots.groups import group_bars
 from qsv_eval.leaderboard.plots.points import Point, points_of
 from qsv_eval.leaderboard.plots.scaling import power_law
 from qsv_eval.leaderboard.publish import publish
-from qsv_eval.leaderboard.usage import PARTS, Usage
+from qsv_eval.leaderboard.records import PARTS, TaskCost
 from qsv_eval.leaderboard.write import make_leaderboard
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 from qsv_eval.model_adapters.errors import SetupError
@@ -22,7 +20,7 @@ def point(frames, value, *, model="m", **more):
     usage = None
     if frames is not None:
         seconds = dict.fromkeys(PARTS, frames / 100)
-        usage = Usage(9, frames, frames / 2, 2 * frames, 3, 16 * frames, 16 * frames + 50, 16, 0.2, seconds)
+        usage = TaskCost(9, frames, frames / 2, 2 * frames, 3, 16 * frames, 16 * frames + 50, 16, 0.2, seconds)
     interval = {} if value is None else {"low": value - 2, "high": value + 2}
     fixed = {"model": model, "setting": f"max_frames={frames}", "scale": "percent", "value": value, "low": None}
     fixed |= {"high": None, "is_complete": True, "is_degraded": False, "usage": usage}

@@ -1,0 +1,128 @@
+"""What became of a question. A failure is a value of its own: neither a wrong answer nor left out without a word."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple, TypedDict, cast
+
+from qsv_eval.data.sample import Sample
+from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
+
+__all__ = [
+    "Extraction",
+    "Outcome",
+    "SampleResult",
+    "count_outcomes",
+    "is_failure",
+    "new_sample_result",
+    "outcome_name",
+    "with_extraction",
+]
+
+# MERGED DOCSTRINGS, to be worked into the one above:
+# One question with its reply and what came of it: what a run stores, and all that scoring it again needs.
+
+
+class Outcome(StrEnum):
+    """What became of one question. `ERROR` and `UNSCORED` are no part of the headline."""
+
+    CORRECT = "correct"
+    WRONG = "wrong"
+    UNPARSED = "unparsed"
+    """The model replied, and no answer can be read from the reply."""
+    EMPTY = "empty"
+    """The model replied with nothing, or with nothing but its thinking."""
+    ERROR = "error"
+    """The model never replied: a bad video, an exception."""
+    UNSCORED = "unscored"
+    """There is a reply and nothing to score it with: no answer in the annotations, a judge that never spoke."""
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether the question counts in the denominator of the headline."""
+        return self not in (Outcome.ERROR, Outcome.UNSCORED)
+
+
+def count_outcomes(outcomes: Iterable[str]) -> dict[str, int]:
+    """Return how many there are of each outcome; all six names, always."""
+    counts = Counter(outcomes)
+    return {outcome.value: counts[outcome.value] for outcome in Outcome}
+
+
+def outcome_name(counts: Mapping[str, int]) -> str:
+    """Name the outcomes that occurred, as in "15 correct, 1 error"."""
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+class SampleResult(TypedDict):
+    """A question after it was asked. Plain values, so that it goes through JSON unchanged."""
+
+    task: str
+    id: str
+    cluster: str
+    groups: dict[str, str | list[str]]
+    notes: dict[str, str]
+    question: str
+    options: list[str]
+    answer: str
+    answers: list[str]
+    reply: str
+    outcome: str
+    score: float | None  # 0 to 1; None where there is none
+    extracted: str | None
+    rule: str  # by which the answer was read
+    reference: str  # what the reference's extractor reads
+    reference_score: float | None
+    reason: str  # why there is no score
+    wanted: list[str]  # dimensions for which a judge is asked
+    verdicts: dict[str, float]  # the judge's scores by dimension, on its own scale
+
+
+class Extraction(NamedTuple):
+    """What a scorer makes of a row."""
+
+    outcome: Outcome
+    score: float | None
+    extracted: str | None = None
+    rule: str = ""
+    reference: str = ""
+    reference_score: float | None = None
+    reason: str = ""
+    wanted: Sequence[str] = ()
+    verdicts: Mapping[str, float] = {}
+
+
+def new_sample_result(task: str, sample: Sample, reply: str, reason: str = "") -> SampleResult:
+    """Return a row that nobody has scored; `reason` says why the model gave no reply, if it did not."""
+    said: dict[str, Any] = sample.model_dump(mode="json", exclude={"video", "images"})
+    cluster = said.pop("cluster") or sample.id
+    own: dict[str, Any] = {
+        "task": task,
+        "cluster": cluster,
+        "reply": reply,
+        "outcome": Outcome.UNSCORED.value,
+        "score": None,
+        "extracted": None,
+        "rule": "",
+        "reference": "",
+        "reference_score": None,
+        "reason": reason,
+        "wanted": [],
+        "verdicts": {},
+    }
+    return cast(SampleResult, own | said)
+
+
+def is_failure(row: SampleResult) -> bool:
+    """Tell whether the model never replied."""
+    return row["reply"] == ERROR_REPLY
+
+
+def with_extraction(row: SampleResult, reading: Extraction) -> SampleResult:
+    """Return the row with what a scorer made of it."""
+    found = reading._asdict() | {
+        "outcome": reading.outcome.value,
+        "wanted": list(reading.wanted),
+        "verdicts": dict(reading.verdicts),
+    }
+    return cast(SampleResult, {**row, **found})
