@@ -14,6 +14,7 @@ FLOORS = {
     "qsv_eval.model_adapters.cubing": 1,
     "qsv_eval.model_adapters.errors": 0,
     "qsv_eval.model_adapters.files": 0,
+    "qsv_eval.model_adapters.plurals": 0,
     "qsv_eval.model_adapters.stage_timer": 0,
     "qsv_eval.model_adapters.frames": 1,
     "qsv_eval.model_adapters.quicksviewer": 1,
