@@ -61,7 +61,7 @@ class Reply:
 
 
 class EncodedConversation(NamedTuple):
-    """A conversation whose media were looked at: `SeenImage` and `DecodedVideo` stand in their places."""
+    """A conversation whose media were looked at: `DecodedImage` and `DecodedVideo` stand in their places."""
 
     conversation: list[dict[str, Any]]
     visual: VisualTokens
@@ -155,7 +155,7 @@ class Quicksviewer:
             return self.model.model.perception.tokens(tiles, frames, counts, rule=rule)
 
     def prompt(self, conversation: Conversation, visual: VisualTokens) -> MergedPrompt:
-        """Merge a conversation, with `SeenImage` and `DecodedVideo` for media, with what was seen of them."""
+        """Merge a conversation, with `DecodedImage` and `DecodedVideo` for media, with what was seen of them."""
         return merge_prompt(self.model, self.processor.tokens(conversation), visual)
 
     def answer(

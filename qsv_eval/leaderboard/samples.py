@@ -44,7 +44,7 @@ SAMPLES: Final[Mapping[str, str]] = {
     "question": "as it was asked",
     "answer": "the annotated one",
     "reply": "the model's",
-    "row": "what averages need: the whole `scoring.row.Row` of our tasks, as much of it as there is of others",
+    "row": "what averages need: the whole `SampleResult` of our tasks, as much of it as there is of others",
 }
 """What there is of a sample."""
 

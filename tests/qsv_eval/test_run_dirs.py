@@ -76,8 +76,8 @@ def test_a_scoring_of_several_runs_at_once_is_refused_by_name(tmp_path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from qsv_eval.run_dirs import hold
-with hold(Path(sys.argv[1])):
+from qsv_eval.run_dirs import lock_run
+with lock_run(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """

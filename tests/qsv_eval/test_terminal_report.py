@@ -4,8 +4,7 @@ import pytest
 
 from qsv_eval.data.sample import Sample
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
-from qsv_eval.model_adapters.engine.metrics import Efficiency
-from qsv_eval.model_adapters.engine.metrics import summarise as summarise_efficiency
+from qsv_eval.model_adapters.engine.metrics import Efficiency, summarise_efficiency
 from qsv_eval.run import RunReport, TaskReport
 from qsv_eval.scoring.sample_result import new_sample_result
 from qsv_eval.scoring.scorers import score_sample

@@ -355,8 +355,8 @@ def test_a_video_that_a_reader_hangs_on_costs_its_questions(make_engine, questio
     slow.write_bytes(clips[0].read_bytes())
     code = (
         "import time, qsv_eval.model_adapters.frames.subprocess_worker as worker\n"
-        "plain = worker.read\n"
-        "worker.read = lambda job, *more: time.sleep(60) if 'slow' in job.path else plain(job, *more)\n"
+        "plain = worker.run_read_job\n"
+        "worker.run_read_job = lambda job, *more: time.sleep(60) if 'slow' in job.path else plain(job, *more)\n"
         "worker.main()\n"
     )
     (tmp_path / "sleepy_worker.py").write_text(code)

@@ -96,7 +96,7 @@ def test_degraded_answers_count_only_where_they_are_accepted(tmp_path):
 
 FULL_DISK = """
 import resource, signal, sys
-from qsv_eval.model_adapters.engine.journal import Fate, Journal, Record
+from qsv_eval.model_adapters.engine.journal import AnswerStatus, Journal, Record
 from qsv_eval.model_adapters.errors import SetupError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
@@ -104,7 +104,7 @@ journal = Journal(sys.argv[1])
 try:
     for number in range(100):
         key = {"key": str(number), "task": "t", "doc_id": 1, "split": "s", "repeat": 0, "sample_id": "q"}
-        journal.append(Record(**key, fate=Fate.ANSWERED))
+        journal.append(Record(**key, fate=AnswerStatus.ANSWERED))
 except SetupError as error:
     print(number, error)
 """
@@ -123,10 +123,12 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path):
 
 WRITER = """
 import sys, time
-from qsv_eval.model_adapters.engine.journal import Fate, Journal, Record
+from qsv_eval.model_adapters.engine.journal import AnswerStatus, Journal, Record
 journal = Journal(sys.argv[1])
 for number in range(1000000):
-    journal.append(Record(key=str(number), task="t", doc_id=1, split="s", repeat=0, sample_id="q", fate=Fate.ANSWERED))
+    journal.append(
+        Record(key=str(number), task="t", doc_id=1, split="s", repeat=0, sample_id="q", fate=AnswerStatus.ANSWERED)
+    )
     print(number, flush=True)
 """
 

@@ -22,12 +22,12 @@ REQUESTS = (ClipRequest(FrameRule()), ClipRequest(FrameRule(fps=2), 1.0, 3.0), C
 SETTINGS = ReadSettings(SIZE)
 SLOW = """
 import time
-from qsv_eval.model_adapters.frames import worker
+from qsv_eval.model_adapters.frames import subprocess_worker
 def read(*_):
     print("reading", flush=True)
     time.sleep(1000)
-worker.read = read
-worker.main()
+subprocess_worker.run_read_job = read
+subprocess_worker.main()
 """
 
 
@@ -43,7 +43,7 @@ class Worker:
         self.jobs = Connection(os.dup(self.channel.fileno()))
         self.jobs.send(settings)
 
-    def run_read_job(self, *job):
+    def read(self, *job):
         self.jobs.send(ReadJob(*job))
         result, room = self.jobs.recv()
         if room is None:

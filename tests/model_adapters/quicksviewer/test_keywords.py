@@ -23,7 +23,7 @@ from qsv_eval.model_adapters.quicksviewer.checkpoint import load_checkpoint
 CHAT = [{"role": "user", "content": "Hi"}]
 UNKNOWN = {"no_such_option": 1}
 EXEMPT = {
-    "generation.MergedGenerationMixin.prepare_inputs_for_generation": "called by `generate` with all that it was given",
+    "generation_mixin.MergedGenerationMixin.prepare_inputs_for_generation": "`generate` calls it with all it was given",
     "model_card.SavesModelCard.save_pretrained": "hands on to transformers, which takes any keyword",
 }
 """Callables that take any keyword, and why."""
@@ -37,18 +37,18 @@ CALLS: dict[str, Callable[[Any, Any], object]] = {
     "checkpoint.load_checkpoint": lambda _, folder: load_checkpoint(folder, **UNKNOWN),
     "dialogue.Dialogue.__init__": lambda qv, _: Dialogue(qv, **UNKNOWN),
     "loading.load_pretrained": lambda _, folder: load_pretrained(folder, device="cpu", **UNKNOWN),
-    "generation.MergedGenerationMixin.generate": lambda qv, _: qv.model.generate(
+    "generation_mixin.MergedGenerationMixin.generate": lambda qv, _: qv.model.generate(
         **qv.processor.encode([CHAT]), **UNKNOWN
     ),
     "modeling.QuicksviewerForConditionalGeneration.forward": lambda qv, _: qv.model(
         **qv.processor.encode([CHAT]), **UNKNOWN
     ),
     "modeling.QuicksviewerModel.forward": lambda qv, _: qv.model.model(**qv.processor.encode([CHAT]), **UNKNOWN),
-    "pixels.QuicksviewerImageProcessor.__init__": lambda _, __: IMAGES(**UNKNOWN),
-    "pixels.QuicksviewerImageProcessor.from_dict": lambda _, __: IMAGES.from_dict({}, **UNKNOWN),
-    "pixels.QuicksviewerVideoProcessor.__init__": lambda _, __: VIDEOS(**UNKNOWN),
-    "pixels.QuicksviewerVideoProcessor.from_dict": lambda _, __: VIDEOS.from_dict({}, **UNKNOWN),
-    "pixels.QuicksviewerVideoProcessor.preprocess": lambda _, __: VIDEOS().preprocess(CLIP, **UNKNOWN),
+    "image_processing.QuicksviewerImageProcessor.__init__": lambda _, __: IMAGES(**UNKNOWN),
+    "image_processing.QuicksviewerImageProcessor.from_dict": lambda _, __: IMAGES.from_dict({}, **UNKNOWN),
+    "image_processing.QuicksviewerVideoProcessor.__init__": lambda _, __: VIDEOS(**UNKNOWN),
+    "image_processing.QuicksviewerVideoProcessor.from_dict": lambda _, __: VIDEOS.from_dict({}, **UNKNOWN),
+    "image_processing.QuicksviewerVideoProcessor.preprocess": lambda _, __: VIDEOS().preprocess(CLIP, **UNKNOWN),
     "pretrained.QuicksviewerPreTrainedModel.from_pretrained": lambda qv, folder: type(qv.model).from_pretrained(
         folder, **UNKNOWN
     ),

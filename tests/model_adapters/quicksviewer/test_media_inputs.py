@@ -116,7 +116,7 @@ def test_turned_pictures_are_set_upright():
         (np.stack([PICTURE_HWC] * 2), r"not uint8 \(2, 20, 30, 3\)"),
         (np.zeros((0, 4, 3), np.uint8), "uint8 of shape"),
         (PICTURE.convert("F"), "mode F"),
-        (DecodedImage(3), "not a SeenImage; it has no pixels any more"),
+        (DecodedImage(3), "not a DecodedImage; it has no pixels any more"),
         (3, "not a int"),
         ("https://example.com/a.png", "is not downloaded; save it and give the path"),
         ("file://server/a.png", "names a file of this machine"),

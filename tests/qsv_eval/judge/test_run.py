@@ -172,11 +172,11 @@ INTERRUPTED = """
 import asyncio, sys
 sys.path.insert(0, sys.argv[4])
 from judge_server import make_cases
-from qsv_eval.judge import JudgeSettings, judge_cases
+from qsv_eval.judge import JudgeSettings, judge_requests
 
 def judge():
     settings = JudgeSettings(model="small-judge", url=sys.argv[1], cache=sys.argv[2], concurrency=4)
-    judge_cases(make_cases(60), settings, progress=False)
+    judge_requests(make_cases(60), settings, progress=False)
 
 async def notebook():
     judge()

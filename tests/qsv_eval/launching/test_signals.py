@@ -12,7 +12,7 @@ from qsv_eval.launching.signals import stop_on_signals
 PROGRAM = """
 import ctypes, sys, threading, time
 from pathlib import Path
-from qsv_eval.launching import stopping
+from qsv_eval.launching import signals
 
 def ready():
     print("ready", flush=True)
@@ -28,8 +28,8 @@ def wait_outside_python():
     threading.Timer(0.5, ready).start()  # when the main thread is in the lock
     lock(mutex)
 
-stopping._PATIENCE_S = 0.2
-with stopping.clean_stop(Path("out")):
+signals._PATIENCE_S = 0.2
+with signals.stop_on_signals(Path("out")):
     try:
         globals()[sys.argv[1]]()
     except KeyboardInterrupt:

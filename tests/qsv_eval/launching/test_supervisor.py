@@ -117,8 +117,8 @@ def test_an_incomplete_result_is_no_failure(stub):
 
 PARENT = """
 import sys
-from qsv_eval.launching.supervisor import Launch, launch
-ending = launch(Launch("stub_rank", (sys.argv[1], sys.argv[2]), 2, True))
+from qsv_eval.launching.supervisor import LaunchPlan, launch
+ending = launch(LaunchPlan("stub_rank", (sys.argv[1], sys.argv[2]), 2, True))
 print(ending.signal, flush=True)
 """
 

@@ -153,7 +153,7 @@ WRITER = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from test_reading import record, share, write
+from test_progress import record, share, write
 journal = write(Path(sys.argv[1]), [share(0, "abc", world_size=1)], [record("a")])
 print("written", flush=True)
 time.sleep(600)

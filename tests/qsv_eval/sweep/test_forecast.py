@@ -2,7 +2,7 @@ import pytest
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.model_args import ModelArgs
-from qsv_eval.sweep import forecast_sweep as forecasting
+from qsv_eval.sweep import forecast as forecasting
 from qsv_eval.sweep.forecast import forecast_sweep, print_forecast
 from qsv_eval.sweep.grid import Grid
 
@@ -40,7 +40,7 @@ def plans(monkeypatch):
         made.append((sizes, plan(*args, **sizes)))
         return made[-1][1]
 
-    monkeypatch.setattr(forecasting, "make_units", make_units)
+    monkeypatch.setattr(forecasting, "make_work_items", make_units)
     return made
 
 

@@ -12,6 +12,7 @@ from qsv_eval.demo.grammar import KINDS, question_drafts, vocabulary
 from qsv_eval.demo.scene import DIRECTIONS, SHAPES
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.scoring.extract import extract_letter
+from qsv_eval.tiny import clip_data
 from qsv_eval.tiny.clip_data import (
     brief_sample,
     clip_sample,
@@ -34,7 +35,6 @@ from qsv_eval.tiny.text_data import (
     told,
 )
 from qsv_eval.training.data.shards import Shard
-from qsv_eval.training.tiny import clip_data
 
 
 def turns(sample):

@@ -18,9 +18,9 @@ from qsv_eval.training.data.samples import TrainingSamples
 WORKER = """
 import os, signal
 from pathlib import Path
-from qsv_eval.model_adapters.frames import worker
+from qsv_eval.model_adapters.frames import subprocess_worker
 
-real = worker.read
+real = subprocess_worker.run_read_job
 
 def read(job, *rest):
     if "hang" in Path(job.path).name:
@@ -29,8 +29,8 @@ def read(job, *rest):
         os.kill(os.getpid(), signal.SIGSEGV)
     return real(job, *rest)
 
-worker.read = read
-worker.main()
+subprocess_worker.run_read_job = read
+subprocess_worker.main()
 """
 
 
