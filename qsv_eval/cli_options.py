@@ -1,4 +1,4 @@
-"""What several verbs of the command line share: options, exit codes, and the start of several processes."""
+"""Parts that several commands share: options, exit codes, and the start of several processes."""
 
 import sys
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ EXIT_INCOMPLETE = 3
 
 
 class FrameRuleName(StrEnum):
-    """Which frames of a video are looked at."""
+    """Names of the frame rules."""
 
     REFERENCE = "reference"
     BLOCKS = "blocks"
@@ -66,7 +66,7 @@ class FrameRuleName(StrEnum):
 
 
 class Resize(StrEnum):
-    """How frames are brought to the model's size."""
+    """Ways to bring frames to the model's size."""
 
     EXACT = "exact"
     FAST = "fast"

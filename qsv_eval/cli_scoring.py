@@ -20,7 +20,7 @@ __all__ = ["register"]
 
 
 class ExtractorName(StrEnum):
-    """What reads a letter out of a reply."""
+    """Extractors that read a letter out of a reply."""
 
     STRICT = "strict"
     REFERENCE = "reference"

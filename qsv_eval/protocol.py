@@ -19,19 +19,19 @@ _LIBRARIES = ("qsv-eval", "lmms-eval", "torch", "transformers", "accelerate", "a
 
 @dataclass(frozen=True)
 class ScoringSettings:
-    """How replies become a number."""
+    """Settings that turn replies into a number."""
 
     extractor: str
     """Name and version of what reads the answer out of a reply."""
     average: str
-    """How samples are averaged into the headline."""
+    """Average of samples that gives the headline."""
     judge: str | None = None
     """The judge model, for answers that no rule can score."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What moves the score of one task."""
+    """Everything that moves the score of one task."""
 
     task: str
     prompt: str
@@ -39,7 +39,7 @@ class Protocol:
     generation: Mapping[str, Any]
     """The task's generation settings."""
     answers: Mapping[str, Any] | None
-    """What moves every reply: checkpoint, dtype, frame rule, reader, resize, model code; None for another model."""
+    """Settings that move every reply: checkpoint, dtype, frame rule, reader, resize, model code; None for others."""
     scoring: ScoringSettings
     environment: Mapping[str, str]
     """Versions of Python and the libraries, device and attention."""

@@ -41,7 +41,7 @@ _JOURNAL = "journal"
 
 @dataclass(frozen=True)
 class TaskReport:
-    """What came out for one task."""
+    """Result of one task."""
 
     task: str
     metrics: dict[str, Any]
@@ -51,7 +51,7 @@ class TaskReport:
     degraded: int = 0
     """Answers that rest on fewer frames than asked for, because memory ran out."""
     usage: Mapping[str, Any] = field(default_factory=dict)
-    """What its answers took; see `engine.usage.summarise_use`."""
+    """Cost of the task's answers; see `engine.metrics.summarise_costs`."""
 
     @property
     def complete(self) -> bool:
@@ -63,7 +63,7 @@ class TaskReport:
 
 @dataclass(frozen=True)
 class RunReport:
-    """What came out of a run."""
+    """Result of a run."""
 
     output: Path
     results_file: Path
@@ -73,7 +73,7 @@ class RunReport:
     damaged: int
     """Answers that rest on a video of which frames could not be decoded."""
     efficiency: Mapping[str, Any]
-    """What the run cost; see `engine.efficiency.summarise`."""
+    """Cost of the run; see `engine.metrics.summarise_efficiency`."""
 
     @property
     def complete(self) -> bool:

@@ -1,6 +1,10 @@
 """The runs below a folder. A run has one checkpoint: what the newest of several left says nothing of the others.
 
 So whoever takes the newest files below a folder asks for one run first.
+
+A folder may be used by one run at a time: two at once would ask every question twice. The system releases the lock
+when its holder ends, however it ends. A file beside the lock names the holder, for the error message. Of the processes
+of one run only the first holds the lock.
 """
 
 import json
@@ -20,11 +24,6 @@ from qsv_eval.model_adapters.files import atomic_write
 
 __all__ = ["LOCK_FILES", "RUN_FILE", "SUBMISSIONS", "listed", "lock_run", "only_run", "run_of", "runs_below"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# One run at a time in an output folder: two at once would ask every question twice.
-#
-# The system lets go of the lock when its holder ends, however it ends. Who holds it stands in a file beside it, for the
-# refusal to name. Of the processes of one run only the first holds the lock.
 
 RUN_FILE: Final = "run.json"
 """By this `qsv-eval run` marks its output folder."""
@@ -97,7 +96,7 @@ def _is_scoring(results: Path) -> bool:
 
 _LOCK, _HOLDER = ".lock", ".lock.json"
 LOCK_FILES = frozenset({_LOCK, _HOLDER})
-"""What a run leaves in its folder before anything else; a folder with nothing more is still new."""
+"""Files that a run leaves in its folder before anything else; a folder with nothing more counts as new."""
 
 
 class _RunLock(FileLock):

@@ -35,7 +35,7 @@ _STAMP = "%Y%m%d_%H%M%S"
 
 
 class Rescored(NamedTuple):
-    """What came of it."""
+    """Result of scoring a run again."""
 
     summaries: dict[str, TaskSummary]
     results_file: Path

@@ -1,4 +1,4 @@
-"""Which task is meant by a name; lmms-eval is imported only to tell its own names from those that nobody has."""
+"""Tasks by name; lmms-eval is imported only to tell its own names from unknown ones."""
 
 import difflib
 import fnmatch

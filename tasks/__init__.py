@@ -15,7 +15,7 @@ from typing import Final
 __all__ = ["FOLDER", "task_files"]
 
 FOLDER: Final = Path(__file__).parent
-"""What to pass to lmms-eval as the include path."""
+"""Include path for lmms-eval."""
 
 
 @cache

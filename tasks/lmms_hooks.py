@@ -1,4 +1,4 @@
-"""What the task files name: lmms-eval's hooks, the same for all tasks. Each row of a table says which task it is of.
+"""lmms-eval's hooks that the task files name, the same for all tasks. Each row of a table says its task.
 
 lmms-eval's YAML cannot name a folder by an environment variable. So a task file opens itself as a table of text, which
 costs nothing, with the task's name as the table's, and `table` puts the real table in its place.

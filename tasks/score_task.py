@@ -1,4 +1,4 @@
-"""From the rows of a task to its summary, with a judge where one was named: what a run and a later scoring share."""
+"""Scoring of a task's rows, with a judge where one is named: shared by a run and a later scoring."""
 
 import json
 import os

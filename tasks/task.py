@@ -29,7 +29,7 @@ ANSWER_BY_LETTER: Final = "Answer with the option's letter from the given choice
 
 
 class TableSource(TypingProtocol):
-    """Where a benchmark's samples come from."""
+    """Source of a benchmark's samples."""
 
     @property
     def name(self) -> str:
@@ -50,7 +50,7 @@ class TableSource(TypingProtocol):
 
 
 class TaskPrompt(NamedTuple):
-    """What a model is asked, beside the media."""
+    """Texts of a prompt, beside the media."""
 
     text: str
     system: str = ""
@@ -64,12 +64,12 @@ class Task:
     """In lmms-eval."""
     benchmark: TableSource
     part: str
-    """Which of the benchmark's sets."""
+    """Split of the benchmark."""
     ask: Callable[[Sample], TaskPrompt]
     scorer: Scorer
     average: Average = POOLED
     fields: tuple[str, ...] = ()
-    """What the summary is broken down by."""
+    """Fields by which the summary is broken down."""
     also: Mapping[str, Average] = field(default_factory=dict)
     """Further official figures, by name."""
     submission: Callable[[Sequence[SampleResult]], Any] | None = None

@@ -30,7 +30,7 @@ class Variant(NamedTuple):
 
     task: str
     settings: Mapping[str, Any]
-    """Of its generation_kwargs: `max_frames`, `fps`, `frame_rule`, `cubing`, `frames_per_cube`, `max_cubes`."""
+    """Generation settings: `max_frames`, `fps`, `frame_rule`, `cubing`, `frames_per_cube`, `max_cubes`."""
 
     @property
     def name(self) -> str:

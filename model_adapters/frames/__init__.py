@@ -1,4 +1,4 @@
-"""From a media file to the frames that the model sees: which instants (`FrameRule`), then reading them."""
+"""Reading frames from media files: instants by `FrameRule`, then an exact decode."""
 
 from qsv_eval.model_adapters.frames.content_id import identity, size_bytes
 from qsv_eval.model_adapters.frames.decoded_frames import (

@@ -1,4 +1,4 @@
-"""What a video and an image file have in common: the first look at it, and a name for its content."""
+"""Size and content id of media files."""
 
 import hashlib
 from pathlib import Path

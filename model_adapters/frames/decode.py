@@ -20,9 +20,6 @@ from qsv_eval.model_adapters.frames.packet_index import PacketIndex, SeekMode, d
 
 __all__ = ["DecodeRun", "FrameDecoder", "PixelConverter", "Resize", "plan_runs"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# A decoded frame as RGB bytes of the asked size: colours, rotation and resizing, each as the reference has them.
-
 
 class DecodeRun(NamedTuple):
     """Wanted frames, ascending, that one uninterrupted stretch of decoding delivers."""
@@ -46,7 +43,7 @@ class FrameDecoder:
 
     def __init__(self, container: InputContainer, scan: PacketIndex) -> None:
         self.packet_errors = 0
-        """How often FFmpeg refused a packet; decoding went on with the next."""
+        """Number of packets that FFmpeg refused; decoding went on with the next one."""
         self._container = container
         self._scan = scan
         self._stream = next(stream for stream in container.streams.video if stream.index == scan.stream_index)
@@ -135,7 +132,7 @@ class PixelConverter:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of what it gives: (height, width, 3)."""
+        """Shape of a converted frame: (height, width, 3)."""
         return self._height, self._width, 3
 
     def __call__(self, frame: VideoFrame) -> np.ndarray:

@@ -31,7 +31,7 @@ class ClipRequest(NamedTuple):
 
 
 class FrameSelection(NamedTuple):
-    """Which of a footage's frames one request sees."""
+    """Frames of a file that one request selects."""
 
     positions: list[int]
     """Places in `DecodedFrames.frames`, ascending, at least one."""
@@ -58,7 +58,7 @@ class DecodedFrames(NamedTuple):
     fps: float
     """The container's frame rate."""
     packet_errors: int
-    """How many damaged packets the decoder refused on the way."""
+    """Number of damaged packets that the decoder refused."""
 
 
 def empty_frames(shape: tuple[int, ...]) -> np.ndarray:
@@ -97,7 +97,7 @@ def read_frames(
 
 
 class _Plan(NamedTuple):
-    """What one request comes to in a file."""
+    """Frames that one request wants from a file."""
 
     requested_s: list[float]
     wanted_pts: set[int]

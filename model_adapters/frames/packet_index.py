@@ -2,6 +2,9 @@
 
 The list is what makes the other two steps exact: wanted instants become presentation times that do exist (plan), and
 seeking needs no guess (decode). It costs about 10 microseconds a packet.
+
+`probe_video` reads the header alone, in a few milliseconds: enough to estimate what a read will cost. Headers may be
+wrong (a cut file still states its whole length), so no read relies on these figures.
 """
 
 import itertools
@@ -38,10 +41,6 @@ __all__ = [
     "video_stream",
 ]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# What a video's header says of its length and size: enough to guess what reading it will cost, in a few milliseconds.
-#
-# Headers may be wrong (a cut file still states its whole length), so nothing is read by these figures.
 
 _SEEKABLE_FORMATS = {"mov", "mp4", "matroska", "webm"}
 # AVI stores decode order only, and FFmpeg hands it out as presentation times: with B-frames they are permuted.
@@ -52,7 +51,7 @@ _TRUNCATION_TOLERANCE_S = 1.0
 
 
 class SeekMode(Enum):
-    """How frames of a file can be reached and recognised."""
+    """Ways to reach and to recognise the frames of a file."""
 
     SEEK = auto()
     """Presentation times and an index of keyframes can be trusted (mp4, mov, mkv, webm)."""
@@ -64,7 +63,7 @@ class SeekMode(Enum):
 
 @dataclass(frozen=True)
 class PacketIndex:
-    """What the packets of a file's video stream say, in presentation order. `pts` are in units of `time_base`."""
+    """Facts of a file's video packets, in presentation order. `pts` are in units of `time_base`."""
 
     stream_index: int
     access: SeekMode
@@ -76,7 +75,7 @@ class PacketIndex:
     keyframe_pts: list[int]
     """Keyframes, including those that an edit list hides but that decoding can start from."""
     duration_s: float
-    """From the first frame to the end of the last; what the header declares if the file was cut short."""
+    """Seconds from the first frame to the end of the last; the header's figure if the file was cut short."""
     frame_count: int
     """Frames at `fps` from the first to the last: the packet count of any file with a constant rate."""
 
@@ -245,7 +244,7 @@ class VideoInfo(NamedTuple):
     frame_count: int
     """As stated, or else `duration_s` times `fps`."""
     width: int
-    """Of the pictures as stored: before a rotation on screen."""
+    """Width of the pictures as stored, before a rotation on screen."""
     height: int
 
 

@@ -19,7 +19,7 @@ __all__ = ["ReadJob", "ReadResult", "ReadSettings", "run_read_job"]
 
 
 class ReadSettings(NamedTuple):
-    """How a run's videos are read."""
+    """Settings of all reads of a run."""
 
     size: tuple[int, int]
     """Height and width of the frames."""
@@ -37,7 +37,7 @@ class ReadJob(NamedTuple):
 
 
 class ReadResult(NamedTuple):
-    """What came of a job."""
+    """Result of a job: frames, or an error."""
 
     footage: DecodedFrames | None
     error: Exception | None

@@ -32,7 +32,7 @@ class DecodedClip(NamedTuple):
     fps: float
     """The container's frame rate."""
     packet_errors: int
-    """How many damaged packets the decoder refused on the way."""
+    """Number of damaged packets that the decoder refused."""
 
     @property
     def shortfall(self) -> int:

@@ -1,4 +1,4 @@
-"""Which instants of a video are read: at most `max_frames` of the frames that a rate of `fps` picks.
+"""Frame rules: at most `max_frames` of the frames that a rate of `fps` picks.
 
 Three rules. `reference` is the released model's own (mid-second sampling, its roundings included), so scores can be
 compared with the paper's. `blocks` is the same idea without the rounding of `fps` to whole frames per second, so it
@@ -20,7 +20,7 @@ RuleName = Literal["reference", "blocks", "nested"]
 
 @dataclass(frozen=True)
 class FrameRule:
-    """How frames are chosen. Hashable and plain, so `dataclasses.asdict` puts it into a protocol record."""
+    """Rule that chooses frames. Hashable and plain, so `dataclasses.asdict` puts it into a protocol record."""
 
     fps: float = 1.0
     """Frames per second before thinning; never more than the video has."""

@@ -4,6 +4,12 @@
 
 A file that is not exactly as long as its index says, or of which a part has another checksum, is damaged. All of it is
 checked before anything is unpacked, so whoever gets a footage gets the right one.
+
+Each frame is packed by itself, bit for bit: green is subtracted from red and blue, and from each row the row above;
+the rest goes through zstd at its fastest level. Of all codecs tried (docs/performance.md) this one unpacks fastest, in
+about a millisecond for 384 x 384, at a third of the bytes. Codecs that pack a tenth to a third better take two to ten
+times as long to unpack, or longer to pack than decoding takes. Differences to the frame before do not help: sampled
+frames lie a second apart.
 """
 
 import json
@@ -33,13 +39,6 @@ __all__ = [
     "write_entry",
 ]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Frames as fewer bytes and back, bit for bit, each frame by itself.
-#
-# Green is taken out of red and blue, and from each row the row above; the rest goes through zstd at its fastest level.
-# Of all that was tried (benchmarks/frame_store.py) this is back the soonest, in about a millisecond for 384 x 384, at a
-# third of the bytes. What packs a tenth to a third better takes two to ten times as long to unpack, or longer to pack
-# than decoding takes. The frame before does not help: a second of film lies between them.
 
 _TAIL = struct.Struct("<II8s")
 _MAGIC = b"qsvframe"
@@ -55,15 +54,15 @@ class TooLargeError(Exception):
 
 @dataclass(frozen=True)
 class EntryIndex:
-    """What an entry holds, frames aside."""
+    """Everything that an entry holds but its frames."""
 
     shape: list[int]
-    """Of its frames, `[T, H, W, 3]`."""
+    """Shape of the frames, `[T, H, W, 3]`."""
     timestamps_s: list[float]
     fps: float
     packet_errors: int
     views: dict[str, dict[str, Any]]
-    """What each request sees, by its name."""
+    """Selection of each request, by the request's key."""
     sizes: list[int]
     """Bytes of each packed frame."""
     checksums: list[int]

@@ -20,7 +20,7 @@ class RenderedChat(NamedTuple):
 
     text: str
     spoken: list[tuple[int, int]]
-    """Where the assistant's words are, their end token included."""
+    """Character spans of the assistant's words, their end tokens included."""
 
 
 @dataclass(frozen=True)

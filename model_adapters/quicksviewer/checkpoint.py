@@ -121,7 +121,7 @@ def _check_folder(name: str, subfolder: str, what: str = "") -> None:
 
 
 class _Adapter(NamedTuple):
-    """What the files of an adapter say."""
+    """Facts from the files of a PEFT adapter."""
 
     base: str
     base_revision: str | None

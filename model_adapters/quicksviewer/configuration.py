@@ -14,7 +14,7 @@ from qsv_eval.model_adapters.errors import SetupError
 __all__ = ["PLACE", "QuicksviewerConfig", "ReleasedLlamaConfig", "ReleasedQwenConfig", "vision_config_beside"]
 
 PLACE = ("revision", "subfolder", "cache_dir", "token", "local_files_only")
-"""Where a checkpoint is, among the arguments of `from_pretrained`."""
+"""Arguments of `from_pretrained` that say where a checkpoint is."""
 
 SO400M_PATCH14_384 = {
     "hidden_size": 1152,
@@ -107,7 +107,7 @@ class QuicksviewerConfig(PreTrainedConfig):
 
     @property
     def cube_rule(self) -> CubeRule:
-        """How videos are cut where nothing else is said."""
+        """Default rule by which videos are cut into cubes."""
         return CubeRule(self.cubing, self.frames_per_cube, self.max_cubes)  # type: ignore[arg-type]
 
     def _check(self) -> None:

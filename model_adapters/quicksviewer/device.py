@@ -1,4 +1,4 @@
-"""Which device is meant by a name, and how a model is laid out over several."""
+"""Devices by name, the layout of a model over several, and full precision where half would change results."""
 
 import os
 from contextlib import AbstractContextManager, nullcontext
@@ -8,9 +8,6 @@ import torch
 from qsv_eval.model_adapters.errors import SetupError
 
 __all__ = ["full_precision", "resolve_device", "split_map"]
-
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Full precision where half would change results.
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:

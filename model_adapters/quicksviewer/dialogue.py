@@ -25,7 +25,7 @@ class Dialogue:
         """Begin one; options as for `Quicksviewer.chat`."""
         self.model = model
         self.messages: list[dict[str, Any]] = []
-        """What was said, replies included, with `DecodedImage` and `DecodedVideo` for media."""
+        """Messages so far, replies included, with `DecodedImage` and `DecodedVideo` for media."""
         self._config = model.generation(max_new_tokens, **generation)
         self._tiles = list[FrameSummaries]()
         self._videos = list[FrameSummaries]()

@@ -1,4 +1,4 @@
-"""From prompts to replies: batches of prompts, which may begin with a prefix that was read before.
+"""Generation of replies for batches of prompts, which may share a prefix that was read before.
 
 Questions on the same video have almost all of their prompt in common: the frames, which are thousands of tokens,
 against some dozens of words. The common part is read once (`read_prefix`), and every batch continues from a copy of its
@@ -42,7 +42,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class MergedPrompt:
-    """What the language model reads: merged tokens by name (`MergePlan.names`), and what the visual names stand for."""
+    """Prompt of the language model: merged tokens by name (`MergePlan.names`), and the blocks of its visual names."""
 
     names: Tensor
     """(M,) long, on the CPU."""
@@ -53,7 +53,7 @@ class MergedPrompt:
 
     @property
     def visual_tokens(self) -> int:
-        """How many of its tokens are visual."""
+        """Number of visual tokens in the prompt."""
         return int((self.names < 0).sum())
 
 
@@ -84,7 +84,7 @@ NO_PREFIX = Prefix(0, None)
 
 
 class ContinuationScore(NamedTuple):
-    """How the model would have liked to say something."""
+    """Likelihood of a given continuation."""
 
     loss: float
     """Mean negative log-likelihood of its tokens, in nats."""

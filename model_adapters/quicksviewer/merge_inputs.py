@@ -31,8 +31,6 @@ __all__ = [
     "plan_merge",
 ]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Checks and alignment of what the models' `forward` is given.
 
 IGNORED = -100
 """Label of positions that take no part in the loss."""
@@ -41,7 +39,7 @@ PADDING = torch.iinfo(torch.long).min
 
 
 class VisualKind(IntEnum):
-    """What a token belongs to."""
+    """Kind of content that a token belongs to."""
 
     TEXT = 0
     TILE = 1
@@ -51,7 +49,7 @@ class VisualKind(IntEnum):
 
 
 class MergePlan(NamedTuple):
-    """Where everything goes: parallel index vectors."""
+    """Target positions of text and visual tokens, as parallel index vectors."""
 
     length: int
     """M, tokens of the longest merged row."""
@@ -62,7 +60,7 @@ class MergePlan(NamedTuple):
     visual_target: tuple[Tensor, Tensor]
     """Row and column of each visual token as merged, S·Q of each."""
     visual_block: Tensor
-    """Which block of the visual features stands at each kept placeholder (S,)."""
+    """Index of the visual block at each kept placeholder (S,)."""
     attention_mask: Tensor
     """(B, M): 1 where there is a token."""
     columns: Tensor

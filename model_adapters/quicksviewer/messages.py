@@ -33,7 +33,7 @@ class VideoInput(NamedTuple):
     timestamps_s: Sequence[float] | None = None
     """Time of each frame, or None to leave times out of the prompt."""
     end_s: float | None = None
-    """Where the clip ends."""
+    """End of the clip, in seconds."""
     lost_frames: int = 0
     """Frames that were wanted and could not be decoded."""
 

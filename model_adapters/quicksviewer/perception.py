@@ -1,4 +1,4 @@
-"""From pixels to visual tokens: the fold over chunks of frames, then thumbnail and cubes (spec model.md, 2.3 to 2.5).
+"""Perception of pixels as visual tokens: a fold over chunks of frames, then thumbnail and cubes (docs/reference.md).
 
 Frames go through SigLIP a chunk at a time and only their summaries stay (docs/design.md, decision 2), so memory grows
 with frames × queries, not with frames × tokens, and the chunk size moves no number.
@@ -70,13 +70,13 @@ class GumbelNoise(NamedTuple):
 
 
 class VisualTokens(NamedTuple):
-    """What the language model sees of a batch, videos and frames in order."""
+    """Visual tokens of a batch, videos and frames in order."""
 
     tiles_PQD: Tensor
     thumbnails_VQD: Tensor
     cubes_CQD: Tensor
     starts_T: Tensor
-    """Which frames start a cube, bool, over all videos."""
+    """True where a frame starts a cube, over all videos."""
     gate_logits_G2: Tensor
     """Raw logits of all gaps, float32."""
     frame_counts: tuple[int, ...]

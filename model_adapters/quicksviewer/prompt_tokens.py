@@ -40,7 +40,7 @@ VISION_TOKENS = (
 )
 """The reference's added tokens, in its order."""
 MARKS = {"image": PLACEHOLDER, "video": "<video>"}
-"""What stands for a whole image or video in a rendered chat, until `expand` writes its markup there."""
+"""Marks of whole images and videos in a rendered chat, until `expand` writes their markup."""
 
 # A message is the list of its parts, joined by newlines; a message with media is stripped as a whole.
 _CONTENT = """
@@ -232,7 +232,7 @@ def loss_mask(
 class _Piece(NamedTuple):
     ids: list[int]
     starts: list[int]
-    """Where each token begins in the unescaped piece; empty where nobody asked."""
+    """Start of each token in the unescaped piece; empty unless asked for."""
 
 
 def _encode(

@@ -27,7 +27,7 @@ __all__ = ["FoldedAttention", "FramePartials", "Resampler", "sincos", "weighted_
 
 
 class FramePartials(NamedTuple):
-    """What the resampler keeps of each frame."""
+    """Per-frame results of the resampler."""
 
     values_TQD: Tensor
     """Attention-weighted values, heads side by side."""
@@ -43,11 +43,11 @@ class FoldedAttention(NamedTuple):
     scores_Rd: Tensor
     """Features to scores, but for the division by the token's deviation."""
     places_RN: Tensor
-    """What a token's place in the grid adds to its scores, float32."""
+    """Scores that a token's position in the grid adds, float32."""
     values_HEd: Tensor
     """Attention-weighted features to values."""
     bias_D: Tensor
-    """What is added to the values."""
+    """Bias of the values."""
 
 
 class Resampler(nn.Module):
@@ -76,7 +76,7 @@ class Resampler(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """Device on which the attention is computed."""
         return execution_device(self)
 
     def _heads_of(self, matrix: Tensor) -> Tensor:

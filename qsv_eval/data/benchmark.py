@@ -54,7 +54,7 @@ Layout = Callable[[BenchmarkSources], list[Sample] | None]
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What is known of a benchmark before it is asked."""
+    """Facts about a benchmark: its samples, sources and folder."""
 
     name: str
     """Its folder below `$QSV_DATA`."""
@@ -67,7 +67,7 @@ class Benchmark:
     hf_home: str = ""
     """Folder below HF_HOME into which lmms-eval unpacks its media."""
     needs: str = ""
-    """What its folder must hold, in words, for the message when it does not."""
+    """Content that the folder must have, in words, for the error when it does not."""
 
     def samples(self, part: str) -> list[Sample]:
         """Return the samples of one of its sets, with absolute paths.

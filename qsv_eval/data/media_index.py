@@ -1,4 +1,4 @@
-"""Where a benchmark's media are, whatever folders somebody unpacked its archives into.
+"""Index of a benchmark's media, whatever folders its archives were unpacked into.
 
 Official layouts differ between the hub, the authors' zips and what lmms-eval unpacks, mostly in the folders above a
 file. So all files below the benchmark's folders are listed once, and a wanted path is the file that agrees with it in

@@ -26,7 +26,7 @@ _DONE = "prepared.json"
 
 
 class PreparedBenchmark(NamedTuple):
-    """What came of it."""
+    """Result of preparing a benchmark."""
 
     folder: Path
     samples: Mapping[str, int]

@@ -29,7 +29,7 @@ class SampleVideo(BaseModel):
     frames_fps: float | None = Field(default=None, gt=0)
     """Set where the path is a folder of numbered pictures: how many of them are a second."""
     duration_s: float | None = None
-    """What the annotations say of its length; for checks only."""
+    """Length by the annotations, in seconds; for checks only."""
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> "SampleVideo":
@@ -44,7 +44,7 @@ class Sample(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Name
-    """Of its own within the benchmark."""
+    """Id that is unique within the benchmark."""
     video: SampleVideo | None = None
     images: tuple[str, ...] = ()
     """Columns of the table that hold its images, in order."""
@@ -56,11 +56,11 @@ class Sample(BaseModel):
     answers: tuple[str, ...] = ()
     """All accepted answers, where there are several."""
     cluster: str = ""
-    """What its questions share and standard errors allow for: the video, or the image."""
+    """Cluster for standard errors: the video or image that several questions share."""
     groups: dict[str, str | tuple[str, ...]] = {}
-    """What scores are broken down by; a question may be of several kinds at once."""
+    """Groups that scores are broken down by; a question may be of several kinds at once."""
     notes: dict[str, str] = {}
-    """What only this benchmark's prompt or judge needs, such as a hint."""
+    """Texts for this benchmark's prompt or judge alone, such as a hint."""
 
 
 def read_samples(file: Path) -> list[Sample]:

@@ -1,4 +1,4 @@
-"""What a generated clip shows: scenes of one moving shape on a plain background, joined by hard cuts.
+"""Content of a generated clip: scenes of one moving shape on a plain background, joined by hard cuts.
 
 `make_clip(split, index)` draws the whole clip from a seed, so a clip needs no storage: its id is its recipe. The splits
 own disjoint branches of one seed tree, so nothing trained on `train` has seen a clip of `demo`.

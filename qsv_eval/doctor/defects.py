@@ -1,4 +1,4 @@
-"""What can be wrong with a benchmark's annotations; what can be wrong with its files is in `files.py`."""
+"""Defects of a benchmark: in its annotations, and in its files, each opened and its last frame decoded."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,9 +19,6 @@ from qsv_eval.model_adapters.frames.decode import FrameDecoder
 from qsv_eval.model_adapters.frames.packet_index import index_packets, open_video
 
 __all__ = ["Defect", "DefectKind", "FileCheck", "FileEntry", "annotation_defects", "check_files"]
-
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Look at a benchmark's files: each is opened, listed to its end, and its last frame decoded.
 
 
 class DefectKind(StrEnum):
@@ -49,7 +46,7 @@ class Defect(NamedTuple):
     """The sample's id, or the file."""
     detail: str
     samples: int = 1
-    """How many samples it concerns."""
+    """Number of samples concerned."""
 
 
 def annotation_defects(samples: Iterable[Sample], *, needs_options: bool) -> Iterator[Defect]:
@@ -84,7 +81,7 @@ class FileEntry(NamedTuple):
 
 
 class FileCheck(NamedTuple):
-    """What was found of one file."""
+    """Result of checking one file."""
 
     entry: FileEntry | None
     defects: list[Defect]

@@ -1,4 +1,4 @@
-"""Examine a benchmark and write its manifest."""
+"""Examine a benchmark, print the result and write its manifest."""
 
 import json
 from collections import Counter
@@ -23,12 +23,9 @@ from qsv_eval.tasks.task import Task
 
 __all__ = ["Diagnosis", "diagnose", "print_diagnosis", "write_manifest"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# What the doctor found, in the terminal.
-
 
 class Diagnosis(NamedTuple):
-    """What was found."""
+    """Result of examining a benchmark."""
 
     benchmark: str
     samples: int

@@ -25,7 +25,7 @@ _FOR_ALL: Final = {
 
 
 class JudgeReply(NamedTuple):
-    """What came back."""
+    """Reply of the judge's server."""
 
     text: str
     model: str
@@ -34,7 +34,7 @@ class JudgeReply(NamedTuple):
     output_tokens: int | None
     is_cut_off: bool
     requests: int
-    """How many it took."""
+    """Number of HTTP requests that it took."""
 
 
 class UnansweredError(Exception):

@@ -1,4 +1,4 @@
-"""What a judging costs: estimated before the first call, limited during it, counted after it."""
+"""Cost of judging: estimated before the first call, limited during it, counted after it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -19,14 +19,14 @@ __all__ = [
 ]
 
 _BYTES_PER_TOKEN: Final = 4
-"""Of English text, roughly, for any of the usual tokenizers."""
+"""Bytes of English text for each token, roughly, for any of the usual tokenizers."""
 _TEMPLATE_TOKENS: Final = 32
-"""What a chat template puts around a message, generously."""
+"""Tokens that a chat template puts around a message, at the most."""
 
 
 @dataclass(frozen=True)
 class JudgeCostEstimate:
-    """What is going to be asked, at about a token for every four bytes and with no call repeated."""
+    """Estimate of the requests and tokens to come: a token for every four bytes, no call repeated."""
 
     calls: int
     input_tokens: int
@@ -40,7 +40,7 @@ class JudgeCostEstimate:
 
 @dataclass(frozen=True)
 class Accounting:
-    """What was done. Cases with the same content are one question."""
+    """Requests and tokens of a finished judging. Requests with the same content count once."""
 
     cases: int
     cached: int
@@ -85,7 +85,7 @@ class BudgetSpentError(Exception):
 
 @dataclass
 class Charge:
-    """What a call is charged in the end; unless it says otherwise, all that was set aside for it."""
+    """Tokens that a call is charged in the end: all that was set aside for it, unless it says otherwise."""
 
     tokens: int
 

@@ -1,4 +1,4 @@
-"""From a judge's text to its verdict, tolerant of form and never of content.
+"""Parsing of a judge's text into a verdict, tolerant of form and never of content.
 
 Accepted are JSON, a Python dictionary, and plain `name: value` pairs, with any chatter or fence around them and any
 thinking before. An object that lacks a key, a number out of range or that is none, several objects that disagree, and
@@ -24,7 +24,7 @@ _PAIR: Final = r"""(?<![\w]){name}['"]*\s*[:=]\s*['"]?([\w.+-]+)"""
 
 
 class ParsedVerdict(NamedTuple):
-    """What a judge's text says."""
+    """Scores and verdict in a judge's text."""
 
     scores: dict[str, float]
     """Rounded to the nearest whole number, halves up: judges are asked for whole numbers, and cutting off 4.8 to 4, as

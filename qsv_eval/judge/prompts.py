@@ -1,4 +1,4 @@
-"""From a case to the messages that a judge reads, with the case as data that cannot pose as instructions.
+"""Messages for a judge, with the request as data that cannot pose as instructions.
 
 The case is one line of JSON between `<case>` and `</case>`. In a JSON string every quotation mark and newline is
 escaped; here every `<` is, too. So no text can leave its string, close the case, or write one of the special tokens
@@ -23,7 +23,7 @@ _NAMES: Final = {
     "reply_1": "predicted_answer_1",
     "reply_2": "predicted_answer_2",
 }
-"""Where the judge reads another name than the case has."""
+"""Names for the judge where they differ from those of the request."""
 
 _SYSTEM: Final = """\
 You are a strict and fair examiner. You grade answers that a model gave to questions about a video. You do not see the \
@@ -46,7 +46,7 @@ Grade it by the rules given. Reply with one JSON object and nothing else, of thi
 _REMINDER: Final = "\n\nYour last reply to this held no such object. Write the complete JSON object alone."
 
 _UNSAFE: Final = re.compile("[<\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""What JSON lets through and a judge may take for more than text: tags, line breaks, halves of a character."""
+"""Characters that JSON allows and that a judge may take for more than text: tags, line breaks, half characters."""
 
 
 def build_messages(case: JudgeRequest) -> list[Message]:

@@ -1,4 +1,4 @@
-"""What each protocol asks of a judge, as data.
+"""Rubrics: the questions that each judging protocol puts to a judge, as data.
 
 The requirements are those of the published protocols: yes or no and 0-5 for short open answers (ActivityNet-QA and its
 kin), five dimensions on 0-5 (Video-ChatGPT), two dimensions on 1-5 for each generation task (MLVU). The wording is this
@@ -35,16 +35,16 @@ class Rubric(NamedTuple):
     gives_reason: bool
     """Whether it first gives a reason, which makes scores on several points steadier."""
     criteria: str
-    """What the judge has to look at."""
+    """Criteria that the judge is told to apply."""
 
     @property
     def lowest(self) -> int:
-        """What the scores of the worst reply add up to."""
+        """Sum of the scores of the worst reply."""
         return sum(dimension.low for dimension in self.dimensions)
 
     @property
     def highest(self) -> int:
-        """What the scores of the best reply add up to."""
+        """Sum of the scores of the best reply."""
         return sum(dimension.high for dimension in self.dimensions)
 
     @property

@@ -21,7 +21,7 @@ __all__ = ["JudgeResult", "estimate_cost", "judge_requests"]
 
 @dataclass(frozen=True)
 class JudgeResult:
-    """What came of a judging. Every case is either in `verdicts` or in `failures`."""
+    """Result of a judging. Every request is either in `verdicts` or in `failures`."""
 
     judge: str
     """The model that was asked for."""
@@ -42,7 +42,7 @@ class JudgeResult:
 
 
 class _JudgePlan(NamedTuple):
-    """What is to be asked, and for whom."""
+    """Unique requests of a judging, and the requests that share each."""
 
     questions: dict[str, UniqueRequest]
     """By key."""

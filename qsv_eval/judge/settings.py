@@ -1,4 +1,4 @@
-"""Which judge is asked, and how hard."""
+"""Settings of the judge: model, server, concurrency, budget."""
 
 import os
 from pathlib import Path
@@ -36,7 +36,7 @@ class JudgeSettings(BaseModel):
     json_mode: Literal["auto", "off"] = "auto"
     """"auto" asks the server to write JSON, and stops asking when it says that it cannot."""
     max_tokens: int | None = Field(None, ge=1)
-    """Of one reply, instead of the protocol's limit: a judge that thinks before it speaks needs thousands."""
+    """Limit of tokens of one reply, instead of the rubric's; a judge that thinks before it answers needs thousands."""
     cache: Path = Field(default_factory=lambda: cache_folder("judge"))
     """Folder in which verdicts are kept."""
 

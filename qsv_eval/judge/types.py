@@ -1,4 +1,4 @@
-"""What is put before a judge, and what comes back."""
+"""Requests to a judge, its verdicts, and the progress of a judging."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,9 +7,6 @@ from typing import NamedTuple, TypedDict
 from pydantic import BaseModel, ConfigDict
 
 __all__ = ["JudgeProgress", "JudgeRequest", "Message", "UniqueRequest", "Verdict"]
-
-# MERGED DOCSTRINGS, to be worked into the one above:
-# One thing to ask a judge, and the record of what came of many.
 
 
 class Message(TypedDict):
@@ -32,7 +29,7 @@ class JudgeRequest:
 
 
 class Verdict(BaseModel):
-    """What a judge said of one case. There is none for a case that failed."""
+    """Verdict of a judge on one request. A request that failed has none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -45,12 +42,12 @@ class Verdict(BaseModel):
     raw: str = ""
     """The judge's text, as it came."""
     input_tokens: int | None = None
-    """Of the call that gave this verdict; None if the server did not say."""
+    """Input tokens of the call that gave this verdict; None if the server did not say."""
     output_tokens: int | None = None
 
 
 class UniqueRequest(NamedTuple):
-    """What is asked once, for all cases of the same content."""
+    """Request that is sent once for all requests of the same content."""
 
     key: str
     case: JudgeRequest
@@ -60,7 +57,7 @@ class UniqueRequest(NamedTuple):
 
 @dataclass
 class JudgeProgress:
-    """What happened so far."""
+    """Failures, calls and tokens so far."""
 
     failures: dict[str, str] = field(default_factory=dict)
     """Reasons by key."""

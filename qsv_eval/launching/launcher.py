@@ -1,4 +1,10 @@
-"""How many processes a run has on this machine, and how their end becomes an exit code and a few plain lines."""
+"""accelerate's launcher in a process of its own: number of processes, exit codes of the ranks, final message.
+
+    python -m qsv_eval.launching.launcher ENDS.json --multi_gpu --num_processes 2 … -m qsv_eval.cli run …
+
+Only `supervisor.launch` starts it. ENDS.json holds the exit code of each rank that failed, negative for a signal, in
+the order of their ends.
+"""
 
 import json
 import logging
@@ -17,14 +23,6 @@ from qsv_eval.status.table import sample_name
 
 __all__ = ["NextStep", "ProcessLayout", "accelerators_here", "main", "next_step", "process_layout", "supervise"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# accelerate's launcher, in a process that writes down how the ranks ended instead of printing a wall of text.
-#
-#     python -m qsv_eval.launching.launcher ENDS.json --multi_gpu --num_processes 2 … -m qsv_eval.cli run …
-#
-# Only `launch` calls this. The file says the exit code of each rank that failed, negative for a signal, the first
-# first.
-
 
 class ProcessLayout(NamedTuple):
     """Processes of a run on this machine."""
@@ -34,7 +32,7 @@ class ProcessLayout(NamedTuple):
 
 
 class NextStep(NamedTuple):
-    """What the supervisor says in the end."""
+    """Final message and exit code of the supervisor."""
 
     code: int
     lines: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What the ranks of `qsv-eval run --processes N` tell the process that supervises them: a note each, in a folder.
+"""Notes from the ranks of `qsv-eval run --processes N` to the process that supervises them, a file for each rank.
 
 The launcher between them passes on neither exit codes nor messages. The environment names the folder; without it, as
 under any other launcher, nothing is written.
@@ -36,7 +36,7 @@ _HEARD_OF_S = 1.5
 
 @dataclass(frozen=True)
 class RankNote:
-    """What one rank has told."""
+    """Note of one rank."""
 
     rank: int
     pid: int

@@ -28,15 +28,15 @@ __all__ = ["LaunchPlan", "LaunchResult", "RankExit", "launch"]
 
 _POLL_S = 0.1
 _GRACE_S = 6.0
-"""From the first failure, or a signal, until the ranks are killed: longer than a rank takes that stops in order."""
+"""Seconds between the first failure, or a signal, and the kill of the ranks: longer than an orderly stop takes."""
 _REPORT_S = 2.0
-"""From then until the launcher is killed, which has to write down how they ended."""
+"""Seconds until the launcher is killed after that; it has to write down how the ranks ended."""
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
 class LaunchPlan:
-    """What is to run."""
+    """Command and number of processes to launch."""
 
     module: str
     """Each rank is `python -m MODULE WORDS`."""
@@ -46,12 +46,12 @@ class LaunchPlan:
 
 
 class RankExit(NamedTuple):
-    """How one rank came to its end."""
+    """End of one rank."""
 
     rank: int
     pid: int | None
     code: int | None
-    """What it said itself, else its exit code, negative for a signal; None if nobody knows."""
+    """Exit code that the rank noted, else that of its process, negative for a signal; None if unknown."""
     spoke: bool
     """Whether it could still say so itself."""
     message: str = ""
@@ -64,7 +64,7 @@ class RankExit(NamedTuple):
 
 
 class LaunchResult(NamedTuple):
-    """How a launch came to its end."""
+    """End of a launch."""
 
     ranks: tuple[RankExit, ...]
     """Those that were at fault first, the earliest first."""

@@ -14,7 +14,7 @@ __all__ = ["as_csv", "csv_safe", "wide_frame"]
 _STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 _COUNTS: Final = ("n", *(outcome.value for outcome in Outcome))
 _PARTS: Final = ("", "low", "high", *_COUNTS, "lowest", "highest", "mark")
-"""What a cell has columns for, each after its benchmark's name; the value's is the name alone."""
+"""Suffixes of the columns of a cell, each after its benchmark's name; the value's column has no suffix."""
 
 
 def csv_safe(value: Any) -> Any:

@@ -1,4 +1,8 @@
-"""What the runs of one model differ in, and what runs of several do not share: the name of a row beside the model's."""
+"""Labels of rows: names of models, and the settings in which runs of one model differ.
+
+A model is named by its hub id, a checkpoint folder by its last part, and by more of its path where two would be alike:
+training ends in a folder `final`, so two stages would else be two rows of the same name.
+"""
 
 import hashlib
 import json
@@ -10,10 +14,6 @@ from qsv_eval.protocol import differences
 
 __all__ = ["ModelStatement", "model_names", "setting_names", "unlike_conditions"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# What models are called: a hub id as it is, a folder by its last part, and by more of it where they would be alike.
-#
-# Training ends in a folder `final`, so two stages of it would else be two rows of the same name.
 
 _LONGEST: Final = 40
 """A value with more characters, such as a prompt, is named by a digest."""
@@ -116,7 +116,7 @@ def _shown(value: Any) -> str:
 
 
 class ModelStatement(NamedTuple):
-    """What a run says of its model."""
+    """Model of a run, as its results file states it."""
 
     place: str
     """Hub id or path."""

@@ -36,7 +36,7 @@ _SPECIAL: Final = str.maketrans(
     }
 )
 _LIGATURE: Final = re.compile(r"([-,'`])(?=\1)")
-"""What TeX would print as one character, such as a dash."""
+"""Pairs of characters that TeX would print as one, such as a dash."""
 
 
 def latex_escaped(text: object) -> str:

@@ -19,8 +19,6 @@ from qsv_eval.protocol import Protocol
 
 __all__ = ["RUNS", "SCORES", "Headline", "Tables", "load", "select_records"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Which of several scores of the same model by the same protocol stands in the tables.
 
 RUNS: Final[Mapping[str, str]] = {
     "file": "the results file, below the folder that was named",
@@ -29,7 +27,7 @@ RUNS: Final[Mapping[str, str]] = {
     "rescored": "whether it is a later scoring of saved replies",
     "tasks": "how many tasks it has",
 }
-"""What the columns of the frame `runs` mean."""
+"""Meaning of the columns of the frame `runs`."""
 
 SCORES: Final[Mapping[str, str]] = {
     "model": "the checkpoint's or hub repository's name",
@@ -69,7 +67,7 @@ SCORES: Final[Mapping[str, str]] = {
     "source": "where a published number was published",
     "note": "what is to be known of a published number",
 }
-"""What the columns of the frame `scores` mean."""
+"""Meaning of the columns of the frame `scores`."""
 
 _COUNTS = ("n", "correct", "wrong", "unparsed", "empty", "error", "unscored", "clusters", "degraded")
 _NUMBERS = ("value", "low", "high", "lowest", "highest", "micro", "macro", "unparsed_share")
@@ -172,7 +170,7 @@ def _with_settings(scores: pd.DataFrame, protocols: Mapping[str, Mapping[str, An
 
 
 class Headline(NamedTuple):
-    """What a choice is made by. Better ones sort later, by the first five."""
+    """Sort key of scores by the same protocol. Better ones sort later, by the first five fields."""
 
     answered: int
     """Questions with a score, where outcomes say so; else all that were asked."""

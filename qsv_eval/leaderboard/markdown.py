@@ -1,4 +1,4 @@
-"""Tables as Markdown. Whatever comes from files is escaped: it is shown, never understood."""
+"""`leaderboard.md` and tables as Markdown, with all text from files escaped."""
 
 import html
 import re
@@ -14,13 +14,11 @@ from qsv_eval.scoring.sample_result import Outcome, outcome_name
 
 __all__ = ["as_markdown", "escaped", "legend", "lines_of", "markdown_document"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# `leaderboard.md`: the tables, what stands behind each number, published numbers with their sources, and the runs.
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~$#])")
-"""What Markdown gives a meaning within a cell; what it does at the start of a line is none there."""
+"""Characters with a meaning in a Markdown cell; those at the start of a line have none there."""
 _LINKS = re.compile(r"(://|www\.|@)", re.IGNORECASE)
-"""What turns into a link, or calls a user, on its own."""
+"""Text that becomes a link or a mention by itself."""
 
 
 def escaped(text: object, limit: int | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Many like jobs over the machine's cores, their results in the order of the jobs: the same output on any machine."""
+"""Parallel map over the cores with results in the order of the jobs, and a pause of the garbage collector."""
 
 import gc
 import multiprocessing
@@ -14,8 +14,6 @@ from qsv_eval.model_adapters.errors import SetupError
 
 __all__ = ["FEWEST", "ParallelMap", "gc_paused", "parallel_map"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Reading much without looking for garbage.
 
 FEWEST: Final = 12
 """Jobs for which further processes pay: they take about a second and a half to start."""

@@ -31,21 +31,19 @@ __all__ = [
     "task_cost",
 ]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# What the answers to a task rest on and what they cost, as a results file says it under `usage`.
 
 OFFICIAL: Final = "official"
 OWN: Final = "lmms-eval's own"
 PUBLISHED: Final = "published"
 
 _OF_PROMPT: Final = ("system_instruction", "chat_template_sha", "fewshot_as_multiturn")
-"""What lmms-eval notes of a whole run that moves its prompts."""
+"""Run settings of lmms-eval that move its prompts."""
 
 Record = dict[str, Any]
 
 
 class _ScoreLine(BaseModel):
-    """What is read of a stored `scoring.summary.Figure`."""
+    """Part of a stored `ScoreSummary` that the leaderboard reads."""
 
     n: int
     counts: dict[str, int]
@@ -57,7 +55,7 @@ class _ScoreLine(BaseModel):
 
 
 class _SummaryLine(_ScoreLine):
-    """What is read of a stored `scoring.summary.TaskSummary`."""
+    """Part of a stored `TaskSummary` that the leaderboard reads."""
 
     average: str
     scale: str
@@ -253,7 +251,7 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class TaskCost(NamedTuple):
-    """What the answers to one task of a run took."""
+    """Frames, tokens and seconds of the answers to one task of a run."""
 
     answers: int
     frames: float

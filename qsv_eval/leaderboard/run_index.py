@@ -1,4 +1,4 @@
-"""Where the numbers of a leaderboard come from: each results file with its run, its samples files and its journal."""
+"""Files behind a results file: its run, its samples files, its journal with frames and cubes."""
 
 import json
 import re
@@ -16,9 +16,6 @@ from qsv_eval.model_adapters.engine.journal import AnswerStatus, Assignment, Rec
 from qsv_eval.run_dirs import RUN_FILE
 
 __all__ = ["RunOrigin", "journal_beside", "origins_of", "read_records"]
-
-# MERGED DOCSTRINGS, to be worked into the one above:
-# The journal beside a run's results: the frames and cubes of single answers.
 
 
 class RunOrigin(NamedTuple):

@@ -1,4 +1,4 @@
-"""Text that models and datasets wrote, made harmless: one line, no control characters, no endless replies."""
+"""Safe text and file names from strings of models and datasets: one line, no control characters, limited length."""
 
 import hashlib
 import re
@@ -7,8 +7,6 @@ from typing import Final
 
 __all__ = ["LONGEST", "digest", "encodable", "file_name", "natural", "plain", "table_name"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Names that stand for names of files and tasks, which may be anything.
 
 LONGEST: Final = 2_000
 """Characters of a question or reply that a table shows at the most; the samples file has all of them."""

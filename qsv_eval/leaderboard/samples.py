@@ -1,4 +1,8 @@
-"""One line of a samples file: ours with all detail, lmms-eval's own and other models' as far as it goes."""
+"""Samples files of lmms-eval runs, read sample by sample.
+
+Lines of our tasks have all detail, those of lmms-eval's own tasks and of other models as much as they state. Files are
+read one task at a time, to compare two runs and for the page: tables of averages need results files alone.
+"""
 
 import json
 import re
@@ -30,10 +34,6 @@ __all__ = [
     "samples_of",
 ]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Samples files, question by question.
-#
-# They are read one task at a time, to compare two runs and for the page: tables of averages need results files alone.
 
 SAMPLES: Final[Mapping[str, str]] = {
     "id": "of the question; lmms-eval's number of it where the task names none, or names two alike",
@@ -46,13 +46,13 @@ SAMPLES: Final[Mapping[str, str]] = {
     "reply": "the model's",
     "row": "what averages need: the whole `SampleResult` of our tasks, as much of it as there is of others",
 }
-"""What there is of a sample."""
+"""Values of a sample."""
 
 _KEYS: Final = {"id", "cluster", "score", "outcome"}
 _TEXTS: Final = ("id", "cluster", "outcome", "question", "answer", "reply")
 _OUTCOME: Final = re.compile(rb'"outcome": ?"(%s)"' % "|".join(Outcome).encode())
 _ID: Final = re.compile(rb'"id": ?("(?:[^"\\]|\\.)*")')
-"""Of a row as `scoring.row` orders it: first its outcome, then its id."""
+"""Id in a line of our samples files, which begin with outcome and id."""
 _END: Final = b"}\n"
 """Without it, a line was torn."""
 _IDS: Final = ("question_id", "id", "qid", "sample_id")
@@ -66,14 +66,14 @@ _FIXED: Final = {
 
 
 class SamplesFile(NamedTuple):
-    """Where a task's samples are, and what the results file beside them says."""
+    """Samples file of a task, and facts from the results file beside it."""
 
     path: Path
     task: str
     protocol: Mapping[str, Any] | None
     """None where no results file stands beside it."""
     cluster_key: str
-    """What names the cluster in lmms-eval's own tasks; empty where they have none."""
+    """Field that names the cluster in lmms-eval's own tasks; empty where there is none."""
     score_key: str
 
     @classmethod
@@ -89,12 +89,12 @@ class LineIndex(NamedTuple):
     ids: list[str]
     """As JSON."""
     numbers: list[int | None]
-    """Of samples of lmms-eval's own; ours are known by their ids."""
+    """Indices of samples of lmms-eval's own tasks; samples of ours have ids."""
     outcomes: list[str]
     scores: list[float | None]
-    """Of other models' tasks, which have no outcomes."""
+    """Scores of tasks that have no outcomes."""
     starts: list[int]
-    """Where the lines are in the file, in bytes."""
+    """Byte offsets of the lines in the file."""
 
 
 def index_lines(file: SamplesFile) -> LineIndex:

@@ -25,7 +25,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Value = Callable[[Floats], Floats]
-"""From sums (…, D) to averages (…)."""
+"""Function from sums (…, D) to averages (…)."""
 
 _AT_ONCE = 1_000_000
 """Clusters drawn at once while resampling, to bound memory."""
@@ -36,7 +36,7 @@ class Difference(NamedTuple):
 
     mean: float
     low: float
-    """Of the 95 % interval."""
+    """Lower end of the 95 % interval."""
     high: float
     p: float
     """Two-sided, under the hypothesis that the two are exchangeable on every video."""

@@ -1,4 +1,10 @@
-"""How a number of a table reads, in pieces that each format dresses in its own way."""
+"""Wide tables from the tidy frame: a row for each model and setting, a column for each benchmark or group.
+
+Only measured, complete scores on as many questions as any in the column compete for best and second best. Two numbers
+differ where their difference exceeds what the intervals of both allow (root of the sum of the squared half widths).
+That takes the runs for independent; on the same questions `compare` finds smaller differences. Nothing is said of two
+numbers without intervals, such as lmms-eval's own. Scores by different judges do not compete.
+"""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,15 +33,6 @@ __all__ = [
     "headline_table",
 ]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Wide tables out of the tidy frame: a row for each model and setting, a column for each benchmark or group.
-#
-# Only measured, complete scores on as many questions as any in the column compete for best and second best. Two numbers
-# are told apart where their difference exceeds what the intervals of both allow (root of the sum of the squared half
-# widths). That takes the runs for independent; on the same questions `compare` sees smaller differences. Nothing
-# is said
-# of two without intervals, such as lmms-eval's own numbers. Scores by different judges do not compete.
-
 
 LEGEND: Final = (
     ("number [a, b]", "the official average and its 95 % interval, clustered by video"),
@@ -47,7 +44,7 @@ LEGEND: Final = (
     ("published", "from the source that is named, under its authors' own protocol; no competitor for the best"),
     ("lmms-eval's own", "its first metric on its own scale, with no outcomes behind it and no interval"),
 )
-"""What the marks mean; how the best and the second best look, each format says itself."""
+"""Meaning of the marks; each format says how the best and second best look."""
 
 
 class CellText(NamedTuple):
@@ -56,7 +53,7 @@ class CellText(NamedTuple):
     value: str
     interval: str
     n: str
-    """How many questions were asked, and how many of them came out neither right nor wrong."""
+    """Number of questions, and of those that came out neither right nor wrong."""
     possible: str
     """The range of an incomplete score."""
     marks: tuple[str, ...]
@@ -95,7 +92,7 @@ def format_number(value: float, scale: str) -> str:
 
 
 class Mark(StrEnum):
-    """How a number stands in its column."""
+    """Rank of a number in its column."""
 
     NONE = ""
     BEST = "best"
@@ -103,7 +100,7 @@ class Mark(StrEnum):
 
 
 class RowKey(NamedTuple):
-    """What a row is about."""
+    """Model, setting and split of a row."""
 
     model: str
     setting: str
@@ -133,7 +130,7 @@ class Cell:
     judge: str
     """Empty where rules score."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """How many questions of each outcome, in their order; empty where that is not known."""
+    """Number of questions by outcome, in the order of outcomes; empty where unknown."""
     mark: Mark = Mark.NONE
     is_near_best: bool = False
     """Whether it cannot be told apart from the best."""

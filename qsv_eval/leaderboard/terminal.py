@@ -13,9 +13,9 @@ from qsv_eval.leaderboard.tables import Cell, Mark, Table, cell_text
 __all__ = ["print_table"]
 
 _LONGEST: Final = 28
-"""Of a name or a line of a cell, in characters; what is longer is wrapped."""
+"""Characters of a name or a line of a cell before it is wrapped."""
 _EDGE: Final = 3
-"""What a column takes beside its text."""
+"""Characters of a column beside its text."""
 
 
 def print_table(table: Table) -> None:

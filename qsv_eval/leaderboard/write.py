@@ -22,7 +22,7 @@ class Leaderboard(NamedTuple):
     """Everything that the files are made of."""
 
     board: Tables
-    """What was measured."""
+    """Runs and scores that the tables are made of."""
     scores: pd.DataFrame
     """The same and what others published."""
     headline: Table

@@ -23,7 +23,7 @@ ScoredRow = Mapping[str, Any]
 
 
 class AverageUnits(NamedTuple):
-    """What is summed up."""
+    """Sums of the units that an average is made of."""
 
     clusters: list[str]
     sums: Floats
@@ -44,9 +44,9 @@ class Average:
     rule: str
     """In words, for the protocol."""
     units: Callable[[Sequence[ScoredRow], float | None], AverageUnits]
-    """Of rows; a row without a score counts as the given one, or not at all where that is None."""
+    """Function from rows to units; a row without a score counts as the given one, or not at all where that is None."""
     value: Callable[[Floats], Floats]
-    """From sums (…, D) to values (…); NaN where there is nothing to average."""
+    """Function from sums (…, D) to values (…); NaN where there is nothing to average."""
     scale: str = "percent"
     ends: tuple[float, float] = (0.0, 100.0)
     """The least and the most that it can be."""
@@ -87,7 +87,7 @@ class Average:
 
 
 _ROUNDING: Final = 1e-9
-"""Of the scale: a deviation this small is none."""
+"""Deviation, in parts of the scale, that counts as none."""
 
 
 def _by_cluster(units: AverageUnits) -> Floats:

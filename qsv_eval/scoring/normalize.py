@@ -1,4 +1,4 @@
-"""What a reader sees of a reply: without its thinking, its markup, or its typographic variants."""
+"""Visible text of a reply: without its thinking, its markup and its typographic variants."""
 
 import re
 import unicodedata

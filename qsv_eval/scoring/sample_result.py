@@ -1,4 +1,4 @@
-"""What became of a question. A failure is a value of its own: neither a wrong answer nor left out without a word."""
+"""Outcome of a sample, and the stored result with all that scoring it again needs."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,12 +19,9 @@ __all__ = [
     "with_extraction",
 ]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# One question with its reply and what came of it: what a run stores, and all that scoring it again needs.
-
 
 class Outcome(StrEnum):
-    """What became of one question. `ERROR` and `UNSCORED` are no part of the headline."""
+    """Outcome of one sample. `ERROR` and `UNSCORED` are no part of the headline."""
 
     CORRECT = "correct"
     WRONG = "wrong"
@@ -79,7 +76,7 @@ class SampleResult(TypedDict):
 
 
 class Extraction(NamedTuple):
-    """What a scorer makes of a row."""
+    """Extracted answer and outcome of one sample."""
 
     outcome: Outcome
     score: float | None

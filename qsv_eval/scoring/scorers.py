@@ -1,4 +1,4 @@
-"""What reads a reply, by the kind of answer that is wanted: a letter, yes or no, a short answer, a text to judge."""
+"""Scorers by the kind of answer: a letter, yes or no, a short answer, a text to judge."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Choice:
 
     name: str = EXTRACTOR
     letters: str = "ABCD"
-    """Of questions whose options the annotations do not list."""
+    """Letters of questions whose options the annotations do not list."""
 
     def read(self, row: SampleResult) -> Extraction:
         """Compare the letter with the annotated one; beside it, the letter that the reference's extractor reads."""
@@ -91,7 +91,7 @@ class Short:
 
     name: str
     grade: Callable[[str, Sequence[str]], float]
-    """Of a reply and the accepted answers."""
+    """Function that grades a reply by the accepted answers."""
 
     def read(self, row: SampleResult) -> Extraction:
         """Grade what the reply says; beside it, as the metric's authors do, the reply as it is."""

@@ -1,4 +1,4 @@
-"""From a reply to the number that it gives, from what is certain to what is likely.
+"""Numbers and short answers: extraction of a number, and the official metrics, which grade from 0 to 1.
 
     number      nothing but one number, with its unit or currency: "42", "1,204.5", "-3 %", "$12", "forty-two"
     phrase      a number named as the answer, the last one if several: "The answer is 42%"
@@ -6,6 +6,9 @@
 
 The names `several`, `none` and `empty` stand for replies without a number. What is returned is a decimal, with a
 percent sign where the reply has one: "1,204.5 %" is "1204.5%".
+
+The metrics are applied to what `cleaned` leaves of a reply, and beside it to the reply as it is, as their authors'
+scripts do.
 """
 
 import re
@@ -27,11 +30,6 @@ __all__ = [
     "vqa_accuracy",
 ]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Official metrics for short answers: each takes a reply and the accepted answers, and grades from 0 to 1.
-#
-# The metrics are applied to what `cleaned` leaves of a reply, and beside it to the reply as it is, which is what their
-# authors' scripts do.
 
 NUMBER_EXTRACTOR: Final = "number 1"
 """Name of these rules in the protocol. The number rises with every change by which a reply may read differently."""

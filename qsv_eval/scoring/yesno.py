@@ -1,4 +1,4 @@
-"""From a reply to yes or no, from what is certain to what is likely.
+"""Extraction of yes or no from a reply, from certain to likely.
 
     word        nothing but the word: "Yes.", "**no**"
     phrase      a word named as the answer, the last one if several: "The answer is no"
@@ -64,4 +64,4 @@ def extract_yes_no(reply: str) -> LetterMatch:
 
 
 _OTHER: Final = re.compile(r"(?i)\s?(?:or|and|/)\s?(?:yes|no)\b|\s(?:matter|one|doubt)\b")
-"""What makes a beginning none: "yes or no", "no doubt"."""
+"""Words that keep a beginning from being an answer: "yes or no", "no doubt"."""

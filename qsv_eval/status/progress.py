@@ -1,4 +1,11 @@
-"""How far a run is, as plain values: its tasks, its processes, what failed and what is missing."""
+"""Progress of a run from its journal: tasks, processes, failures and missing samples.
+
+    qsv-eval status OUT
+
+The run itself is not contacted, so this works under any launcher, from any machine that sees the folder, during the
+run, after it and after it was killed. A folder usually holds several runs (killed, resumed with another number of
+processes); the latest is reported.
+"""
 
 import re
 import socket
@@ -26,18 +33,9 @@ __all__ = [
     "safe_answers",
 ]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# How far a run is, read from its journal alone: while it goes on, after it, and after it was killed.
-#
-#     qsv-eval status OUT
-#
-# Nothing of the run itself is asked, so this works under any launcher and from any machine that sees the folder.
-# A folder
-# usually holds several runs (killed, resumed with another number of processes); the latest is told of.
-
 
 class RankState(StrEnum):
-    """What a process is doing."""
+    """State of a process."""
 
     RUNNING = "running"
     DONE = "done"
@@ -53,7 +51,7 @@ class RankState(StrEnum):
 
 @dataclass(frozen=True)
 class RankStatus:
-    """What one process has done of its share."""
+    """Progress of one process through its assignment."""
 
     rank: int
     state: RankState
@@ -78,7 +76,7 @@ class SampleProgress(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskStatus:
-    """How far a task is. Questions are counted once, however often lmms-eval asks them."""
+    """Progress of a task. A sample counts once, however often lmms-eval asks it."""
 
     task: str
     total: int
@@ -172,7 +170,7 @@ _CLOCK_SLACK_S = 5.0
 
 
 class _ProcessFiles(NamedTuple):
-    """What one process of the run said and did."""
+    """Journal of one process of the run."""
 
     log: ProcessLog
     share: Assignment

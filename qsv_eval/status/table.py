@@ -1,4 +1,4 @@
-"""How far a run is, in the terminal and as JSON."""
+"""Progress of a run in the terminal and as JSON."""
 
 from dataclasses import asdict
 from datetime import datetime

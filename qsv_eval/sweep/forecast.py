@@ -1,4 +1,4 @@
-"""What a sweep would take, from the headers of its videos and the checkpoints' configurations; no weights are loaded.
+"""Forecast of a sweep from the headers of its videos and the checkpoints' configurations; no weights are loaded.
 
 The plan is the engine's own, so a frame that several cells want is counted once, and so is what cells share that come
 to the same frames and cubes. Its seconds are those of a nominal machine: only their proportions can be trusted.
@@ -48,12 +48,12 @@ class CellForecast(NamedTuple):
     cell: str
     questions: int
     frames: float
-    """Of a question's videos, on average."""
+    """Frames of a question's videos, on average."""
     tokens: float
     """Visual tokens and timestamps that a question's prompt holds, on average."""
     seconds: float
     memory: str
-    """What its longest video takes, in words; empty without videos."""
+    """Memory of the longest video, in words; empty without videos."""
 
 
 class SweepForecast(NamedTuple):
@@ -61,7 +61,7 @@ class SweepForecast(NamedTuple):
 
     cells: list[CellForecast]
     seconds: float
-    """Of all of it."""
+    """Seconds of the whole sweep."""
     unknown: list[str]
     """lmms-eval's own tasks, of which nothing is known before they run."""
 
@@ -154,7 +154,7 @@ class _Planner(NamedTuple):
     cube_rule: CubeRule
     files: Mapping[str, FileProbe]
     frames: dict[tuple[str, ClipRequest], tuple[int, ...]]
-    """What was worked out of frames, which many questions share."""
+    """Frame indices that were worked out already; many questions share them."""
 
     @classmethod
     def of(cls, model: ModelArgs, files: Mapping[str, FileProbe]) -> "_Planner":

@@ -1,4 +1,4 @@
-"""What a sweep goes over: every combination of the values on its axes is a cell.
+"""Grid of a sweep: every combination of the values on its axes is a variant.
 
     tasks: [videomme]
     checkpoints: [runs/stage3/final]
@@ -30,7 +30,7 @@ AXES: Final = {
     "frames_per_cube": "frames_per_cube",
     "max_cubes": "max_cubes",
 }
-"""What the axes are called among a task's generation_kwargs."""
+"""Names of the axes among a task's generation_kwargs."""
 
 _OneOrMore = Annotated[list[str], Field(min_length=1)]
 

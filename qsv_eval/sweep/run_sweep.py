@@ -1,4 +1,4 @@
-"""A sweep: one lmms-eval run for each checkpoint, in a folder of its own."""
+"""Run a sweep, one lmms-eval run in a folder of its own for each checkpoint, and print a row for each variant."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -20,8 +20,6 @@ from qsv_eval.sweep.grid import Grid
 
 __all__ = ["folders", "models", "print_cells", "sweep"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# The end of a checkpoint's sweep in the terminal: a row for each cell, with what it took beside its score.
 
 if TYPE_CHECKING:
     from qsv_eval.judge.settings import JudgeSettings

@@ -34,7 +34,7 @@ from qsv_eval.training.data.shards import Shard, ShardWriter, jpeg
 __all__ = ["PackedClip", "Sampler", "pack", "samplers"]
 
 SHOWN_SHARE: Final = 0.5
-"""Of how many brief clips it is asked what is shown."""
+"""Share of brief clips whose question is about what is shown."""
 LIST_SHARE: Final = 0.3
 """Before the questions on how many clips stands a list of the scenes."""
 

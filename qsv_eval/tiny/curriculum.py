@@ -23,18 +23,16 @@ from qsv_eval.training.run import train
 
 __all__ = ["RATE", "TinyBudget", "TinyStage", "draw_data", "tiny", "tiny_recipes", "tiny_stages", "train_tiny"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# The whole course of quicksviewer-tiny: its recipes in order, tried out on the way, and its checkpoint.
 
 RATE: Final = 1.5e-3
 SLOW: Final = 1.5e-5
-"""Of gate and thumbnail once they have learned: as in the paper, a later stage moves them a hundredth as fast."""
+"""Learning rate of gate and thumbnail once they have learned: a hundredth of the first, as in the paper."""
 SETTLING: Final = 3e-4
 """When the gate is put back to where it found cuts, and all else gets used to it."""
 
 
 class TinyBudget(NamedTuple):
-    """How much of everything; the defaults take an hour and a half on two cores."""
+    """Amounts of data and steps; the defaults take an hour and a half on two cores."""
 
     letters: int = 11_000
     texts: int = 50_000
@@ -80,14 +78,14 @@ class TinyStage(NamedTuple):
     rates: Rates
     steps: int
     samples: str
-    """What it learns from."""
+    """Data that the stage learns from."""
     beside: Mapping[str, float] = {}
     """And what else: one of these for so many of those."""
     tokens: int = 2048
     gate_of: str | None = None
     """Before it begins, the gate becomes what it was after another part, or in the beginning (`start`)."""
     more: Mapping[str, Any] = {}
-    """What else the recipe says."""
+    """Further settings of the recipe."""
 
 
 def tiny_stages(amounts: TinyBudget) -> list[TinyStage]:

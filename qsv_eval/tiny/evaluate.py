@@ -38,7 +38,7 @@ class TrialAnswer(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What came of all questions."""
+    """Results of all questions."""
 
     answers: list[TrialAnswer]
     true_cuts: int

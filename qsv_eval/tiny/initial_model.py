@@ -1,4 +1,4 @@
-"""What quicksviewer-tiny is before it has learned anything."""
+"""Initial weights and tokenizer of quicksviewer-tiny."""
 
 from pathlib import Path
 from typing import Final
@@ -23,9 +23,9 @@ from qsv_eval.tiny.text_data import corpus
 __all__ = ["SIDE", "make_start", "save", "with_gate"]
 
 SIDE, PATCH = 48, 8
-"""Of a frame, and of what is one token of it, in pixels."""
+"""Side of a frame, and of a patch (one token), in pixels."""
 ROPE_THETA: Final = 100.0
-"""Of rotary positions: its texts are short, and neighbours must be told apart."""
+"""Base of the rotary positions: texts are short, and neighbours must be told apart."""
 _LOOKING_BACK, _SHARPNESS = 4, 4.0
 
 

@@ -1,4 +1,4 @@
-"""What quicksviewer-tiny reads: conversations in the words of the sample benchmark, as lines of the sample format."""
+"""Training texts of quicksviewer-tiny: conversations in the words of the sample benchmark."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -30,15 +30,15 @@ __all__ = [
 Turns = list[dict[str, str]]
 
 KIND_WEIGHTS: Final[Mapping[str, float]] = {"first": 1, "after": 2, "count": 1, "attribute": 2, "direction": 2}
-"""How often each kind is asked; the hard ones more."""
+"""Relative frequency of each kind of question; hard ones come more often."""
 
 _WORDS: Final = tuple(np.random.default_rng(0).permutation([word for word in vocabulary() if word.isalpha()]))
 
 LETTER_SHARE: Final = 0.7
-"""How many of the questions on clips have options."""
+"""Share of questions on clips that have options."""
 
 HARD_SHARE: Final = 0.6
-"""How many of the questions on a glimpse ask for its shape, or where it moves."""
+"""Share of questions on a glimpse that ask for its shape or its motion."""
 
 SHOWN_REQUEST: Final = "What is shown ?"
 VIEW_REQUEST: Final = "What is seen ?"

@@ -1,4 +1,7 @@
-"""ActivityNet-QA: 8,000 questions with short answers on clips of some 3 minutes."""
+"""ActivityNet-QA: 8,000 questions with short answers on clips of some 3 minutes.
+
+ActivityNet-QA: short answers, which a judge compares with the annotated ones.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,8 +16,6 @@ from qsv_eval.tasks.task import Task, TaskPrompt
 
 __all__ = ["ACTIVITYNETQA", "TASKS"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# ActivityNet-QA: short answers, which a judge compares with the annotated ones.
 
 _KINDS: Final = ("motion", "spatial", "temporal", "yes/no", "colour", "object", "location", "number", "other")
 

@@ -1,4 +1,7 @@
-"""The built-in sample benchmark `qsv_demo`: generated questions, and clips encoded when they are first asked for."""
+"""The built-in sample benchmark `qsv_demo`: generated questions, and clips encoded when they are first asked for.
+
+The built-in sample benchmark as it is asked.
+"""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -13,9 +16,6 @@ from qsv_eval.scoring.scorers import Choice
 from qsv_eval.tasks.task import Task, TaskPrompt
 
 __all__ = ["TASKS", "Demo", "clip_folder", "clip_path"]
-
-# MERGED DOCSTRINGS, to be worked into the one above:
-# The built-in sample benchmark as it is asked.
 
 
 class Demo:

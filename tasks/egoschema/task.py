@@ -1,4 +1,7 @@
-"""EgoSchema, the 500 questions with published answers: three-minute clips seen through somebody's eyes."""
+"""EgoSchema, the 500 questions with published answers: three-minute clips seen through somebody's eyes.
+
+EgoSchema's 500 questions with published answers.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,9 +15,6 @@ from qsv_eval.scoring.scorers import Choice
 from qsv_eval.tasks.task import ANSWER_BY_LETTER, Task, TaskPrompt
 
 __all__ = ["EGOSCHEMA", "TASKS"]
-
-# MERGED DOCSTRINGS, to be worked into the one above:
-# EgoSchema's 500 questions with published answers.
 
 
 def _original(sources: BenchmarkSources) -> list[Sample] | None:

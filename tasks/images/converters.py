@@ -1,4 +1,4 @@
-"""From rows of image benchmarks to samples; the columns are those that lmms-eval reads."""
+"""Converters from rows of image benchmarks to samples; the columns are those that lmms-eval reads."""
 
 import ast
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def mmbench(number: int, row: Row) -> Sample:
 
 
 def seedbench(number: int, row: Row) -> Sample | None:
-    """Of images and videos only the images are asked."""
+    """Convert a row with images; SEED-Bench's videos are left out."""
     if row.get("data_type", "image") != "image":
         return None
     return Sample(

@@ -37,7 +37,7 @@ class HubTable:
     """The columns of images."""
     config: str | None = None
     joined: tuple[str, str, str] | None = None
-    """Where images are in another configuration: its name, and the columns that must agree here and there."""
+    """Location of images in another configuration: its name, and the columns that must agree here and there."""
 
     def samples(self, part: str) -> list[Sample]:
         """Return its samples; SetupError where the table is nowhere or is not what it should be."""

@@ -1,4 +1,7 @@
-"""LongVideoBench, validation: 1,337 questions that refer to a moment, on videos of 8 seconds to an hour."""
+"""LongVideoBench, validation: 1,337 questions that refer to a moment, on videos of 8 seconds to an hour.
+
+LongVideoBench's validation questions, without the subtitles that its authors put between the frames.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,8 +16,6 @@ from qsv_eval.tasks.task import ANSWER_BY_LETTER, Task, TaskPrompt
 
 __all__ = ["LONGVIDEOBENCH", "TASKS"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# LongVideoBench's validation questions, without the subtitles that its authors put between the frames.
 
 _COLUMNS: Final = ("id", "question", "correct_choice", "video_path", "duration_group", "question_category")
 

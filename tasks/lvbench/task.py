@@ -1,4 +1,7 @@
-"""LVBench: 1,549 questions on 103 videos of an hour and more."""
+"""LVBench: 1,549 questions on 103 videos of an hour and more.
+
+LVBench, whose questions may want several abilities at once.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -12,9 +15,6 @@ from qsv_eval.scoring.scorers import Choice
 from qsv_eval.tasks.task import Task, TaskPrompt
 
 __all__ = ["LVBENCH", "TASKS"]
-
-# MERGED DOCSTRINGS, to be worked into the one above:
-# LVBench, whose questions may want several abilities at once.
 
 
 def _original(sources: BenchmarkSources) -> list[Sample] | None:

@@ -2,6 +2,8 @@
 
 The authors' own folder has one JSON file for each task; the re-packed parquet files have the same questions, with the
 options inside the question and the answer as a letter. The test set has six options and no published answers.
+
+MLVU: seven tasks with options, whose accuracies are averaged (M-Avg), and two that a judge scores (G-Avg).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,8 +23,6 @@ from qsv_eval.tasks.task import Task, TaskPrompt
 
 __all__ = ["CHOICE_TASKS", "MLVU", "MLVU_TEST", "TASKS"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# MLVU: seven tasks with options, whose accuracies are averaged (M-Avg), and two that a judge scores (G-Avg).
 
 CHOICE_TASKS: Final = ("plotQA", "needle", "ego", "count", "order", "anomaly_reco", "topic_reasoning")
 _GENERATION_TASKS: Final = ("sub_scene", "summary")

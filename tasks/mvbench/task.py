@@ -2,6 +2,8 @@
 
 The branch `main` has the original clips with the seconds in which the question's scene lies, and for one subtask
 folders of frames; the branch `video` has the scenes already cut, in folders of other names. The questions are the same.
+
+MVBench as its authors ask it, and as the reference does. The average is the mean of the 20 subtasks.
 """
 
 from collections.abc import Mapping
@@ -19,12 +21,9 @@ from qsv_eval.tasks.task import Task, TaskPrompt
 
 __all__ = ["MVBENCH", "SUBTASKS", "TASKS", "question_block"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# MVBench as its authors ask it, and as the reference does. The average is the mean of the 20 subtasks.
-
 
 class _Folders(NamedTuple):
-    """Where a subtask's clips lie."""
+    """Folders of a subtask's clips."""
 
     original: str
     cut: str

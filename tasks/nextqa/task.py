@@ -1,4 +1,7 @@
-"""NExT-QA with options: 8,564 questions why, how, when and what on clips of some 44 seconds."""
+"""NExT-QA with options: 8,564 questions why, how, when and what on clips of some 44 seconds.
+
+NExT-QA with options; the average is over all questions, beside it by kind (causal, temporal, descriptive).
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,8 +15,6 @@ from qsv_eval.tasks.task import ANSWER_BY_LETTER, Task, TaskPrompt
 
 __all__ = ["NEXTQA", "TASKS"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# NExT-QA with options; the average is over all questions, beside it by kind (causal, temporal, descriptive).
 
 _OPTIONS: Final = tuple(f"a{number}" for number in range(5))
 _COLUMNS: Final = ("video", "question", "answer", "qid", "type", *_OPTIONS)

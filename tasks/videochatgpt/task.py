@@ -1,4 +1,7 @@
-"""Video-ChatGPT's quantitative benchmark: questions in general, on time, and pairs that ask the same in two ways."""
+"""Video-ChatGPT's quantitative benchmark: questions in general, on time, and pairs that ask the same in two ways.
+
+Video-ChatGPT's benchmark: five dimensions from 0 to 5, averaged with equal weight.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,8 +18,6 @@ from qsv_eval.tasks.task import Task, TaskPrompt
 
 __all__ = ["TASKS", "VIDEOCHATGPT"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Video-ChatGPT's benchmark: five dimensions from 0 to 5, averaged with equal weight.
 
 _SETS: Final = ("generic", "temporal", "consistency")
 

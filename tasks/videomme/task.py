@@ -1,4 +1,7 @@
-"""Video-MME: 900 videos from 11 seconds to an hour, three questions on each, subtitles for most."""
+"""Video-MME: 900 videos from 11 seconds to an hour, three questions on each, subtitles for most.
+
+Video-MME as it is asked: in the official wording, with subtitles, and as the reference asks.
+"""
 
 from collections.abc import Mapping
 from typing import Final
@@ -12,8 +15,6 @@ from qsv_eval.tasks.task import Task, TaskPrompt
 
 __all__ = ["GROUPS", "TASKS", "VIDEOMME"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Video-MME as it is asked: in the official wording, with subtitles, and as the reference asks.
 
 GROUPS: Final = ("duration", "domain", "sub_category", "task_type")
 _COLUMNS: Final = ("question_id", "videoID", *GROUPS, "question", "options", "answer")

@@ -30,9 +30,9 @@ class MetricComparison(NamedTuple):
     """One average of both runs, on the same questions."""
 
     field: str
-    """What the questions are grouped by; empty for the headline."""
+    """Field by which the questions are grouped; empty for the headline."""
     group: str
-    """Which group; of the headline, which average it is."""
+    """Name of the group; of the headline, name of the average."""
     n: int
     first: float | None
     second: float | None
@@ -43,11 +43,11 @@ class MetricComparison(NamedTuple):
     detectable: float | None
     """The smallest true difference that would be found with 80 % power."""
     scale: str
-    """Of the averages and all that is derived from them."""
+    """Scale of the averages and of everything derived from them."""
 
 
 class AveragingRule(NamedTuple):
-    """How a task is averaged, and what it is broken down by."""
+    """Average of a task, and the fields that it is broken down by."""
 
     name: str
     average: Average

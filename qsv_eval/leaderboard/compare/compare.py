@@ -26,7 +26,7 @@ class TaskComparison:
     first: SamplesFile
     second: SamplesFile
     protocol: Mapping[str, tuple[Any, Any]] | None
-    """Where the protocols differ; None where one of the files has none."""
+    """Differences between the protocols; None where one of the files has no protocol."""
     pairing: Pairing
     clusters_known: bool
     """Whether it is known which questions share a video; else each stands for itself."""
@@ -39,7 +39,7 @@ class RunComparison(NamedTuple):
     """All of two runs."""
 
     tasks: dict[str, TaskComparison]
-    """Of each task that both have."""
+    """Comparison of each task that both runs have."""
     only_first: Sequence[str]
     """Tasks that only the first has."""
     only_second: Sequence[str]

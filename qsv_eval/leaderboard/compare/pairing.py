@@ -13,14 +13,14 @@ __all__ = ["Flip", "Pairing", "Side", "flips", "pair_up"]
 
 
 class Side(NamedTuple):
-    """What one run has on the questions that both have a score for; both sides have the same order."""
+    """Results of one run on the questions that both have scored; both sides have the same order."""
 
     samples: pd.DataFrame
     """With the columns of `samples.SAMPLES`, the id as index."""
     rows: Sequence[dict[str, Any]]
-    """What averages need."""
+    """Values that averages need."""
     right: NDArray[np.bool_] | None
-    """Which are right; None where scores say nothing of right and wrong."""
+    """True for correct replies; None where scores are not right or wrong."""
 
 
 class Pairing(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a comparison of two runs says: its lines, and the rows of its tables. They are escaped where they are shown."""
+"""Report of a comparison of two runs: in the terminal, as Markdown and as CSV. Questions and replies are escaped."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,10 +34,6 @@ __all__ = [
     "write_comparison",
 ]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# A comparison of two runs in the terminal. Questions and replies are text, never markup.
-#
-# A comparison of two runs as Markdown and CSV. Questions and replies are text wherever they appear.
 
 PROTOCOL: Final = ("field", "A", "B")
 AVERAGES: Final = ("", "n", "A", "B", "A - B", "95 %", "p", "only A / only B right", "McNemar p", "detectable")

@@ -1,4 +1,4 @@
-"""What an answer rests on and what it cost, as the page says it of a sample."""
+"""Samples of a run for the page, with the frames that each answer used; wrong answers come first."""
 
 from collections.abc import Mapping
 from math import isnan
@@ -15,14 +15,9 @@ from qsv_eval.scoring.sample_result import Outcome
 
 __all__ = ["FramesUsed", "PageRun", "RunFiles", "SelectedSamples", "frames_used", "read_run", "select_samples"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Which samples of a task the page shows: those that went wrong first.
-#
-# What the page needs of the files of one run: samples, and the journal's lines on them.
-
 
 class FramesUsed(NamedTuple):
-    """What the page needs of a journal's line: plain values, which go quickly from one process to another."""
+    """Frames, cubes and cost of one answer, as plain values that pass quickly between processes."""
 
     times_s: tuple[float, ...]
     """Instants of the frames; empty where there are several videos, whose frames are not told apart, or none."""
@@ -70,7 +65,7 @@ class SelectedSamples(NamedTuple):
     samples: list[dict[str, Any]]
     """Those that are shown, each with the names of `samplelines.SAMPLES`."""
     total: int
-    """How many there are in all."""
+    """Number of samples in all."""
 
 
 def select_samples(file: SamplesFile, most: int) -> SelectedSamples:
@@ -96,17 +91,17 @@ def _rank(outcome: str, score: float | None) -> float:
 
 
 class RunFiles(NamedTuple):
-    """Where the samples of a run are."""
+    """Files that hold the samples of a run."""
 
     samples: Mapping[str, SamplesFile | None]
     """By the task's name in the tables; None where there is no file."""
     journal: Path | None
     most: int
-    """How many samples of a task are wanted."""
+    """Largest number of samples of a task on the page."""
 
 
 class PageRun(NamedTuple):
-    """What is there."""
+    """Samples and journal of one run."""
 
     chosen: dict[str, SelectedSamples | str]
     """By the same: samples, or why there are none."""

@@ -26,7 +26,7 @@ _TITLE: Final = "Leaderboard"
 
 
 class Content(NamedTuple):
-    """What the page is made of."""
+    """Content of the page."""
 
     made: Leaderboard
     scores: Sequence[Mapping[str, Any]]

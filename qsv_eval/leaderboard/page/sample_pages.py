@@ -14,10 +14,10 @@ __all__ = ["SamplePage", "write_sample_page"]
 
 
 class SamplePage(NamedTuple):
-    """What the page says of the samples of one task of one run."""
+    """Samples of one task of one run, in a data file of their own."""
 
     key: str
-    """Of the side file; empty where there is none."""
+    """Key of the data file; empty where there is none."""
     samples: int
     left_out: int
     why: str = ""

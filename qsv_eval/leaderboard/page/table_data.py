@@ -1,4 +1,4 @@
-"""Tables as the page has them: cells as texts and the numbers to sort by."""
+"""Tables of the page as data: cells as text and numbers to sort by, scores with intervals, and the long table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -12,11 +12,6 @@ from qsv_eval.leaderboard.tables import Cell, Mark, RowKey, Table, cell_text, fo
 from qsv_eval.scoring.sample_result import Outcome
 
 __all__ = ["BEHIND", "cell_of", "detail_rows", "rows_of", "score_entries", "with_scores"]
-
-# MERGED DOCSTRINGS, to be worked into the one above:
-# What the page says of each score: as text, formatted as in the other tables, and as numbers to sort by.
-#
-# The long table: each score with its interval, outcomes, frames and protocol in columns of their own.
 
 
 def rows_of(table: Table) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Which video a question is on, where the benchmark's files are at hand. Nothing is downloaded for a page."""
+"""Thumbnails of the frames that a model saw, read again from local videos by the run's own frame rule."""
 
 import base64
 import io
@@ -25,9 +25,6 @@ from qsv_eval.tasks.media import media_parts
 from qsv_eval.tasks.registry import task_named
 
 __all__ = ["MOST", "ThumbnailFrames", "VideoClip", "VideoClips", "make_thumbnails", "seen_by"]
-
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Small pictures of the frames that a model saw, read again from the video by the run's own frame rule.
 
 
 class VideoClip(NamedTuple):

@@ -1,4 +1,4 @@
-"""Scores against what they rest on: the frames really used, with their tokens below, and the visual tokens."""
+"""Plots of scores over frames and tokens, of the time of a question by stage, and of scores by group."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -14,11 +14,6 @@ from qsv_eval.leaderboard.records import PARTS, TaskCost
 from qsv_eval.leaderboard.safe_text import natural
 
 __all__ = ["against_frames", "against_tokens", "cost_breakdown", "group_bars", "lacking", "logarithmic", "score_label"]
-
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Where a question's seconds go: the answering thread's parts as one bar, and decoding, which goes on beside it.
-#
-# Scores of a task's groups as bars, a colour for each run; hatched where the score may yet change.
 
 
 def against_frames(task: str, points: Sequence[Point]) -> Figure | None:

@@ -24,7 +24,7 @@ class Plot(NamedTuple):
 
     task: str
     title: str
-    """What it shows, for those who cannot see it too."""
+    """Title of the plot, also its text for screen readers."""
     svg: Path
     png: Path
 
@@ -35,10 +35,10 @@ class Drawing(NamedTuple):
     task: str
     title: str
     stem: Path
-    """Of its files."""
+    """Path of the plot's files without their endings."""
     draw: Callable[..., Figure | None]
     of: tuple[Any, ...]
-    """What `draw` draws."""
+    """Arguments of `draw`."""
 
 
 _KINDS: Final = (

@@ -1,4 +1,4 @@
-"""What is plotted: a headline score with its interval, and what its answers rest on and cost."""
+"""Points of the plots: a headline score with its interval, frames, tokens and cost."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple

@@ -22,8 +22,6 @@ from qsv_eval.leaderboard.tables import half_width
 
 __all__ = ["FEWEST", "PowerLaw", "fit_power_law", "power_law"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# The power law of scores over frames: the points of each model and setting, a line, and what the line leaves over.
 
 FEWEST: Final = 3
 """Points at different numbers of frames without which there is no fit: through two, any line goes."""
@@ -41,7 +39,7 @@ class PowerLaw(NamedTuple):
     residuals: tuple[float, ...]
     """Score less fitted score, in the score's own unit, in the order of the points."""
     r_squared: float
-    """Of the line in logarithms."""
+    """R² of the line in logarithms."""
 
     def at(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the fitted scores at numbers of frames."""

@@ -1,4 +1,4 @@
-"""How plots look, and how they are written so that the same data give the same bytes."""
+"""Style of the plots, and a writer that gives the same bytes for the same data."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F0
 """Okabe and Ito's, which people with any kind of colour vision can tell apart, and two more."""
 MARKERS: Final = ("o", "s", "D", "^", "v", "P", "X", "*")
 HOLLOW: Final[dict[str, Any]] = {"linestyle": "none", "markerfacecolor": "white", "zorder": 3}
-"""What turns a line's look into that of its points whose score may yet change; they are drawn over it."""
+"""Style of points whose score may yet change; they are drawn over the line."""
 
 _RC: Final[dict[Any, Any]] = {
     "axes.axisbelow": True,
@@ -61,7 +61,7 @@ def new_figure(width: float, height: float, rows: int = 1, ratios: Sequence[floa
 
 
 _HANDLE, _ACROSS = 6, 80
-"""Of a legend, in characters: a name's line and marker, and the width of a figure."""
+"""Widths in characters: a legend's handle, and the whole figure."""
 
 
 def note(axes: Axes, lines: Sequence[str]) -> None:

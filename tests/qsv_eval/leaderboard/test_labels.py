@@ -4,9 +4,6 @@ import pytest
 
 from qsv_eval.leaderboard.labels import ModelStatement, model_names, setting_names, unlike_conditions
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# What the rows of a table are called.
-
 
 def record(task="t", prompt="p", judge=None, torch="2.6", **answers):
     scoring, environment = {"judge": judge}, {"torch": torch}

@@ -12,9 +12,6 @@ from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.score import score_run
 from qsv_eval.tasks.registry import task_named
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Of several scores by one protocol, which is shown.
-
 
 def headlines(board):
     return board.scores[board.scores["field"] == ""].set_index(["model", "task"])

@@ -9,9 +9,6 @@ from qsv_eval.model_adapters.engine.journal import AnswerStatus, Assignment, Exi
 from qsv_eval.model_adapters.engine.metrics import AnswerCost, summarise_costs
 from qsv_eval.score import score_run
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Frames and cubes of single answers, out of the journal beside a run's results.
-
 OTHER = "qsv_mvbench"
 
 

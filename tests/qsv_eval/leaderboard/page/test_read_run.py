@@ -10,9 +10,6 @@ from qsv_eval.leaderboard.samples import read_samples
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 from qsv_eval.model_adapters.errors import SetupError
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# What is read of a run: samples by the names of the tables, the journal's lines by the tasks' own.
-
 SAID = ["right", "other", "hm", "right", "", ERROR_REPLY, "other"]
 
 
