@@ -5,7 +5,8 @@ import json
 import pytest
 
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
-from qsv_eval.model_adapters.engine.journal import ExitReason, read_logs
+from qsv_eval.model_adapters.engine.journal import read_logs
+from qsv_eval.model_adapters.engine.records import ExitReason
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.lmms import QuicksviewerChat, QuicksviewerSimple
 
@@ -173,7 +174,7 @@ def test_several_rounds(adapter, task_folder, tmp_path):
     for record, sample in zip(records(tmp_path), results["samples"]["form_rounds"], strict=True):
         assert len(record.rounds) == 2
         assert sample["resps"] == [[record.rounds]]
-    assert adapter.asked == 2
+    assert adapter.sent_requests == 2
 
 
 def test_choices_are_scored(tiny, task_folder, tmp_path):
@@ -220,7 +221,7 @@ def test_padding_gets_its_twins_answer(tiny, task_folder, tmp_path):
     evaluate(adapter, task_folder, "form_one_image")
     assert len(seen) == 4
     assert seen[1] == seen[2] == seen[3]
-    assert adapter.asked == len(records(tmp_path)) == 2
+    assert adapter.sent_requests == len(records(tmp_path)) == 2
 
 
 def test_a_task_may_have_a_frame_rule_of_its_own(tiny, task_folder, tmp_path):
@@ -269,4 +270,4 @@ def test_an_image_in_memory_is_known_again(tiny, task_folder, tmp_path):
     for asked in (2, 0):
         adapter = QuicksviewerChat(str(tiny), dtype="float32", device="cpu", journal=tmp_path / "journal")
         evaluate(adapter, task_folder, "form_one_image")
-        assert adapter.asked == asked
+        assert adapter.sent_requests == asked

@@ -29,9 +29,9 @@ PATIENCE_S = 60.0
 WORKER = """
 import os, signal, time
 from pathlib import Path
-from qsv_eval.model_adapters.frames import worker
+from qsv_eval.model_adapters.frames import subprocess_worker as worker
 
-real = worker.read
+real = worker.run_read_job
 
 def read(job, *rest):
     path = Path(job.path)
@@ -47,7 +47,7 @@ def read(job, *rest):
         time.sleep(0.3)
     return real(job, *rest)
 
-worker.read = read
+worker.run_read_job = read
 worker.main()
 """
 
@@ -318,10 +318,10 @@ def test_waiting_is_counted_as_waiting(clips):
 PARENT = """
 import sys
 from qsv_eval.model_adapters.engine.readahead import PlannedRead, ReadAhead
-from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, isolated
+from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, subprocess_reader
 from qsv_eval.model_adapters.frames.read_job import ReadJob, ReadSettings
 sys.path.insert(0, sys.argv[1])
-isolated._WORKER = "telling_worker"
+subprocess_reader._WORKER = "telling_worker"
 job = ReadJob(sys.argv[2], (ClipRequest(FrameRule()),))
 with ReadAhead([PlannedRead(job, 1)], ReadSettings((32, 48)), readers=1, budget_bytes=1) as ahead:
     with ahead.take():
