@@ -65,7 +65,7 @@ class Answer:
     def of(cls, record: Record) -> "Answer":
         """Return the answer of a record."""
         lost = any(video.lost_frames for video in record.videos)
-        computed = {"status": record.fate, "lost_frames": lost, "cost": AnswerCost.of(record)}
+        computed: dict[str, Any] = {"status": record.fate, "lost_frames": lost, "cost": AnswerCost.of(record)}
         same = {each.name: getattr(record, each.name) for each in fields(cls) if each.name not in computed}
         return cls(**computed, **same)
 

@@ -29,7 +29,7 @@ def engine_of(model, folder, *, degraded=False):
 
 
 def test_requests_that_share_a_prefix_are_answered_as_alone(model, make_request, clips, tmp_path):
-    requests = [make_request(number, clips[0], text=f"What is number {number}?") for number in range(2)]
+    requests = [make_request(i, clips[0], text=f"What is number {i}?") for i in range(2)]
     together = engine_of(model, tmp_path).answer(requests)
     for request, answer in zip(requests, together, strict=True):
         assert answer.text == model.chat(request.messages, max_new_tokens=6).text

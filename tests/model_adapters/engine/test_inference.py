@@ -7,6 +7,8 @@ from qsv_eval.model_adapters.engine import inference
 from qsv_eval.model_adapters.engine.records import AnswerStatus
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer
 
+ANSWERED, FAILED = AnswerStatus.ANSWERED, AnswerStatus.FAILED
+
 
 @pytest.fixture
 def starve(monkeypatch):
@@ -27,7 +29,7 @@ def starve(monkeypatch):
 
 
 def on_one_video(make_request, clips, count=3):
-    return [make_request(number, clips[0], text=f"Number {number}?") for number in range(count)]
+    return [make_request(i, clips[0], text=f"Number {i}?") for i in range(count)]
 
 
 def test_a_batch_that_runs_out_of_memory_is_answered_one_by_one(make_engine, make_request, clips, starve):
@@ -43,14 +45,14 @@ def test_a_batch_that_runs_out_of_memory_is_answered_one_by_one(make_engine, mak
 def test_a_request_that_runs_out_of_memory_is_tried_again_without_the_prefix(make_engine, make_request, clips, starve):
     attempts = starve(lambda prompts, prefix: prefix.length > 0)
     answers = make_engine().answer(on_one_video(make_request, clips))
-    assert [answer.status for answer in answers] == [AnswerStatus.ANSWERED] * 3
+    assert [answer.status for answer in answers] == [ANSWERED] * 3
     assert attempts == [1, 1] * 3
 
 
 def test_without_allow_degraded_out_of_memory_is_an_error(make_engine, make_request, clips, starve):
     attempts = starve(lambda prompts, prefix: True)
     [answer] = make_engine().answer([make_request(0, clips[0])])
-    assert answer.status is AnswerStatus.FAILED
+    assert answer.status is FAILED
     assert "out of memory" in answer.reason
     assert attempts == [1, 1]
 
@@ -59,7 +61,7 @@ def test_allow_degraded_uses_fewer_frames(make_engine, make_request, clips, star
     attempts = starve(lambda prompts, prefix: len(prompts[0].visual.starts_T) > 8)
     engine = make_engine(allow_degraded=True, accept_degraded=True)
     [answer, other] = engine.answer([make_request(0, clips[0]), make_request(1)])
-    assert (answer.status, answer.degraded) == (AnswerStatus.ANSWERED, True)
+    assert (answer.status, answer.degraded) == (ANSWERED, True)
     assert not other.degraded
     record = next(record for record in engine.journal.records() if record.sample_id == "q-0")
     assert record.degraded
@@ -74,13 +76,13 @@ def test_a_degraded_answer_counts_only_for_those_who_accept_it(make_engine, make
     accepting = make_engine(allow_degraded=True, accept_degraded=True)
     assert accepting.answer([make_request(0, clips[0])])[0].degraded
     assert not accepting.sent_keys
-    assert make_engine().answer([make_request(0, clips[0])])[0].status is AnswerStatus.FAILED
+    assert make_engine().answer([make_request(0, clips[0])])[0].status is FAILED
 
 
 def test_out_of_memory_with_the_fewest_frames_is_an_error(make_engine, make_request, clips, starve):
     starve(lambda prompts, prefix: True)
     [answer] = make_engine(allow_degraded=True).answer([make_request(0, clips[0])])
-    assert answer.status is AnswerStatus.FAILED
+    assert answer.status is FAILED
 
 
 def starve_the_encoder(monkeypatch, too_much):
@@ -109,9 +111,9 @@ def test_encoding_fewer_frames(make_engine, make_request, clips, monkeypatch, al
     engine = make_engine(allow_degraded=allowed, accept_degraded=allowed)
     [answer] = engine.answer([make_request(0, clips[0])])
     if not allowed:
-        assert (answer.status, answer.degraded) == (AnswerStatus.FAILED, False)
+        assert (answer.status, answer.degraded) == (FAILED, False)
         return
-    assert (answer.status, answer.degraded) == (AnswerStatus.ANSWERED, True)
+    assert (answer.status, answer.degraded) == (ANSWERED, True)
     [record] = engine.journal.records()
     assert len(record.videos[0].timestamps_s) == 8
 
@@ -127,5 +129,5 @@ def test_a_request_that_fails_in_a_batch_fails_alone(make_engine, make_request, 
     monkeypatch.setattr(inference, "generate", picky)
     requests = [make_request(0), make_request(1, text="long " * 80), make_request(2)]
     answers = make_engine(batch_size=3).answer(requests)
-    assert [answer.status for answer in answers] == [AnswerStatus.ANSWERED, AnswerStatus.FAILED, AnswerStatus.ANSWERED]
+    assert [answer.status for answer in answers] == [ANSWERED, FAILED, ANSWERED]
     assert answers[1].reason == "RuntimeError: device-side assert"

@@ -102,21 +102,21 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 journal = Journal(sys.argv[1])
 try:
-    for number in range(100):
-        key = {"key": str(number), "task": "t", "doc_id": 1, "split": "s", "repeat": 0, "sample_id": "q"}
+    for i in range(100):
+        key = {"key": str(i), "task": "t", "doc_id": 1, "split": "s", "repeat": 0, "sample_id": "q"}
         journal.append(Record(**key, fate=AnswerStatus.ANSWERED))
 except SetupError as error:
-    print(number, error)
+    print(i, error)
 """
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path):
     done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True, check=True)
-    number, _, message = done.stdout.strip().partition(" ")
+    i, _, message = done.stdout.strip().partition(" ")
     assert "could not be written (File too large); what was written before is safe" in message
     assert "\n" not in message
-    assert 0 < int(number) < 100
-    assert len(Journal(tmp_path)) == int(number)
+    assert 0 < int(i) < 100
+    assert len(Journal(tmp_path)) == int(i)
     [path] = tmp_path.glob("*.jsonl")
     assert path.read_bytes().endswith(b"}\n")  # no half of a line stays
 
@@ -126,9 +126,9 @@ import sys, time
 from qsv_eval.model_adapters.engine.journal import Journal
 from qsv_eval.model_adapters.engine.records import Record
 journal = Journal(sys.argv[1])
-for number in range(1000000):
-    journal.append(Record(key=str(number), task="t", doc_id=1, split="s", repeat=0, sample_id="q", fate="answered"))
-    print(number, flush=True)
+for i in range(1000000):
+    journal.append(Record(key=str(i), task="t", doc_id=1, split="s", repeat=0, sample_id="q", fate="answered"))
+    print(i, flush=True)
 """
 
 
@@ -140,7 +140,7 @@ def test_a_killed_process_loses_at_most_the_answer_in_hand(tmp_path):
     process.wait()
     process.stdout.close()
     journal = Journal(tmp_path)
-    assert all(journal.answer(str(number)) for number in range(written + 1))
+    assert all(journal.answer(str(i)) for i in range(written + 1))
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

@@ -135,18 +135,18 @@ def test_a_slow_first_job_does_not_lose_its_place(film):
 @pytest.mark.usefixtures("telling")
 @pytest.mark.parametrize("fit", [1, 2, 3])
 def test_no_more_is_begun_than_fits(film, tmp_path, fit):
-    paths = [film(f"{number}.mp4") for number in range(8)]
+    paths = [film(f"{i}.mp4") for i in range(8)]
     with ahead_of(paths, readers=4, budget_bytes=int((fit + 0.5) * VIDEO_BYTES)) as ahead:
-        for number in range(8):
+        for i in range(8):
             with ahead.take():
-                wait_until(lambda number=number: len(noted(tmp_path)) >= min(number + fit, 8))
+                wait_until(lambda i=i: len(noted(tmp_path)) >= min(i + fit, 8))
                 time.sleep(0.1)  # anything too much would begin now
-                assert len(noted(tmp_path)) == min(number + fit, 8)  # the one in hand counts
+                assert len(noted(tmp_path)) == min(i + fit, 8)  # the one in hand counts
 
 
 @pytest.mark.usefixtures("telling")
 def test_bytes_that_were_not_expected_count_once_they_are_there(film, tmp_path):
-    paths = [film(f"{number}.mp4") for number in range(3)]
+    paths = [film(f"{i}.mp4") for i in range(3)]
     jobs = planned(paths, expected_bytes=1)
     with ReadAhead(jobs, SETTINGS, readers=1, budget_bytes=VIDEO_BYTES) as ahead:
         with ahead.take():
@@ -330,8 +330,8 @@ with ReadAhead([PlannedRead(job, 1)], ReadSettings((32, 48)), readers=1, budget_
 
 
 @pytest.mark.usefixtures("telling")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_readers_end_with_their_process(film, tmp_path, monkeypatch, number):
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
+def test_readers_end_with_their_process(film, tmp_path, monkeypatch, signal_number):
     monkeypatch.setitem(os.environ, "PYTHONPATH", "")
     (tmp_path / "telling_worker.py").write_text(
         WORKER.replace("os.kill(os.getpid(), signal.SIGSTOP)", "time.sleep(999)")
@@ -340,6 +340,6 @@ def test_readers_end_with_their_process(film, tmp_path, monkeypatch, number):
     parent = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     wait_until(lambda: noted(tmp_path))
     [(reader, _)] = noted(tmp_path)
-    parent.send_signal(number)
+    parent.send_signal(signal_number)
     parent.wait(PATIENCE_S)
     wait_until(lambda: not psutil.pid_exists(reader) or psutil.Process(reader).status() == psutil.STATUS_ZOMBIE)

@@ -44,8 +44,8 @@ def image(name):
     return PlannedMedia("image", name, f"/images/{name}.png")
 
 
-def request_on(number, *media, task="task", rule=RULE, cube_rule=CUBES, settings="greedy", **values):
-    return PlannedRequest(f"{task}-{number}", task, (task, number), tuple(media), rule, cube_rule, settings, **values)
+def request_on(i, *media, task="task", rule=RULE, cube_rule=CUBES, settings="greedy", **values):
+    return PlannedRequest(f"{task}-{i}", task, (task, i), tuple(media), rule, cube_rule, settings, **values)
 
 
 def plan(requests, videos=VIDEOS, batch_size=4, cache_bytes=8 << 30):
@@ -71,12 +71,10 @@ def mixture():
         ([], RULE),
     ]
     requests = []
-    for number in range(120):
-        media, rule = inputs[number % len(inputs)]
-        task = "other" if number % 7 == 0 else "task"
-        requests.append(
-            request_on(number, *media, task=task, rule=rule, settings="long" if number % 11 == 0 else "greedy")
-        )
+    for i in range(120):
+        media, rule = inputs[i % len(inputs)]
+        task = "other" if i % 7 == 0 else "task"
+        requests.append(request_on(i, *media, task=task, rule=rule, settings="long" if i % 11 == 0 else "greedy"))
     return requests
 
 
@@ -120,13 +118,13 @@ def test_what_was_answered_before_does_not_move_the_batches(seed):
 
 
 def test_a_batch_is_pending_whole_and_a_work_item_without_pending_batches_is_gone():
-    requests = [request_on(number, video("long"), known=number != 2) for number in range(8)]
-    requests += [request_on(number, video("short"), known=True) for number in range(8, 11)]
+    requests = [request_on(i, video("long"), known=i != 2) for i in range(8)]
+    requests += [request_on(i, video("short"), known=True) for i in range(8, 11)]
     [item] = plan(requests)
     assert keys_of(item.pending) == [["task-0", "task-1", "task-2", "task-3"]]
     assert len(item.batches) == 2
     assert [request.key for request in item.visual_inputs[visual_input_of(requests[0])]] == [
-        f"task-{number}" for number in range(8)
+        f"task-{i}" for i in range(8)
     ]
     assert plan([replace(request, known=True) for request in requests]) == []
 
@@ -144,9 +142,7 @@ def test_what_is_known_is_not_read():
 
 def test_rules_and_segments_of_a_file_are_one_read():
     wanted = [(RULE, None, None), (FEW, None, None), (RULE, 10.0, 90.0), (RULE, None, None)]
-    [item] = plan(
-        [request_on(number, video("long", *bounds), rule=rule) for number, (rule, *bounds) in enumerate(wanted)]
-    )
+    [item] = plan([request_on(i, video("long", *bounds), rule=rule) for i, (rule, *bounds) in enumerate(wanted)])
     [read] = item.reads
     assert (read.path, read.content_id, read.frames) == ("/videos/long.mp4", "long", 400)
     assert sorted(read.clips, key=str) == sorted({ClipRequest(*clip) for clip in wanted}, key=str)
@@ -165,9 +161,7 @@ def test_a_batch_has_one_visual_input_and_one_kind_of_settings():
 
 
 def test_batches_of_a_visual_input_follow_each_other():
-    [item] = plan(
-        [request_on(number, video("long"), rule=[RULE, FEW][number % 2]) for number in range(12)], batch_size=2
-    )
+    [item] = plan([request_on(i, video("long"), rule=[RULE, FEW][i % 2]) for i in range(12)], batch_size=2)
     rules = [batch[0].rule for batch in item.batches]
     assert rules in ([RULE] * 3 + [FEW] * 3, [FEW] * 3 + [RULE] * 3)
 
@@ -179,8 +173,8 @@ def test_a_request_on_two_videos_reads_both():
 
 @pytest.mark.parametrize("media", [[], [image("a")]])
 def test_requests_without_videos_are_pooled_within_their_task(media):
-    distinct = [[each._replace(content_id=f"{number}") for each in media] for number in range(20)]
-    requests = [request_on(number, *distinct[number], task=["one", "two"][number % 2]) for number in range(20)]
+    distinct = [[each._replace(content_id=f"{i}") for each in media] for i in range(20)]
+    requests = [request_on(i, *distinct[i], task=["one", "two"][i % 2]) for i in range(20)]
     batches = [batch for item in plan(requests) for batch in item.batches]
     assert sorted(len(batch) for batch in batches) == [2, 2, 4, 4, 4, 4]
     assert all(len({request.task for request in batch}) == 1 for batch in batches)
@@ -188,7 +182,7 @@ def test_requests_without_videos_are_pooled_within_their_task(media):
 
 
 def test_requests_on_an_image_stay_together():
-    requests = [request_on(number, image("abcde"[number // 3])) for number in range(15)]
+    requests = [request_on(i, image("abcde"[i // 3])) for i in range(15)]
     work_items = plan(requests, batch_size=8)
     assert [sum(map(len, item.batches)) for item in work_items] == [6, 6, 3]
     homes = [{request.media for batch in item.batches for request in batch} for item in work_items]
@@ -196,7 +190,7 @@ def test_requests_on_an_image_stay_together():
 
 
 def test_the_cache_bounds_the_batch():
-    requests = [request_on(number, video("long")) for number in range(6)]
+    requests = [request_on(i, video("long")) for i in range(6)]
     tokens = COSTS.video(VIDEOS["long"], RULE, CUBES).tokens
     for fit, sizes in [(6, [6]), (5, [5, 1]), (2, [2, 2, 2]), (0.5, [1] * 6)]:
         [item] = plan(requests, batch_size=6, cache_bytes=int(fit * tokens * COSTS.cache_bytes))
@@ -204,7 +198,7 @@ def test_the_cache_bounds_the_batch():
 
 
 def test_longest_first():
-    requests = [request_on(number, video(name)) for number, name in enumerate(["short", "long", "broken", "middle"])]
+    requests = [request_on(i, video(name)) for i, name in enumerate(["short", "long", "broken", "middle"])]
     work_items = plan(requests)
     assert [item.reads[0].content_id for item in work_items] == ["long", "middle", "short", "broken"]
     assert [item.cost_s for item in work_items] == sorted((item.cost_s for item in work_items), reverse=True)
@@ -214,11 +208,8 @@ def video_mme(seed):
     """The durations of the benchmark: a third each of up to 2 minutes, 4 to 15 minutes, half an hour to an hour."""
     draw = random.Random(seed)
     lengths = [draw.randint(*bounds) for bounds in [(11, 120), (240, 900), (1800, 3600)] for _ in range(300)]
-    videos = {
-        f"{number:03}": video_info(length, draw.choice([(640, 360), (1280, 720)]))
-        for number, length in enumerate(lengths)
-    }
-    requests = [request_on(3 * number + k, video(name)) for number, name in enumerate(videos) for k in range(3)]
+    videos = {f"{i:03}": video_info(length, draw.choice([(640, 360), (1280, 720)])) for i, length in enumerate(lengths)}
+    requests = [request_on(3 * i + k, video(name)) for i, name in enumerate(videos) for k in range(3)]
     return plan(requests, videos)
 
 
@@ -233,9 +224,9 @@ def test_processes_get_equal_work_and_whole_work_items(seed):
 
 
 def test_only_processes_that_have_the_task_answer():
-    requests = [request_on(number, video("short"), ranks=frozenset({1, 2})) for number in range(3)]
-    requests += [request_on(number, image(str(number)), task="images", ranks=frozenset({2})) for number in range(9)]
-    requests += [request_on(number, video("long"), task="anyone") for number in range(3)]
+    requests = [request_on(i, video("short"), ranks=frozenset({1, 2})) for i in range(3)]
+    requests += [request_on(i, image(str(i)), task="images", ranks=frozenset({2})) for i in range(9)]
+    requests += [request_on(i, video("long"), task="anyone") for i in range(3)]
     assigned = assign(plan(requests), 4)
     homes = {
         request.task: rank
