@@ -27,7 +27,7 @@ from qsv_eval.model_adapters.engine.request import (
 from qsv_eval.model_adapters.errors import QsvError
 from qsv_eval.model_adapters.frames import FrameRule
 
-__all__ = ["RequestTranslator", "TranslatedRequests"]
+__all__ = ["RequestTranslator"]
 
 _Doc = Mapping[str, Any]
 _Messages = list[dict[str, Any]]
@@ -48,14 +48,6 @@ class _Call(NamedTuple):
     """Builds a later round of a conversation."""
 
 
-class TranslatedRequests(NamedTuple):
-    """Requests for the engine."""
-
-    requests: list[Request]
-    indices: list[int]
-    """Index of the request for each of lmms-eval's; copies that pad a process's share have the same index."""
-
-
 @dataclass
 class RequestTranslator:
     """Translator of this process's requests, and the engine's `Harness`."""
@@ -74,8 +66,11 @@ class RequestTranslator:
         """The tasks whose functions this process has."""
         return {task for task, _ in self.calls}
 
-    def translate(self, instances: Sequence[Instance], kind: RequestKind) -> TranslatedRequests:
-        """Translate lmms-eval's requests. One that its task cannot build becomes a request with a fault."""
+    def translate(self, instances: Sequence[Instance], kind: RequestKind) -> tuple[list[Request], list[int]]:
+        """Return the requests for the engine, and the index among them for each of lmms-eval's.
+
+        A request that its task cannot build has a fault. Copies that lmms-eval adds for padding have the same index.
+        """
         repeats: Counter[tuple[Any, ...]] = Counter()
         first: dict[tuple[Any, ...], int] = {}
         requests: list[Request] = []
@@ -91,7 +86,7 @@ class RequestTranslator:
             indices.append(len(requests))
             requests.append(self._request(call, kind, repeats[sample]))
             repeats[sample] += 1
-        return TranslatedRequests(requests, indices)
+        return requests, indices
 
     def media(self, request: Request) -> list[Any]:
         """Return the media of the request's document in order."""

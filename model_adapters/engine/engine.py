@@ -159,10 +159,10 @@ class Engine:
 
     def _renamed(self, keys: Sequence[str | Record], requests: Sequence[Request]) -> list[tuple[str, str, str]]:
         """Return task, sample id and key of the requests whose answer has another task name in the journal."""
-        keyed = [(key, request) for key, request in zip(keys, requests, strict=True) if isinstance(key, str)]
-        known = [(request, record) for key, request in keyed if (record := self.journal.answer(key)) is not None]
         return [
-            (request.task, request.sample_id, record.key) for request, record in known if record.task != request.task
+            (request.task, request.sample_id, key)
+            for key, request in zip(keys, requests, strict=True)
+            if isinstance(key, str) and (record := self.journal.answer(key)) and record.task != request.task
         ]
 
     def _costs(self) -> UnitCosts:
