@@ -169,7 +169,7 @@ def test_repeats_are_asked_apart(tiny, task_folder, tmp_path):
 
 
 def test_several_rounds(adapter, task_folder, tmp_path):
-    """The task asks a second time, with what was said, and then ends the conversation."""
+    """The task asks a second time, with the first reply, and then ends the conversation."""
     results = evaluate(adapter, task_folder, "form_rounds")
     for record, sample in zip(records(tmp_path), results["samples"]["form_rounds"], strict=True):
         assert len(record.rounds) == 2
@@ -208,19 +208,19 @@ def test_padding_gets_its_twins_answer(tiny, task_folder, tmp_path):
     from lmms_eval.evaluator import _clone_padding_request
 
     adapter = QuicksviewerChat(str(tiny), dtype="float32", device="cpu", journal=tmp_path / "journal")
-    generate_until, seen = adapter.generate_until, []
+    generate_until, results = adapter.generate_until, []
 
     def padded(requests):
         answers = generate_until(
             [*requests, _clone_padding_request(requests[-1]), _clone_padding_request(requests[-1])]
         )
-        seen.extend(answers)
+        results.extend(answers)
         return answers[: len(requests)]
 
     adapter.generate_until = padded
     evaluate(adapter, task_folder, "form_one_image")
-    assert len(seen) == 4
-    assert seen[1] == seen[2] == seen[3]
+    assert len(results) == 4
+    assert results[1] == results[2] == results[3]
     assert adapter.sent_requests == len(records(tmp_path)) == 2
 
 
@@ -267,7 +267,7 @@ def test_manifest_names_both_adapters():
 
 
 def test_an_image_in_memory_is_known_again(tiny, task_folder, tmp_path):
-    for asked in (2, 0):
+    for sent in (2, 0):
         adapter = QuicksviewerChat(str(tiny), dtype="float32", device="cpu", journal=tmp_path / "journal")
         evaluate(adapter, task_folder, "form_one_image")
-        assert adapter.sent_requests == asked
+        assert adapter.sent_requests == sent

@@ -52,9 +52,9 @@ def test_what_lmms_eval_makes_of_a_command_line():
     ],
 )
 def test_strings_and_numbers_get_the_right_type(name, value, expected):
-    found = getattr(parse(**{name: value}), name)
-    assert found == (value if expected is None else expected)
-    assert expected is None or type(found) is type(expected)
+    parsed = getattr(parse(**{name: value}), name)
+    assert parsed == (value if expected is None else expected)
+    assert expected is None or type(parsed) is type(expected)
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_an_unknown_option_with_a_near_one(name, meant):
 
 
 def test_an_unknown_option_with_none_near():
-    said = refusal(zzz=1)
-    assert said.startswith("model_args: there is no option 'zzz'; known are pretrained, revision, ")
-    assert all(name in said for name in ModelArgs.model_fields)
+    message = refusal(zzz=1)
+    assert message.startswith("model_args: there is no option 'zzz'; known are pretrained, revision, ")
+    assert all(name in message for name in ModelArgs.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,14 @@ def test_an_unknown_option_with_none_near():
         ("max_frames", "many", "max_frames 'many' should be a valid integer"),
         ("max_frames", 0, "max_frames 0 should be greater than or equal to 1"),
         ("max_frames", 8.5, "max_frames 8.5 should be a valid integer"),
-        ("fps", "fast", "fps 'fast' should be a valid i"),
-        ("fps", float("nan"), "fps nan should be a finite i"),
+        ("fps", "fast", "fps 'fast' should be a valid number"),
+        ("fps", float("nan"), "fps nan should be a finite number"),
         ("resize", "best", "resize 'best' should be 'exact' or 'fast'"),
         ("gpus_per_process", 3, "gpus_per_process 3 should be less than or equal to 2"),
         ("batch_size", "auto", "batch_size 'auto' should be a valid integer"),
         ("readers", -1, "readers -1 should be greater than or equal to 0"),
         ("cache_gb", 0, "cache_gb 0 should be greater than 0"),
-        ("readahead_gb", "inf", "readahead_gb 'inf' should be a finite i"),
+        ("readahead_gb", "inf", "readahead_gb 'inf' should be a finite number"),
         ("load_in_4bit", "maybe", "load_in_4bit 'maybe' should be a valid boolean"),
         ("device_map", 7, "device_map 7 should be a valid string"),
         ("device_map", {"": 1.5}, "device_map {'': 1.5} should be a valid string"),

@@ -93,7 +93,7 @@ def test_a_batch_that_was_cut_in_two_is_answered_as_it_was(make_engine, make_req
     [log] = read_logs(engine.journal.folder)
     engine.journal.end(ExitReason.STOPPED)
     lines = log.path.read_text().splitlines(keepends=True)
-    log.path.write_text("".join(lines[:3]))  # the share and two answers
+    log.path.write_text("".join(lines[:3]))  # the assignment and two answers
     again = make_engine(batch_size=4)
     assert again.answer(requests) == whole
     written = [record.key for log in read_logs(again.journal.folder) for record in log.records]
@@ -165,10 +165,10 @@ def test_an_equal_variant_of_another_name_has_the_answers_and_their_names(make_e
     assert not again.sent_keys
     again.journal.end(ExitReason.DONE)
     *_, log = read_logs(again.journal.folder)
-    [share] = log.shares
-    assert [(task, sample) for task, sample, _ in share.renamed] == [(names[1], "q-0"), (names[1], "q-1")]
-    assert {key for *_, key in share.renamed} == {record.key for record in again.journal.records()}
-    assert share.totals[names[1]].model_dump() == {"total": 2, "known": 2}
+    [assignment] = log.shares
+    assert [(task, sample) for task, sample, _ in assignment.renamed] == [(names[1], "q-0"), (names[1], "q-1")]
+    assert {key for *_, key in assignment.renamed} == {record.key for record in again.journal.records()}
+    assert assignment.totals[names[1]].model_dump() == {"total": 2, "known": 2}
     status = read_status(again.journal.folder, datetime.now(UTC))
     assert [(task.task, task.done, task.missing) for task in status.tasks] == [(names[1], 2, 0)]
 
@@ -190,7 +190,7 @@ def test_a_record_says_what_the_answer_rests_on(make_engine, make_request, clips
     [video] = record.videos
     assert video.cubes[0][0] == 0
     assert video.cubes[-1][1] == len(video.timestamps_s) >= 12
-    assert all(one[1] == other[0] for one, other in zip(video.cubes, video.cubes[1:], strict=False))
+    assert all(cube[1] == following[0] for cube, following in zip(video.cubes, video.cubes[1:], strict=False))
     assert record.visual_tokens == 16 * (len(video.cubes) + 1) < record.prompt_tokens
     assert 1 <= record.new_tokens <= 6
     assert {"vit", "cubing", "prefill", "generation"} <= record.seconds.keys()
@@ -274,15 +274,15 @@ def test_a_conversation_is_led_by_its_task(make_engine, make_request, clips):
     assert make_engine(harness=Tasks()).answer([rounds], tasks=["task"]) == [answer]
 
 
-def test_shares_and_ends_are_written_down(make_engine, make_request, clips):
+def test_assignments_and_ends_are_written_down(make_engine, make_request, clips):
     engine = make_engine()
     engine.answer([make_request(0, clips[0]), make_request(1, fault="no")])
     engine.journal.end(ExitReason.DONE)
     [log] = read_logs(engine.journal.folder)
-    [share] = log.shares
-    assert (share.rank, share.world_size) == (0, 1)
-    assert share.totals["task"].model_dump() == {"total": 2, "known": 0}
-    assert [(task, sample) for task, sample, _ in share.questions] == [("task", "q-0")]
+    [assignment] = log.shares
+    assert (assignment.rank, assignment.world_size) == (0, 1)
+    assert assignment.totals["task"].model_dump() == {"total": 2, "known": 0}
+    assert [(task, sample) for task, sample, _ in assignment.questions] == [("task", "q-0")]
     assert log.end.how is ExitReason.DONE
 
 

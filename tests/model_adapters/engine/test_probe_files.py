@@ -20,10 +20,10 @@ def probe(path, kind="video"):
 
 
 def test_a_video_is_named_and_measured(clips):
-    found = probe(clips[0])
-    assert found == FileProbe(identity(clips[0]), probe_video(clips[0]))
-    assert found.video.duration_s > 10
-    assert found.fault == ""
+    result = probe(clips[0])
+    assert result == FileProbe(identity(clips[0]), probe_video(clips[0]))
+    assert result.video.duration_s > 10
+    assert result.fault == ""
 
 
 def test_an_image_is_named(tmp_path):
@@ -50,9 +50,9 @@ def test_what_cannot_be_used_has_its_reason(tmp_path):
     (tmp_path / "empty.mp4").touch()
     os.mkfifo(tmp_path / "pipe.mp4")  # to open it would wait for ever
     for name, reason in [("gone.mp4", "missing"), ("empty.mp4", "empty"), ("pipe.mp4", "missing"), ("", "directory")]:
-        found = probe(tmp_path / name)
-        assert (found.content_id, found.video) == ("", None)
-        assert reason in found.fault
+        result = probe(tmp_path / name)
+        assert (result.content_id, result.video) == ("", None)
+        assert reason in result.fault
 
 
 def test_a_file_that_may_not_be_opened_has_its_reason(clips, monkeypatch):
@@ -86,5 +86,5 @@ def test_images_in_memory_have_no_file():
 def test_a_file_with_two_paths_has_a_result_for_each(clips, tmp_path):
     link = tmp_path / "link.mp4"
     link.symlink_to(Path(clips[0]).resolve())
-    found = probe_files([make_request(("video", str(clips[0]))), make_request(("video", str(link)))])
-    assert found[str(link)] == found[str(clips[0])]
+    result = probe_files([make_request(("video", str(clips[0]))), make_request(("video", str(link)))])
+    assert result[str(link)] == result[str(clips[0])]

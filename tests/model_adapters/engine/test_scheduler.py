@@ -113,8 +113,8 @@ def test_what_was_answered_before_does_not_move_the_batches(seed):
     answered = {request.key for request in random.Random(seed).sample(requests, k=40 + 3 * seed)}
     whole = sorted(batch for item in plan(requests) for batch in keys_of(item.batches))
     resumed = plan([replace(request, known=request.key in answered) for request in requests])
-    due = sorted(batch for item in resumed for batch in keys_of(item.pending))
-    assert due == [batch for batch in whole if not answered.issuperset(batch)]
+    pending = sorted(batch for item in resumed for batch in keys_of(item.pending))
+    assert pending == [batch for batch in whole if not answered.issuperset(batch)]
 
 
 def test_a_batch_is_pending_whole_and_a_work_item_without_pending_batches_is_gone():

@@ -1,4 +1,4 @@
-"""Subtitles of the frames that a model really sees."""
+"""Subtitles at the frames that a model gets."""
 
 import pytest
 
@@ -73,12 +73,12 @@ def test_the_markers_place_is_filled(srt):
             ],
         }
     ]
-    seen = insert_subtitles(messages, [DecodedImage(1), DecodedVideo(2, [0.7, 2.0], 4.0)])
-    assert seen[0]["content"][2]["text"] == "Subtitles:\nhello there\ngood - bye\nWhat?"
+    result = insert_subtitles(messages, [DecodedImage(1), DecodedVideo(2, [0.7, 2.0], 4.0)])
+    assert result[0]["content"][2]["text"] == "Subtitles:\nhello there\ngood - bye\nWhat?"
     assert insert_subtitles(messages, [DecodedImage(1), DecodedVideo(1, [9.0], 4.0)])[0]["content"][2]["text"] == (
         "Subtitles:\n\nWhat?"
     )
-    assert messages[0]["content"][2]["text"].count(SUBTITLES) == 1, "the question stays as it was"
+    assert messages[0]["content"][2]["text"].count(SUBTITLES) == 1, "the messages stay as they were"
 
 
 def test_what_is_no_subtitle_file_is_said(tmp_path):
