@@ -169,24 +169,24 @@ def _failed(answer: Answer) -> bool:
 
 
 def _load(args: ModelArgs) -> Quicksviewer:
-    options: dict[str, Any] = {"revision": args.revision, "subfolder": args.subfolder}
-    device = None
+    placement: dict[str, Any]
     if args.device_map is not None:
-        options["device_map"] = args.device_map
+        placement = {"device_map": args.device_map}
     elif args.gpus_per_process > 1:
-        options["device_map"] = split_map(args.gpus_per_process)
+        placement = {"device_map": split_map(args.gpus_per_process)}
     else:
-        device = resolve_device(args.device)
+        placement = {"device": resolve_device(args.device)}
     return load_pretrained(
         args.pretrained,
-        device=device,
+        revision=args.revision,
+        subfolder=args.subfolder,
         dtype=args.dtype,
         frame_rule=args.rule,
         resize=args.resize,
         chunk_frames=args.chunk_frames,
         attn_implementation=args.attn_implementation,
         bits=args.bits,
-        **options,
+        **placement,
     )
 
 

@@ -146,11 +146,8 @@ def _chat_call(instance: Instance, kind: RequestKind) -> _Call:
         messages, is_over, _, new_state = result
         return None if is_over else (messages_from_lmms(messages), new_state)
 
-    def messages(doc: _Doc) -> _Messages:
-        return messages_from_lmms(doc_to_messages(doc))
-
-    is_conversation = kind is RequestKind.ROUNDS
-    return _Call(task, split, doc_id, messages, generation, next_round=next_round if is_conversation else None)
+    call = _Call(task, split, doc_id, lambda doc: messages_from_lmms(doc_to_messages(doc)), generation)
+    return call._replace(next_round=next_round) if kind is RequestKind.ROUNDS else call
 
 
 def _simple_call(instance: Instance, kind: RequestKind) -> _Call:
@@ -167,10 +164,8 @@ def _simple_call(instance: Instance, kind: RequestKind) -> _Call:
         visuals, next_text, is_over, _, new_state = result
         return None if is_over else (messages_from_visuals(visuals, next_text), new_state)
 
-    def messages(doc: _Doc) -> _Messages:
-        return messages_from_visuals(doc_to_visual(doc), text)
-
-    return _Call(task, split, doc_id, messages, generation, next_round=next_round if doc_to_text else None)
+    call = _Call(task, split, doc_id, lambda doc: messages_from_visuals(doc_to_visual(doc), text), generation)
+    return call._replace(next_round=next_round) if doc_to_text else call
 
 
 def _score_call(instance: Instance) -> _Call:

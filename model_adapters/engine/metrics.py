@@ -137,11 +137,7 @@ def summarise_costs(costs: Sequence[AnswerCost]) -> dict[str, Any]:
     means = ("cubes", "visual_tokens", "prompt_tokens", "new_tokens", "read_s")
     return {
         "answers": len(costs),
-        "frames": {
-            "mean": float(frames.mean()),
-            "p5": float(np.percentile(frames, 5)),
-            "p95": float(np.percentile(frames, 95)),
-        },
+        "frames": {"mean": float(frames.mean())} | {f"p{q}": float(np.percentile(frames, q)) for q in (5, 95)},
         **{name: float(np.mean([getattr(cost, name) for cost in costs])) for name in means},
         "tokens_per_frame": sum(cost.visual_tokens for cost in costs) / int(frames.sum()) if frames.any() else None,
         "seconds": {stage: float(np.mean([cost.seconds.get(stage, 0.0) for cost in costs])) for stage in STAGES},

@@ -36,8 +36,7 @@ def make_engine(tiny_model, tiny, tmp_path):
     def make(folder="journal", harness=None, accept_degraded=False, **options):
         options = {"readers": 0, "show_progress": False, "reading": ReadSettings((96, 96)), **options}
         settings = AnswerSettings(
-            *(checkpoint_fingerprint(str(tiny)), REPLY_VERSION, "float32"),
-            *(FrameRule(), CubeRule(), "pyav", "exact"),
+            *(checkpoint_fingerprint(str(tiny)), REPLY_VERSION, "float32"), *(FrameRule(), CubeRule(), "pyav", "exact")
         )
         journal = Journal(tmp_path / folder, accept_degraded=accept_degraded)
         return Engine(tiny_model, journal, settings, harness or NoTasks(), EngineOptions(**options))

@@ -64,13 +64,13 @@ def watched(tmp_path, monkeypatch):
 def link(clips, tmp_path):
     """Make a link to a video under another name."""
 
-    def name(name):
+    def make(name):
         path = tmp_path / name
         if not path.exists():
             path.symlink_to(clips[0])
         return str(path)
 
-    return name
+    return make
 
 
 @pytest.fixture(autouse=True)

@@ -20,12 +20,7 @@ from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, VideoInfo
 
 RULE, FEW, CUBES = FrameRule(), FrameRule(max_frames=8), CubeRule()
 COSTS = UnitCosts(
-    queries=64,
-    frame_bytes=442_368,
-    summary_bytes=617_984,
-    cache_bytes=57_344,
-    frame_s=0.01,
-    token_s=1e-4,
+    queries=64, frame_bytes=442_368, summary_bytes=617_984, cache_bytes=57_344, frame_s=0.01, token_s=1e-4
 )
 
 

@@ -30,11 +30,7 @@ def srt(tmp_path):
 
 
 def test_text_and_times(srt, tmp_path):
-    assert read_subtitles(srt) == (
-        (0.5, 1.5, "hello there"),
-        (1.5, 3.0, "good - bye"),
-        (3600.0, 3601.0, "much later"),
-    )
+    assert read_subtitles(srt) == ((0.5, 1.5, "hello there"), (1.5, 3.0, "good - bye"), (3600.0, 3601.0, "much later"))
     (tmp_path / "a.vtt").write_text(VTT)
     assert read_subtitles(str(tmp_path / "a.vtt")) == ((0.5, 1.5, "hello there"),)
 
