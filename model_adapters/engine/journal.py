@@ -77,18 +77,15 @@ class Journal:
         self._versions: dict[SampleKey, str] = {}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SetupError(
-                f"{self.folder}: the journal cannot be kept there ({error.strerror}); choose another folder"
-            ) from error
-        try:
             for log in read_logs(self.folder):
                 for record in log.records:
                     self._remember(record)
                     if record.fate is AnswerStatus.ANSWERED:
                         self._versions[record.sample_key] = log.reply_version
         except OSError as error:
-            raise SetupError(f"{error.filename}: this part of the journal cannot be read ({error.strerror})") from error
+            raise SetupError(
+                f"{error.filename}: the journal cannot be kept or read there ({error.strerror}); choose another folder"
+            ) from error
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -160,7 +157,9 @@ class Journal:
         try:
             self._file = self._path.open("wb", buffering=0)
         except OSError as error:
-            raise SetupError(f"{self._path}: the journal cannot be written ({error.strerror})") from error
+            raise SetupError(
+                f"{self._path}: the journal cannot be written ({error.strerror}); choose another folder"
+            ) from error
         return self._file
 
 
