@@ -171,10 +171,8 @@ class _Planner(NamedTuple):
 
     def asked(self, variant: Variant, questions: Sequence[Request]) -> list[PlannedRequest]:
         """Return a cell's questions as the plan sees them, without those whose files are not there."""
-        rule, cube_rule = (
-            rule_from_lmms(variant.settings, self.model.rule),
-            self.cube_rule.with_overrides(variant.settings),
-        )
+        rule = rule_from_lmms(variant.settings, self.model.rule)
+        cube_rule = self.cube_rule.with_overrides(variant.settings)
         there = [one for one in questions if not any(self.files[path].fault for path, _ in one.files)]
         varied = [replace(one, task=variant.name, rule=rule, cube_rule=cube_rule) for one in there]
         keyed = ((f"{variant.task} {one.doc_id}", one) for one in varied)
