@@ -90,7 +90,7 @@ def requests_on(videos: Sequence[str]) -> list[PlannedRequest]:
 
 
 def video_of(asked: PlannedRequest) -> str:
-    return asked.media[0].identity
+    return asked.media[0].content_id
 
 
 def busiest(shares: Sequence[Sequence[float]]) -> float:

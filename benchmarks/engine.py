@@ -128,12 +128,12 @@ def questions_of(asked: Sequence[Ask], rule: Any, task: str = "benchmark") -> li
 
 def run_engine(questions: Sequence[Ask], model: Any, journal: Path) -> Result:
     """Give the questions to the engine."""
-    from qsv_eval.model_adapters.engine.journal import AnswerStatus, ExitReason
+    from qsv_eval.model_adapters.engine.records import AnswerStatus, ExitReason
 
     engine = make_engine(model, journal)
     answers = engine.answer(questions_of(questions, model.frame_rule))
     engine.journal.end(ExitReason.DONE)
-    assert all(answer.fate is AnswerStatus.ANSWERED for answer in answers), [answer.reason for answer in answers]
+    assert all(answer.status is AnswerStatus.ANSWERED for answer in answers), [answer.reason for answer in answers]
     stages = engine.efficiency.stages
     return Result(
         answers={str(ask.number): answer.text for ask, answer in zip(questions, answers, strict=True)},

@@ -17,7 +17,8 @@ from gpu_model import QUESTION, Size, clip_of, make_model, save_model
 from qsv_eval.model_adapters.cubing import CubeRule
 from qsv_eval.model_adapters.engine.cache_key import REPLY_VERSION, AnswerSettings
 from qsv_eval.model_adapters.engine.engine import Engine, EngineOptions
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, Journal
+from qsv_eval.model_adapters.engine.journal import Journal
+from qsv_eval.model_adapters.engine.records import AnswerStatus
 from qsv_eval.model_adapters.engine.request import GenerationSettings, Request
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.frames.read_job import ReadSettings
@@ -119,7 +120,7 @@ def out_of_memory(qv: Quicksviewer, size: Size) -> list[Cells]:
                 answer, record = _ask(qv, video, Path(name, f"journal-{allowed}"), degraded=allowed)
             finally:
                 torch.cuda.set_per_process_memory_fraction(1.0, device)
-            if answer.fate is AnswerStatus.ANSWERED:
+            if answer.status is AnswerStatus.ANSWERED:
                 frames = len(record.videos[0].timestamps_s)
                 found = f"answered on {frames} of {size.frames} frames, marked degraded: {record.degraded}"
             else:

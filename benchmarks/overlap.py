@@ -96,8 +96,9 @@ def run(case: Case, units: int) -> Outcome:
     """Let the engine's worker answer so many units."""
     from qsv_eval.model_adapters.engine import worker
     from qsv_eval.model_adapters.engine.inference import Generated
-    from qsv_eval.model_adapters.engine.journal import ExitReason, Journal
+    from qsv_eval.model_adapters.engine.journal import Journal
     from qsv_eval.model_adapters.engine.metrics import Efficiency
+    from qsv_eval.model_adapters.engine.records import ExitReason
     from qsv_eval.model_adapters.frames import subprocess_reader
     from qsv_eval.model_adapters.frames.read_job import ReadSettings
     from qsv_eval.model_adapters.quicksviewer.chat import Reply
@@ -109,7 +110,7 @@ def run(case: Case, units: int) -> Outcome:
         def __init__(self, *_: Any, **__: Any) -> None:
             pass
 
-        def see(self, _: Any, result: Any) -> None:
+        def encode_file(self, _: Any, result: Any) -> None:
             assert result.error is None, result.error
             assert result.footage.frames.shape == (FRAMES, *SIZE, 3)
 
@@ -117,7 +118,7 @@ def run(case: Case, units: int) -> Outcome:
         def __init__(self, _: Any, unit: Any, questions: Any, *__: Any) -> None:
             self.questions = questions
 
-        def get_ready(self, batch: Any) -> None:
+        def prepare(self, batch: Any) -> None:
             pass
 
         def answer(self, batch: Any) -> dict[str, Generated]:

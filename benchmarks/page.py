@@ -18,7 +18,7 @@ from pathlib import Path
 
 from leaderboard import RUNS, SAMPLES, TASKS, make
 
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, Record, VideoUse
+from qsv_eval.model_adapters.engine.records import AnswerStatus, Record, VideoUse
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from engine import asks, make_engine, questions_of  # noqa: E402
 from naive_pipeline import CHECKPOINT  # noqa: E402
 
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, ExitReason  # noqa: E402
+from qsv_eval.model_adapters.engine.records import AnswerStatus, ExitReason  # noqa: E402
 from qsv_eval.model_adapters.frames import FrameRule  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer import load_pretrained  # noqa: E402
 
@@ -53,7 +53,7 @@ def run(model: Any, videos: int, rules: Sequence[FrameRule]) -> Run:
         wall_s = time.perf_counter() - started
         engine.journal.end(ExitReason.DONE)
     model.summarise_frames = looking
-    assert all(answer.fate is AnswerStatus.ANSWERED for answer in answers), [answer.reason for answer in answers]
+    assert all(answer.status is AnswerStatus.ANSWERED for answer in answers), [answer.reason for answer in answers]
     said = {(one.task, one.doc_id): answer.text for one, answer in zip(asked, answers, strict=True)}
     return Run(wall_s, engine.efficiency.reads, sum(seen), engine.efficiency.stages, said)
 

@@ -43,7 +43,7 @@ def record(bars: list[Bar]) -> None:
     from qsv_eval.model_adapters import stage_timer
     from qsv_eval.model_adapters.engine import readahead
 
-    read, book = readahead._Reader.read, stage_timer.StageTimer._book
+    read, book = readahead._Reader.read, stage_timer.StageTimer._count
 
     def watched_read(self: Any, *args: Any) -> Any:
         started = time.perf_counter()
@@ -57,7 +57,7 @@ def record(bars: list[Bar]) -> None:
         if doing:
             bars.append(Bar("answering", doing, since, self._since))
 
-    readahead._Reader.read, stage_timer.StageTimer._book = watched_read, watched_book  # type: ignore[method-assign]
+    readahead._Reader.read, stage_timer.StageTimer._count = watched_read, watched_book  # type: ignore[method-assign]
 
 
 def draw(bars: list[Bar]) -> str:

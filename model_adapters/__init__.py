@@ -1,4 +1,4 @@
-"""How a model meets the harness: the model itself, its frames, and the `lmms` adapter. Light to import."""
+"""The model, its frames, and the adapter that lets lmms-eval evaluate it. Light to import."""
 
 from typing import TYPE_CHECKING
 
@@ -9,10 +9,10 @@ __all__ = ["manifests"]
 
 
 def manifests() -> "ModelManifest":
-    """Tell lmms-eval about the model `quicksviewer` (entry point group `lmms_eval.models`).
+    """Register the model `quicksviewer` with lmms-eval (entry point group `lmms_eval.models`).
 
-    lmms-eval calls this while it is being imported itself, and an error here would switch off every plugin of every
-    package; so only its registry is imported.
+    lmms-eval calls this during its own import, and an error here would disable the plugins of all packages, so only
+    its registry is imported.
     """
     from lmms_eval.models.registry_v2 import ModelManifest
 

@@ -1,4 +1,4 @@
-"""The errors that a user can act on. Everything else that is raised is a bug and keeps its traceback."""
+"""Errors that a user can act on. Any other exception is a bug and keeps its traceback."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -7,19 +7,19 @@ __all__ = ["InputError", "MediaError", "MediaFault", "QsvError", "SetupError"]
 
 
 class QsvError(Exception):
-    """What went wrong, where, and the next step, in one line. The command line shows it without a traceback."""
+    """Base of these errors: one line with what is wrong, where, and what to do next. Shown without a traceback."""
 
 
 class SetupError(QsvError):
-    """The set-up is wrong (a folder, an option, a name): nothing was started and nothing was overwritten."""
+    """A wrong folder, option or name. Nothing was started and nothing was overwritten."""
 
 
 class InputError(SetupError, ValueError):
-    """A processor was given inputs or options that it cannot take. Callers of transformers expect a ValueError."""
+    """Inputs or options that the processor cannot take; a ValueError, as callers of transformers expect."""
 
 
 class MediaFault(StrEnum):
-    """Why a video or image could not be used."""
+    """Reason why a video or image cannot be used."""
 
     MISSING = "missing"
     EMPTY = "empty"
@@ -42,5 +42,5 @@ class MediaError(QsvError):
         super().__init__(f"{self.path}: {fault.value}" + (f" ({detail})" if detail else ""))
 
     def __reduce__(self) -> tuple[type["MediaError"], tuple[str, MediaFault, str]]:
-        # The reader may run in a worker process, and exceptions cross that border by pickle.
+        # Errors of a reader process arrive by pickle.
         return type(self), (self.path, self.fault, self.detail)

@@ -1,4 +1,4 @@
-"""Where things lie that belong to no run, and how a file is never half there."""
+"""Cache folder and atomic writes."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from uuid import uuid4
 __all__ = ["UNFINISHED", "atomic_write", "cache_folder"]
 
 UNFINISHED: Final = ".unfinished"
-"""How the names of drafts end."""
+"""Suffix of files and folders that are being written."""
 
 
 def cache_folder(*parts: str) -> Path:
@@ -22,15 +22,15 @@ def cache_folder(*parts: str) -> Path:
 
 @contextmanager
 def atomic_write(path: Path, *, many_writers: bool = False) -> Iterator[Path]:
-    """Yield where to write a file or a folder that takes its name when the block ends, and is gone if that fails.
+    """Yield a draft path, which is renamed to `path` at the end of the block, or deleted if the block fails.
 
     Args:
-        path: the name; a file there is replaced, a folder must not be there yet. What it lies in is made if need be.
-        many_writers: several processes may write it at once, and the last one's stays. Without it, what a killed
-            process left is written over the next time.
+        path: final name; an existing file is replaced, a folder must not exist. Parent folders are made.
+        many_writers: whether several processes may write at once (the last one wins). If not, a draft that a killed
+            process left is overwritten.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder: a rename is one step only within a file system.
+    # In the same folder, because a rename is atomic only within a file system.
     draft = path.with_name(f"{path.name}{f'.{uuid4().hex}' if many_writers else ''}{UNFINISHED}")
     try:
         yield draft

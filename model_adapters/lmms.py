@@ -1,6 +1,6 @@
-"""Quicksviewer for lmms-eval: `lmms-eval --model quicksviewer --model_args pretrained=DIR,max_frames=420,fps=1 …`.
+"""The lmms-eval adapter: `lmms-eval --model quicksviewer --model_args pretrained=DIR,max_frames=420,fps=1 …`.
 
-The classes only translate: `modelargs` says what may be asked for, `requests` turns what is asked into plain questions,
+The classes only translate: `model_args` checks the options, `lmms_requests` turns lmms-eval's requests into plain data,
 and the engine answers them and keeps every answer.
 """
 
@@ -16,8 +16,9 @@ from qsv_eval.model_adapters.engine import distributed, run_context
 from qsv_eval.model_adapters.engine.cache_key import REPLY_VERSION, AnswerSettings, checkpoint_fingerprint
 from qsv_eval.model_adapters.engine.engine import Answer, Engine
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, ExitReason, Journal
+from qsv_eval.model_adapters.engine.journal import Journal
 from qsv_eval.model_adapters.engine.metrics import AnswerCost, summarise_costs, summarise_efficiency
+from qsv_eval.model_adapters.engine.records import AnswerStatus, ExitReason
 from qsv_eval.model_adapters.engine.request import RequestKind
 from qsv_eval.model_adapters.files import cache_folder
 from qsv_eval.model_adapters.lmms_requests import RequestTranslator
@@ -29,7 +30,7 @@ __all__ = ["QuicksviewerChat", "QuicksviewerSimple"]
 
 
 class _Quicksviewer(lmms):
-    """What the two adapters share. The options are those of `ModelArgs`."""
+    """Base of the two adapters. The options are those of `ModelArgs`."""
 
     def __init__(self, pretrained: str | Path = "", **options: Any) -> None:
         super().__init__()
@@ -60,39 +61,39 @@ class _Quicksviewer(lmms):
             options=args.engine_options(model.processor.video_processor.frame_size, show_progress=self._rank == 0),
         )
         self.batch_size_per_gpu = args.batch_size
-        self._notable: dict[tuple[str, str, Any, int, Any], Answer] = {}
-        self._uses: dict[str, list[AnswerCost]] = {}
+        self._marked: dict[tuple[str, str, Any, int, str], Answer] = {}
+        self._costs: dict[str, list[AnswerCost]] = {}
         self._efficiency = summarise_efficiency([])
 
     @property
     def device(self) -> torch.device:
-        """Where the model is; lmms-eval gathers on it."""
+        """The device of the model, on which lmms-eval gathers results."""
         return self._device
 
     @property
     def batch_size(self) -> int:
-        """Questions that are answered at once."""
+        """The limit on the requests of a batch."""
         return self.batch_size_per_gpu
 
     def generate_until(self, requests: list[Instance]) -> list[GenerationResult]:
-        """Answer the requests of lmms-eval, in its order; a failed one has the reserved reply."""
+        """Return the replies to lmms-eval's requests in order; a failed request has the reply `ERROR_REPLY`."""
         return [
-            GenerationResult(answer.text, TokenCounts(answer.prompt_tokens, answer.new_tokens))
-            if answer.fate is AnswerStatus.ANSWERED
-            else GenerationResult(ERROR_REPLY)
+            GenerationResult(ERROR_REPLY)
+            if _failed(answer)
+            else GenerationResult(answer.text, TokenCounts(answer.prompt_tokens, answer.new_tokens))
             for answer in self._answer(requests, RequestKind.GENERATE)
         ]
 
     def generate_until_multi_round(self, requests: list[Instance]) -> list[list[str]]:
-        """Lead the conversations of the requests; each gives its replies, a failed one the reserved reply."""
+        """Return the replies of each conversation; a failed conversation has the one reply `ERROR_REPLY`."""
         answers = self._answer(requests, RequestKind.ROUNDS)
-        return [answer.rounds if answer.fate is AnswerStatus.ANSWERED else [ERROR_REPLY] for answer in answers]
+        return [[ERROR_REPLY] if _failed(answer) else answer.rounds for answer in answers]
 
     def loglikelihood(self, requests: list[Instance]) -> list[GenerationResult]:
-        """Score continuations; the result's "text" is the pair (loss, whether the model itself would have said it).
+        """Score continuations; the "text" of a result is the pair (loss, whether it is the model's greedy reply).
 
-        The loss is the mean negative log-likelihood of a token in nats: lmms-eval's tasks take the smallest for the
-        best. One that failed is infinitely bad. A bare pair would reach the task as a string (lmms-eval 0.7.3).
+        The loss is the mean negative log-likelihood in nats per token, since lmms-eval's tasks choose the smallest; it
+        is infinite for a failed request. A bare pair would reach the task as a string (lmms-eval 0.7.3).
         """
         pairs = [
             (float("inf") if answer.loss is None else answer.loss, bool(answer.is_greedy))
@@ -100,92 +101,92 @@ class _Quicksviewer(lmms):
         ]
         return [GenerationResult(pair) for pair in pairs]
 
-    def _answer(self, requests: list[Instance], kind: RequestKind) -> list[Answer]:
-        questions, places = self.requests.translate(requests, kind)
-        answers = self.engine.answer(questions, self.requests.tasks)
-        whose = [(one.task, one.split, one.doc_id, one.repeat, one.continuation) for one in questions]
-        mine = {place: one for place, one in zip(whose, answers, strict=True) if _is_notable(one)}
-        for each in distributed.all_gather(mine):
-            self._notable |= each
-        used = [(one.task, answer.use) for one, answer in zip(questions, answers, strict=True) if not _failed(answer)]
-        for task, use in [one for each in distributed.all_gather(used) for one in each]:
-            self._uses.setdefault(task, []).append(use)
+    def _answer(self, instances: list[Instance], kind: RequestKind) -> list[Answer]:
+        requests, indices = self.requests.translate(instances, kind)
+        answers = self.engine.answer(requests, self.requests.tasks)
+        marked, costs = {}, []
+        for request, answer in zip(requests, answers, strict=True):
+            if _failed(answer) or answer.degraded or answer.lost_frames:
+                key = (request.task, request.split, request.doc_id, request.repeat, request.continuation)
+                marked[key] = answer
+            if not _failed(answer):
+                costs.append((request.task, answer.cost))
+        for rank_marked in distributed.all_gather(marked):
+            self._marked |= rank_marked
+        for rank_costs in distributed.all_gather(costs):
+            for task, cost in rank_costs:
+                self._costs.setdefault(task, []).append(cost)
         self._efficiency = summarise_efficiency(distributed.all_gather(self.engine.efficiency))
-        return [answers[place] for place in places]
+        return [answers[index] for index in indices]
 
     @property
-    def asked(self) -> int:
-        """Questions that were put to the model, in all processes; the others' answers were known."""
-        return len(self.engine.asked)
+    def sent_requests(self) -> int:
+        """The number of requests sent to the model, in all processes; the journal had answers to the others."""
+        return len(self.engine.sent_keys)
 
     def failures(self) -> dict[str, int]:
-        """Return how many questions of each task have no answer, over all processes."""
-        return dict(Counter(task for (task, *_), one in self._notable.items() if _failed(one)))
+        """Return the number of failed requests of each task, over all processes."""
+        return dict(Counter(task for (task, *_), answer in self._marked.items() if _failed(answer)))
 
     def degraded(self) -> dict[str, int]:
-        """Return how many answers of each task rest on fewer frames than asked for, because memory ran out."""
-        return dict(Counter(task for (task, *_), one in self._notable.items() if one.degraded))
+        """Return the number of answers of each task on fewer frames than requested, because memory ran out."""
+        return dict(Counter(task for (task, *_), answer in self._marked.items() if answer.degraded))
 
     def usage(self) -> dict[str, Any]:
-        """Return what the answers of each task took, known ones included; see `engine.usage.summarise_use`."""
-        return {task: summarise_costs(uses) for task, uses in self._uses.items()}
+        """Return the cost of each task's answers, those of earlier runs included (`summarise_costs`)."""
+        return {task: summarise_costs(costs) for task, costs in self._costs.items()}
 
     @property
     def damaged(self) -> int:
-        """Answers that rest on a video of which frames were lost."""
-        return sum(answer.lost_frames for answer in self._notable.values())
+        """The number of answers on a video of which frames could not be decoded."""
+        return sum(answer.lost_frames for answer in self._marked.values())
 
     def efficiency(self) -> dict[str, Any]:
-        """Return what this run cost, over all processes; see `engine.efficiency.summarise`."""
+        """Return the efficiency of this run over all processes (`summarise_efficiency`)."""
         return self._efficiency
 
     def clean(self) -> None:
-        """Let go of the model before scoring, so that a judge finds the memory free."""
+        """Close the journal and free the model before scoring, so that a local judge has the memory."""
         self.engine.journal.end(ExitReason.DONE)
         del self.engine.model
         super().clean()
 
 
 class QuicksviewerChat(_Quicksviewer):
-    """Answers tasks that send chat messages; lmms-eval builds such messages for all its other tasks too."""
+    """Adapter for tasks with chat messages, which lmms-eval builds for all its other tasks too."""
 
     is_simple = False
 
 
 class QuicksviewerSimple(_Quicksviewer):
-    """Answers tasks in lmms-eval's older form (`--force_simple`): a text, and a function that gives its media."""
+    """Adapter for lmms-eval's older form of tasks (`--force_simple`): a text, and a function for its media."""
 
     is_simple = True
 
 
-def _is_notable(answer: Answer) -> bool:
-    """Say whether a report has to count it apart."""
-    return _failed(answer) or answer.degraded or answer.lost_frames
-
-
 def _failed(answer: Answer) -> bool:
-    return answer.fate is AnswerStatus.FAILED
+    return answer.status is AnswerStatus.FAILED
 
 
 def _load(args: ModelArgs) -> Quicksviewer:
-    options: dict[str, Any] = {"revision": args.revision, "subfolder": args.subfolder}
-    device = None
+    placement: dict[str, Any]
     if args.device_map is not None:
-        options["device_map"] = args.device_map
+        placement = {"device_map": args.device_map}
     elif args.gpus_per_process > 1:
-        options["device_map"] = split_map(args.gpus_per_process)
+        placement = {"device_map": split_map(args.gpus_per_process)}
     else:
-        device = resolve_device(args.device)
+        placement = {"device": resolve_device(args.device)}
     return load_pretrained(
         args.pretrained,
-        device=device,
+        revision=args.revision,
+        subfolder=args.subfolder,
         dtype=args.dtype,
         frame_rule=args.rule,
         resize=args.resize,
         chunk_frames=args.chunk_frames,
         attn_implementation=args.attn_implementation,
         bits=args.bits,
-        **options,
+        **placement,
     )
 
 

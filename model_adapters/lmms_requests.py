@@ -1,8 +1,8 @@
-"""lmms-eval's requests, taken apart: each becomes a plain `Request`, and its task can be asked further.
+"""Translation of lmms-eval's requests into plain `Request`s, and access to their tasks.
 
-A request holds functions of its task, which cannot go to another process. So what they say is written down in the
-question, and only images in memory and the later rounds of a conversation are asked for again, where the question is
-answered: the documents and functions of a task are the same in every process.
+lmms-eval's requests hold functions of their task, which cannot be sent to another process. So the messages are built at
+once, and only images in memory and later rounds of a conversation are requested from the task again, in the process
+that answers: tasks have the same documents and functions in every process.
 """
 
 from collections import Counter
@@ -27,14 +27,14 @@ from qsv_eval.model_adapters.engine.request import (
 from qsv_eval.model_adapters.errors import QsvError
 from qsv_eval.model_adapters.frames import FrameRule
 
-__all__ = ["RequestTranslator", "TranslatedRequests"]
+__all__ = ["RequestTranslator"]
 
 _Doc = Mapping[str, Any]
 _Messages = list[dict[str, Any]]
 
 
 class _Call(NamedTuple):
-    """One request in a common form."""
+    """An lmms-eval request in one form for chat and simple tasks."""
 
     task: str
     split: str
@@ -43,88 +43,76 @@ class _Call(NamedTuple):
     """Builds our messages from the task's document."""
     generation: Mapping[str, Any]
     continuation: Any = ""
-    """What is to be scored: a text, or a function that gives it."""
-    following: Callable[[_Doc, int, list[str], Any], tuple[_Messages, Any] | None] | None = None
-    """Gives a later round."""
-
-
-class TranslatedRequests(NamedTuple):
-    """Requests as questions."""
-
-    questions: list[Request]
-    places: list[int]
-    """Which of them each request is: requests that only fill up a process's share stand for their twins."""
+    """Text to score, or a function that returns it."""
+    next_round: Callable[[_Doc, int, list[str], Any], tuple[_Messages, Any] | None] | None = None
+    """Builds a later round of a conversation."""
 
 
 @dataclass
 class RequestTranslator:
-    """The requests of this process, and what their tasks can be asked."""
+    """Translator of this process's requests, and the engine's `Harness`."""
 
     documents: Mapping[str, Mapping[str, Any]]
     """lmms-eval's documents: task → split → sequence."""
     is_simple: bool
-    """The form of the requests: a text and a function for its media, or a function for chat messages."""
+    """Whether requests have lmms-eval's older form: a text and a function for its media."""
     default_rule: FrameRule
     default_cube_rule: CubeRule
     calls: dict[tuple[str, RequestKind], _Call] = field(default_factory=dict)
-    """A call of each task; its functions serve all documents."""
+    """One call of each task; its functions serve all documents."""
 
     @property
     def tasks(self) -> set[str]:
-        """The tasks whose documents can be asked about here."""
+        """The tasks whose functions this process has."""
         return {task for task, _ in self.calls}
 
-    def translate(self, requests: Sequence[Instance], kind: RequestKind) -> TranslatedRequests:
-        """Turn requests into questions. One that its task cannot build becomes a question with a fault."""
+    def translate(self, instances: Sequence[Instance], kind: RequestKind) -> tuple[list[Request], list[int]]:
+        """Return the requests for the engine, and the index among them for each of lmms-eval's.
+
+        A request that its task cannot build has a fault. Copies that lmms-eval adds for padding have the same index.
+        """
         repeats: Counter[tuple[Any, ...]] = Counter()
         first: dict[tuple[Any, ...], int] = {}
-        questions: list[Request] = []
-        places: list[int] = []
-        for request in requests:
-            call = self._call(request, kind)
-            same = (call.task, call.split, call.doc_id, request.idx)
-            if request.metadata.get("__padding_only__"):
-                places.append(first[same])
+        requests: list[Request] = []
+        indices: list[int] = []
+        for instance in instances:
+            call = self._call(instance, kind)
+            sample = (call.task, call.split, call.doc_id, instance.idx)
+            if instance.metadata.get("__padding_only__"):
+                indices.append(first[sample])
                 continue
             self.calls.setdefault((call.task, kind), call)
-            first.setdefault(same, len(questions))
-            places.append(len(questions))
-            questions.append(self._question(call, kind, repeats[same]))
-            repeats[same] += 1
-        return TranslatedRequests(questions, places)
+            first.setdefault(sample, len(requests))
+            indices.append(len(requests))
+            requests.append(self._request(call, kind, repeats[sample]))
+            repeats[sample] += 1
+        return requests, indices
 
-    def media(self, question: Request) -> list[Any]:
-        """Return the media of a question's document as its task gives them, in order."""
-        call = self._any_call(question)
-        built = call.messages(self._document(question))
-        return [part[part["type"]] for part in media_parts(built)]
+    def media(self, request: Request) -> list[Any]:
+        """Return the media of the request's document in order."""
+        messages = self.calls[request.task, request.kind].messages(self._document(request))
+        return [part[part["type"]] for part in media_parts(messages)]
 
-    def next_round(self, question: Request, replies: Sequence[str], state: Any) -> tuple[_Messages, Any] | None:
-        """Return the next messages of a conversation and what its task wants to remember, or None at its end."""
-        following = self._any_call(question).following
-        return following(self._document(question), len(replies), list(replies), state) if following else None
+    def next_round(self, request: Request, replies: Sequence[str], state: Any) -> tuple[_Messages, Any] | None:
+        """Return the next messages of a conversation and the task's state, or None at its end."""
+        next_round = self.calls[request.task, request.kind].next_round
+        return next_round(self._document(request), len(replies), list(replies), state) if next_round else None
 
-    def _any_call(self, question: Request) -> _Call:
-        return self.calls[question.task, question.kind]
+    def _document(self, request: Request | _Call) -> _Doc:
+        return self.documents[request.task][request.split][request.doc_id]
 
-    def _document(self, question: Request) -> _Doc:
-        return self.documents[question.task][question.split][question.doc_id]
-
-    def _question(self, call: _Call, kind: RequestKind, repeat: int) -> Request:
-        doc = self.documents[call.task][call.split][call.doc_id]
-        generation, rule, cube_rule = (
-            GenerationSettings.from_lmms(call.generation),
-            self.default_rule,
-            self.default_cube_rule,
-        )
+    def _request(self, call: _Call, kind: RequestKind, repeat: int) -> Request:
+        doc = self._document(call)
+        generation = GenerationSettings.from_lmms(call.generation)
+        rule, cube_rule = self.default_rule, self.default_cube_rule
         messages: _Messages = []
         fault = continuation = ""
         try:
-            rule, cube_rule = rule_from_lmms(call.generation, rule), cube_rule.but(call.generation)
+            rule, cube_rule = rule_from_lmms(call.generation, rule), cube_rule.with_overrides(call.generation)
             messages = without_images(call.messages(doc))
             continuation = call.continuation(doc) if callable(call.continuation) else str(call.continuation)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a task's code may do anything; the run goes on
-            # Many of lmms-eval's tasks leave the process when a media file is missing. That is one sample's trouble.
+            # Many of lmms-eval's tasks exit the process when a media file is missing. That must cost one sample only.
             fault = str(error) if isinstance(error, SystemExit | QsvError) else f"{type(error).__name__}: {error}"
         run_context.note_request(call.task, generation, rule, cube_rule)
         return Request(
@@ -142,53 +130,48 @@ class RequestTranslator:
             fault=fault,
         )
 
-    def _call(self, request: Instance, kind: RequestKind) -> _Call:
+    def _call(self, instance: Instance, kind: RequestKind) -> _Call:
         if kind is RequestKind.SCORE:
-            return _scored(request)
-        return (_simple if self.is_simple else _chat)(request, kind)
+            return _score_call(instance)
+        return (_simple_call if self.is_simple else _chat_call)(instance, kind)
 
 
-def _chat(request: Instance, kind: RequestKind) -> _Call:
-    _, doc_to_messages, generation, doc_id, task, split = request.args
+def _chat_call(instance: Instance, kind: RequestKind) -> _Call:
+    _, doc_to_messages, generation, doc_id, task, split = instance.args
 
-    def following(doc: _Doc, number: int, replies: list[str], state: Any) -> tuple[_Messages, Any] | None:
-        given = doc_to_messages(doc, round_idx=number, previous_output=replies, previous_round_info=state)
-        if not (isinstance(given, tuple) and len(given) == 4):  # a task of one round
+    def next_round(doc: _Doc, index: int, replies: list[str], state: Any) -> tuple[_Messages, Any] | None:
+        result = doc_to_messages(doc, round_idx=index, previous_output=replies, previous_round_info=state)
+        if not (isinstance(result, tuple) and len(result) == 4):  # a task with a single round
             return None
-        messages, is_over, _, remembered = given
-        return None if is_over else (messages_from_lmms(messages), remembered)
+        messages, is_over, _, new_state = result
+        return None if is_over else (messages_from_lmms(messages), new_state)
 
-    def first(doc: _Doc) -> _Messages:
-        return messages_from_lmms(doc_to_messages(doc))
-
-    return _Call(task, split, doc_id, first, generation, following=following if kind is RequestKind.ROUNDS else None)
+    call = _Call(task, split, doc_id, lambda doc: messages_from_lmms(doc_to_messages(doc)), generation)
+    return call._replace(next_round=next_round) if kind is RequestKind.ROUNDS else call
 
 
-def _simple(request: Instance, kind: RequestKind) -> _Call:
+def _simple_call(instance: Instance, kind: RequestKind) -> _Call:
     doc_to_text = None
     if kind is RequestKind.ROUNDS:
-        text, generation, doc_to_visual, doc_to_text, doc_id, task, split = request.args
+        text, generation, doc_to_visual, doc_to_text, doc_id, task, split = instance.args
     else:
-        text, generation, doc_to_visual, doc_id, task, split = request.args
+        text, generation, doc_to_visual, doc_id, task, split = instance.args
 
-    def following(doc: _Doc, number: int, replies: list[str], state: Any) -> tuple[_Messages, Any] | None:
-        given = doc_to_text(doc, previous_output=replies, round_idx=number, previous_round_info=state)  # type: ignore[misc]
-        if not (isinstance(given, tuple) and len(given) == 5):
+    def next_round(doc: _Doc, index: int, replies: list[str], state: Any) -> tuple[_Messages, Any] | None:
+        result = doc_to_text(doc, previous_output=replies, round_idx=index, previous_round_info=state)  # type: ignore[misc]
+        if not (isinstance(result, tuple) and len(result) == 5):
             return None
-        visuals, words, is_over, _, remembered = given
-        return None if is_over else (messages_from_visuals(visuals, words), remembered)
+        visuals, next_text, is_over, _, new_state = result
+        return None if is_over else (messages_from_visuals(visuals, next_text), new_state)
 
-    def first(doc: _Doc) -> _Messages:
-        return messages_from_visuals(doc_to_visual(doc), text)
-
-    return _Call(task, split, doc_id, first, generation, following=following if doc_to_text else None)
+    call = _Call(task, split, doc_id, lambda doc: messages_from_visuals(doc_to_visual(doc), text), generation)
+    return call._replace(next_round=next_round) if doc_to_text else call
 
 
-def _scored(request: Instance) -> _Call:
-    if len(request.args) == 2:  # of a choice without its question, for mutual information
-        text, continuation = request.args
-        task, doc_id = request.task_name, request.doc_id
-        split = request.metadata["split"]
+def _score_call(instance: Instance) -> _Call:
+    if len(instance.args) == 2:  # a choice without its question, for mutual information
+        text, continuation = instance.args
+        task, split, doc_id = instance.task_name, instance.metadata["split"], instance.doc_id
         return _Call(task, split, doc_id, lambda _: messages_from_visuals(None, text), {}, continuation)
-    text, continuation, doc_to_visual, doc_id, task, split = request.args
+    text, continuation, doc_to_visual, doc_id, task, split = instance.args
     return _Call(task, split, doc_id, lambda doc: messages_from_visuals(doc_to_visual(doc), text), {}, continuation)

@@ -1,4 +1,4 @@
-"""What `--model_args` may say: `pretrained=DIR,max_frames=420,fps=1,…`, checked and turned into the right types."""
+"""The model's options (`--model_args pretrained=DIR,max_frames=420,fps=1,…`), checked and with the right types."""
 
 import difflib
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelArgs"]
 
 _GB = 1 << 30
-_MOVING_REPLIES = (
+_REPLY_OPTIONS = (
     *("pretrained", "revision", "subfolder", "max_frames", "fps", "frame_rule", "resize", "dtype"),
     *("cubing", "frames_per_cube", "max_cubes", "load_in_4bit", "load_in_8bit"),
 )
@@ -39,75 +39,75 @@ class ModelArgs(BaseModel):
     """Folder within the checkpoint."""
 
     max_frames: int = Field(420, ge=1)
-    """Frames of a video at the most. A task's generation_kwargs may say otherwise, as for the next five."""
+    """Limit on the frames of a video. A task's generation_kwargs override this option and the next five."""
     fps: float = 1.0
-    """Frames for each second of video, before `max_frames` thins them."""
+    """Frames per second of video, before `max_frames` reduces their number."""
     frame_rule: str = "reference"
-    """"reference" (the middle of every second), "blocks" (the middle of every 1/fps) or
-    "nested" (of those so many that the frames of a smaller limit are among those of a larger one)."""
+    """"reference" (the middle of every second), "blocks" (the middle of every 1/fps) or "nested" (like "blocks", but
+    smaller frame sets are subsets of larger ones)."""
     cubing: str | None = None
-    """"learned", "equal" or "difference"; this and the next two as the checkpoint says, by default."""
+    """"learned", "equal" or "difference"; by default the checkpoint's, as for the next two options."""
     frames_per_cube: float | None = None
-    """Frames of a cube on average."""
+    """Average number of frames in a cube."""
     max_cubes: int | None = None
-    """Cubes of a video at the most."""
+    """Limit on the cubes of a video."""
     resize: Resize = "exact"
     """"exact" (Pillow, as the reference) or "fast" (FFmpeg)."""
 
     dtype: str = "auto"
     """"auto", "float32", "bfloat16" or "float16"."""
     attn_implementation: str | None = None
-    """"flash_attention_2", "sdpa" or "eager"; the best there is by default."""
+    """"flash_attention_2", "sdpa" or "eager"; by default the best available."""
     device: str | None = None
-    """"cpu", "cuda", "cuda:1"; this process's accelerator if there is one."""
+    """"cpu", "cuda" or "cuda:1"; by default this process's accelerator if there is one."""
     gpus_per_process: int = Field(1, ge=1, le=2)
-    """2 puts the vision side on one accelerator and the language model on the next."""
+    """Accelerators of a process; 2: vision on one and the language model on the next."""
     device_map: str | dict[str, str | int] | None = None
-    """As transformers has it ("auto", or a dictionary), instead of the two above."""
+    """Device map of transformers ("auto", or a dictionary) instead of the two options above."""
     load_in_4bit: bool = False
-    """Quantise the language model by bitsandbytes (CUDA)."""
+    """Quantise the language model to 4 bits (bitsandbytes, CUDA)."""
     load_in_8bit: bool = False
-    """Likewise."""
+    """Quantise the language model to 8 bits (bitsandbytes, CUDA)."""
     chunk_frames: int | None = Field(None, ge=1)
-    """Frames that go through the vision tower at once."""
+    """Frames that the vision tower encodes at once."""
 
     batch_size: int = Field(1, ge=1)
-    """Questions that are answered at once, at the most."""
+    """Limit on the requests that are answered at once."""
     cache_gb: float = Field(8.0, gt=0)
-    """Memory for the keys and values of a batch."""
+    """Memory in GB for the keys and values of a batch."""
     readers: int | None = Field(None, ge=0)
-    """Processes that read videos ahead; by default this process's part of the processors. 0: none."""
+    """Processes that read videos ahead; by default this process's part of the processors, at most 8. 0: none."""
     readahead_gb: float = Field(2.0, gt=0)
-    """Main memory of this process for frames that are read ahead."""
+    """Main memory in GB of this process for frames that are read ahead."""
     read_limit_s: float = Field(600.0, gt=0)
-    """A reader that takes longer for a file is ended."""
+    """Timeout per file in seconds."""
     frame_store: Path | None = None
-    """Folder in which frames are kept for other runs and checkpoints."""
+    """Folder in which decoded frames are kept for other runs and checkpoints."""
     frame_store_gb: float = Field(100.0, gt=0)
-    """What it may hold; what was used longest ago goes first."""
+    """Size limit of the frame store in GB; least recently used entries are evicted."""
     allow_degraded: bool = False
-    """Step down to fewer frames where memory runs out, and mark the answer."""
+    """Use fewer frames where memory runs out, and mark the answer."""
 
     journal: str | Path | None = None
-    """Folder of the journal; by default one in the user's cache, shared by all runs."""
+    """Folder of the journal; by default a folder in the user's cache, shared by all runs."""
     max_batch_size: int | None = None
-    """lmms-eval hands it to every model; not used."""
+    """Passed by lmms-eval to every model; ignored."""
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any]) -> "ModelArgs":
-        """Check what was given; SetupError names the first thing that is wrong."""
-        for name in given:
+    def parse(cls, options: Mapping[str, Any]) -> "ModelArgs":
+        """Check the options and convert their types; SetupError names the first wrong one."""
+        for name in options:
             if name not in cls.model_fields:
                 close = difflib.get_close_matches(name, cls.model_fields, n=1)
                 hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(cls.model_fields)}"
                 raise SetupError(f"model_args: there is no option {name!r}; {hint}")
-        given = {**given, "pretrained": _one_name(given.get("pretrained", ""))}
+        options = {**options, "pretrained": _absolute(options.get("pretrained", ""))}
         try:
-            args = cls.model_validate(given)
+            args = cls.model_validate(options)
         except ValidationError as error:
             first = error.errors()[0]
-            option, said = str(first["loc"][0]), first["msg"].removeprefix("Input ")
-            raise SetupError(f"model_args: {option} {given[option]!r} {said}") from error
+            name, problem = str(first["loc"][0]), first["msg"].removeprefix("Input ")
+            raise SetupError(f"model_args: {name} {options[name]!r} {problem}") from error
         if not args.pretrained:
             raise SetupError("model_args: pretrained=FOLDER_OR_HUB_ID is missing")
         if args.load_in_4bit and args.load_in_8bit:
@@ -115,9 +115,9 @@ class ModelArgs(BaseModel):
         return args
 
     @property
-    def moving_replies(self) -> dict[str, Any]:
-        """The options that move replies; a folder of results holds one set of them."""
-        return {name: getattr(self, name) for name in _MOVING_REPLIES}
+    def reply_options(self) -> dict[str, Any]:
+        """The options that change replies; all results in a run folder have the same values."""
+        return {name: getattr(self, name) for name in _REPLY_OPTIONS}
 
     @property
     def rule(self) -> FrameRule:
@@ -125,22 +125,22 @@ class ModelArgs(BaseModel):
         return FrameRule(fps=self.fps, max_frames=self.max_frames, name=self.frame_rule)  # type: ignore[arg-type]
 
     def cube_rule(self, default: CubeRule) -> CubeRule:
-        """Return the model's cube rule, given that of its checkpoint."""
-        return default.but(self.model_dump())
+        """Return the model's cube rule; `default` is that of its checkpoint."""
+        return default.with_overrides(self.model_dump())
 
     @property
     def bits(self) -> int | None:
-        """To how many bits the language model is quantised."""
+        """Bits of the quantised language model; None without quantisation."""
         return 4 if self.load_in_4bit else 8 if self.load_in_8bit else None
 
     @property
     def cache_bytes(self) -> int:
-        """Bytes for the keys and values of a batch."""
+        """Memory in bytes for the keys and values of a batch."""
         return int(self.cache_gb * _GB)
 
     def engine_options(self, frame_size: int, *, show_progress: bool) -> "EngineOptions":
-        """Return what the engine wants to know."""
-        from qsv_eval.model_adapters.engine.worker import EngineOptions  # brings torch along
+        """Return the options of the engine; `frame_size` is the height and width of the frames in pixels."""
+        from qsv_eval.model_adapters.engine.worker import EngineOptions  # imports torch
 
         store = self.frame_store.expanduser() if self.frame_store else None
         return EngineOptions(
@@ -155,7 +155,7 @@ class ModelArgs(BaseModel):
         )
 
 
-def _one_name(pretrained: str | Path) -> str:
-    """Give a folder one name, however it was typed."""
+def _absolute(pretrained: str | Path) -> str:
+    """Return the absolute path of a folder; anything else, such as a hub id, unchanged."""
     folder = Path(pretrained).expanduser()
     return str(folder.resolve() if str(pretrained) and folder.is_dir() else pretrained)

@@ -1,12 +1,12 @@
-"""Where a thread's time goes: seconds by stage, each second counted once.
+"""Seconds of a thread by stage, each second counted once.
 
-    watch = StageTimer()
-    with watch.running():
+    timer = StageTimer()
+    with timer.running():
         with stage("vit"):
             ...
 
-Code that is timed only says `stage(name)`; where no stopwatch runs that does nothing. An inner stage stops the outer
-one, so the stages always sum up to the time that the stopwatch ran.
+Timed code only calls `stage(name)`, which does nothing where no timer runs. An inner stage pauses the outer one, so the
+stages add up to the time that the timer ran.
 """
 
 import time
@@ -18,21 +18,21 @@ from contextvars import ContextVar
 __all__ = ["STAGES", "StageTimer", "next_stage", "stage"]
 
 STAGES = ("wait", "vit", "cubing", "prefill", "generation", "other")
-"""Waiting for frames, vision tower, the rest of perception, reading the prompt, replying, and all between."""
+"""Waiting for frames, vision tower, rest of perception, reading the prompt, generating the reply, everything else."""
 
-_active: ContextVar["StageTimer | None"] = ContextVar("stopwatch", default=None)
+_active: ContextVar["StageTimer | None"] = ContextVar("stage_timer", default=None)
 
 
 class StageTimer:
-    """Counts seconds by stage. What belongs to no stage is "other"."""
+    """Counter of seconds by stage. Time outside of any stage is "other"."""
 
     def __init__(self, synchronise: Callable[[], object] | None = None) -> None:
-        """Make a stopwatch; `synchronise` waits for an accelerator whose work goes on while Python runs ahead."""
+        """Make a timer; `synchronise` waits for the accelerator, whose work goes on while Python runs ahead."""
         self.seconds: dict[str, float] = defaultdict(float)
         self._synchronise = synchronise
         self._stack: list[str] = []
         self._since = 0.0
-        self._lapped: dict[str, float] = {}
+        self._last_lap: dict[str, float] = {}
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -42,18 +42,19 @@ class StageTimer:
         try:
             yield
         finally:
-            self._book()
+            self._count()
             self._stack = []
             _active.reset(token)
 
     def lap(self) -> dict[str, float]:
         """Return the seconds of each stage since the last lap."""
-        self._book()
-        since = {name: value - self._lapped.get(name, 0.0) for name, value in self.seconds.items()}
-        self._lapped = dict(self.seconds)
+        self._count()
+        since = {name: value - self._last_lap.get(name, 0.0) for name, value in self.seconds.items()}
+        self._last_lap = dict(self.seconds)
         return {name: value for name, value in since.items() if value > 0}
 
-    def _book(self) -> None:
+    def _count(self) -> None:
+        """Add the time since the last call to the current stage."""
         if self._synchronise is not None:
             self._synchronise()
         now = time.perf_counter()
@@ -61,32 +62,26 @@ class StageTimer:
             self.seconds[self._stack[-1]] += now - self._since
         self._since = now
 
-    def _enter(self, name: str) -> None:
-        self._book()
-        self._stack.append(name)
-
-    def _leave(self) -> None:
-        self._book()
-        self._stack.pop()
-
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Count the block as this stage, on the stopwatch that runs in this thread, if any."""
-    watch = _active.get()
-    if watch is None:
+    """Count the block as this stage on the timer that runs in this thread, if any."""
+    timer = _active.get()
+    if timer is None:
         yield
         return
-    watch._enter(name)
+    timer._count()
+    timer._stack.append(name)
     try:
         yield
     finally:
-        watch._leave()
+        timer._count()
+        timer._stack.pop()
 
 
 def next_stage(name: str) -> None:
-    """From here to the end of the current stage, count as another one."""
-    watch = _active.get()
-    if watch is not None and watch._stack[-1] != name:
-        watch._book()
-        watch._stack[-1] = name
+    """Count the rest of the current stage as another one."""
+    timer = _active.get()
+    if timer is not None and timer._stack[-1] != name:
+        timer._count()
+        timer._stack[-1] = name

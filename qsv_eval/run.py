@@ -83,7 +83,7 @@ class RunReport:
 
 def run_name(model: ModelArgs, about: str = "") -> str:
     """Return a name that the same checkpoint and settings always get, so that the same command resumes."""
-    digest = hashlib.sha256(json.dumps(model.moving_replies, sort_keys=True).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json.dumps(model.reply_options, sort_keys=True).encode()).hexdigest()[:8]
     return "-".join(filter(None, [Path(model.pretrained).name, about, digest]))
 
 
@@ -137,7 +137,7 @@ def run(
         TaskReport(name, _metrics(values), failures.get(name, 0), degraded.get(name, 0), usage.get(name, {}))
         for name, values in results["results"].items()
     ]
-    return RunReport(output, results_file, reports, adapter.asked, adapter.damaged, adapter.efficiency())
+    return RunReport(output, results_file, reports, adapter.sent_requests, adapter.damaged, adapter.efficiency())
 
 
 def refuse_foreign_output(output: Path, model: ModelArgs) -> None:
@@ -145,7 +145,7 @@ def refuse_foreign_output(output: Path, model: ModelArgs) -> None:
     marker = output / RUN_FILE
     if marker.is_file():
         held = _read_marker(marker)["options"]
-        wanted = model.moving_replies
+        wanted = model.reply_options
         differing = [
             f"{name} {held.get(name)!r}, not {value!r}" for name, value in wanted.items() if held.get(name) != value
         ]
@@ -172,7 +172,7 @@ def _claim(output: Path, model: ModelArgs, checkpoint: str) -> None:
                 "choose another --output"
             )
         return
-    record = {"options": model.moving_replies, "checkpoint": checkpoint}
+    record = {"options": model.reply_options, "checkpoint": checkpoint}
     with atomic_write(marker, many_writers=True) as draft:
         draft.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
 
@@ -272,8 +272,8 @@ def _protocol(task: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return Protocol(
         task=plain_name(task),
         prompt="lmms-eval's own",
-        generation=run_context.generation_of(task),
-        answers=run_context.answers_of(task),
+        generation=run_context.generation_settings(task),
+        answers=run_context.answer_settings(task),
         scoring=ScoringSettings(extractor="lmms-eval's own", average="lmms-eval's own"),
         environment=library_versions() | run_context.environment(),
     ).as_dict()

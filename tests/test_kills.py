@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, read_logs
+from qsv_eval.model_adapters.engine.journal import read_logs
+from qsv_eval.model_adapters.engine.records import AnswerStatus
 
 KILLS, QUESTIONS, BATCH_SIZE = 20, 420, 2
 

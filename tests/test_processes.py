@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 import psutil
 import pytest
 
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, read_logs
+from qsv_eval.model_adapters.engine.journal import read_logs
+from qsv_eval.model_adapters.engine.records import AnswerStatus
 from qsv_eval.status.progress import RankState, read_status
 
 QUESTIONS = 40

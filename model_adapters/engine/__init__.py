@@ -1,1 +1,1 @@
-"""Between the harness and the model: what to ask, what was answered, and what failed."""
+"""The engine: schedules requests, answers them with the model, and keeps the answers in a journal."""

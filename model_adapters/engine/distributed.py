@@ -1,4 +1,4 @@
-"""The processes of a run: how many there are, and how they tell each other what they know."""
+"""The processes of a run: rank, number, and exchange of values."""
 
 import os
 from datetime import timedelta
@@ -13,13 +13,13 @@ __all__ = ["all_gather", "join", "rank", "world_size"]
 
 _T = TypeVar("_T")
 
-# As lmms-eval's command line has it: processes that are done wait for the slowest, and the default of ten minutes
+# The same timeout as lmms-eval's command line: finished processes wait for the slowest, and the default of ten minutes
 # would end a run that is nearly complete.
-_PATIENCE = timedelta(seconds=60_000)
+_TIMEOUT = timedelta(seconds=60_000)
 
 
 def rank() -> int:
-    """Return this process's number among all processes on all machines."""
+    """Return this process's index among all processes on all machines."""
     return int(os.environ.get("RANK", 0))
 
 
@@ -29,21 +29,21 @@ def world_size() -> int:
 
 
 def join(*, on_cpu: bool) -> None:
-    """Meet the other processes that the launcher started; nothing to do if there is none, or if they have met."""
+    """Join the process group of the launcher; does nothing for a single process or if it has joined already."""
     if world_size() == 1:
         return
     if not {"MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
         raise SetupError(
-            f"WORLD_SIZE is {world_size()}, but MASTER_ADDR and MASTER_PORT are not set: start the processes by "
+            f"WORLD_SIZE is {world_size()}, but MASTER_ADDR and MASTER_PORT are not set: start the processes with "
             "qsv-eval run --processes N, accelerate launch or torchrun"
         )
     # A process group that lmms-eval has made stays as it is.
-    PartialState(cpu=on_cpu, **InitProcessGroupKwargs(timeout=_PATIENCE).to_kwargs())
+    PartialState(cpu=on_cpu, **InitProcessGroupKwargs(timeout=_TIMEOUT).to_kwargs())
 
 
-def all_gather(mine: _T) -> list[_T]:
-    """Return what every process gives, in order of their numbers; each must call this equally often."""
+def all_gather(value: _T) -> list[_T]:
+    """Return the values of all processes by rank. Every process must make the same number of calls."""
     if world_size() == 1:
-        return [mine]
-    gathered: list[Any] = gather_object([mine])
+        return [value]
+    gathered: list[Any] = gather_object([value])
     return gathered

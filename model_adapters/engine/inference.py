@@ -1,7 +1,7 @@
-"""Answer the questions of one unit: what they have in common is read once, and they are answered batch by batch.
+"""Answer the requests of one work item batch by batch, after reading their common prefix once.
 
-Whatever goes wrong costs the questions that it concerns, never the run: a failure is a result with a reason. Where
-memory runs out, a question is tried once more alone, then (if that is allowed) with fewer frames, and then it failed.
+An error costs only the requests concerned, never the run: a failure is a result with a reason. A request that runs out
+of memory is tried again alone, then (if allowed) with fewer frames, and only then fails.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -33,21 +33,21 @@ __all__ = ["Generated", "Harness", "WorkItemRunner"]
 
 
 class Harness(Protocol):
-    """What only the side of the harness knows of a question."""
+    """Access to the tasks of the evaluation harness, for data that a request does not hold."""
 
-    def media(self, question: Request) -> Sequence[Any]:
-        """Return the media of its document as the task gives them, in order: images in memory are taken from here."""
+    def media(self, request: Request) -> Sequence[Any]:
+        """Return the media of the request's document in order; images in memory are taken from here."""
         ...
 
-    def next_round(self, question: Request, replies: Sequence[str], state: Any) -> tuple[list[Any], Any] | None:
-        """Return the next messages of a conversation and what its task wants to remember, or None at its end."""
+    def next_round(self, request: Request, replies: Sequence[str], state: Any) -> tuple[list[Any], Any] | None:
+        """Return the next messages of a conversation and the task's state, or None at its end."""
         ...
 
 
 class Generated(NamedTuple):
-    """What came of one question: a reply, a score, or an error."""
+    """Result of one request: a reply, a score, or an error."""
 
-    question: Request
+    request: Request
     reply: Reply | None = None
     score: ContinuationScore | None = None
     rounds: tuple[str, ...] = ()
@@ -56,199 +56,202 @@ class Generated(NamedTuple):
 
 
 class _Prepared(NamedTuple):
-    """A question whose prompt stands."""
+    """A request with its media and prompt."""
 
-    asked: PlannedRequest
-    question: Request
+    planned: PlannedRequest
+    request: Request
     conversation: list[dict[str, Any]]
     prompt: MergedPrompt
-    look: EncodedMedia
+    encoded: EncodedMedia
 
 
 @dataclass
 class WorkItemRunner:
-    """A unit while it is answered."""
+    """Runs the model on the batches of one work item."""
 
     model: Quicksviewer
-    unit: WorkItem
-    questions: Mapping[str, Request]
-    """All questions of the run by answer key."""
+    work_item: WorkItem
+    requests: Mapping[str, Request]
+    """All requests of the run by answer key."""
     harness: Harness
-    scene: MediaEncoder
-    """Has seen the unit's files."""
+    encoder: MediaEncoder
+    """Has encoded the files of the work item."""
     allow_degraded: bool = False
 
     def __post_init__(self) -> None:
-        """Nothing has been looked at yet."""
-        self._sights = self.unit.sights
-        self._looks: dict[Hashable, EncodedMedia] = {}
-        self._answered: dict[Hashable, list[Generated]] = {}
-        self._ready: dict[str, _Prepared | Exception] = {}
+        self._visual_inputs = self.work_item.visual_inputs
+        self._encoded: dict[Hashable, EncodedMedia] = {}
+        self._results: dict[Hashable, list[Generated]] = {}
+        self._prepared: dict[str, _Prepared | Exception] = {}
         self._prefix: tuple[VisualInput, Prefix] | None = None
 
-    def get_ready(self, batch: Batch) -> None:
-        """Look at what the batch's questions are about and read what their prompts begin with, if that is new."""
-        ready = [one for asked in batch if isinstance(one := self._prepared(asked), _Prepared)]
-        if ready and _same_asked(ready) not in self._answered:
-            # Where there is no room for a prefix, the questions are tried without.
-            oom.catch_sample_error(self._prefix_of, batch)
+    def prepare(self, batch: Batch) -> None:
+        """Encode the media of the batch and read the prefix of its prompts, unless that is done already."""
+        prepared = self._prepare_all(batch)
+        if prepared and _content_key(prepared) not in self._results:
+            # If there is no memory for a prefix, the requests are tried without one.
+            oom.catch_sample_error(self._shared_prefix, batch)
 
     def answer(self, batch: Batch) -> dict[str, Generated]:
-        """Answer a batch that is ready; return by key what came of each question."""
-        said: dict[str, Generated] = {}
-        ready: list[_Prepared] = []
-        for asked in batch:
-            prepared = self._prepared(asked)
-            if isinstance(prepared, Exception):
-                said[asked.key] = Generated(self.questions[asked.key], error=prepared)
-            else:
-                ready.append(prepared)
-        if ready:
-            found = self._repeated(ready) or self._answer_together(ready)
-            said |= {one.asked.key: answer for one, answer in zip(ready, found, strict=True)}
-        return said
+        """Answer a prepared batch and return the results by answer key."""
+        results: dict[str, Generated] = {}
+        for planned in batch:
+            if isinstance(error := self._prepare(planned), Exception):
+                results[planned.key] = Generated(self.requests[planned.key], error=error)
+        if prepared := self._prepare_all(batch):
+            generated = self._earlier_results(prepared) or self._answer_batch(prepared)
+            results |= {each.planned.key: result for each, result in zip(prepared, generated, strict=True)}
+        return results
 
-    def _repeated(self, ready: Sequence[_Prepared]) -> list[Generated] | None:
-        """Return what was said when just this was asked before, as cells of a sweep do of a short video."""
-        before = self._answered.get(_same_asked(ready))
-        if before is None:
+    def _earlier_results(self, prepared: Sequence[_Prepared]) -> list[Generated] | None:
+        """Return the results of an equal batch, if there was one, as variants of a sweep are on a short video."""
+        earlier = self._results.get(_content_key(prepared))
+        if earlier is None:
             return None
-        return [said._replace(question=one.question) for said, one in zip(before, ready, strict=True)]
+        return [result._replace(request=each.request) for result, each in zip(earlier, prepared, strict=True)]
 
-    def _answer_together(self, ready: Sequence[_Prepared]) -> list[Generated]:
-        found = oom.catch_sample_error(self._ask_on_prefix, ready)
-        if isinstance(found, Exception):
-            return [self._alone(one, len(ready), found) for one in ready]
-        if ready[0].question.kind is not RequestKind.ROUNDS and not ready[0].question.generation.do_sample:
-            self._answered[_same_asked(ready)] = found
-        return found
+    def _answer_batch(self, prepared: Sequence[_Prepared]) -> list[Generated]:
+        results = oom.catch_sample_error(self._generate_after_prefix, prepared)
+        if isinstance(results, Exception):
+            return [self._retry_alone(each, len(prepared), results) for each in prepared]
+        first = prepared[0].request
+        if first.kind is not RequestKind.ROUNDS and not first.generation.do_sample:
+            self._results[_content_key(prepared)] = results
+        return results
 
-    def _alone(self, ready: _Prepared, together: int, error: Exception) -> Generated:
-        """Try a question again by itself, when it failed together with others or for want of memory."""
-        if together == 1 and not oom.is_out_of_memory(error):
-            return Generated(ready.question, error=error)
+    def _retry_alone(self, prepared: _Prepared, batch_size: int, error: Exception) -> Generated:
+        """Try a request again alone after its batch failed; one that was alone already, only after out of memory."""
+        if batch_size == 1 and not oom.is_out_of_memory(error):
+            return Generated(prepared.request, error=error)
         self._prefix = None
         oom.free_memory()
-        found = oom.catch_sample_error(self._ask, [ready], NO_PREFIX)
-        for rung in oom.smaller_frame_counts(ready.look.frames) if self.allow_degraded else []:
-            if not oom.is_out_of_memory(found):
+        results = oom.catch_sample_error(self._generate, [prepared], NO_PREFIX)
+        for count in oom.smaller_frame_counts(prepared.encoded.frames) if self.allow_degraded else []:
+            if not oom.is_out_of_memory(results):
                 break
             oom.free_memory()
-            found = oom.catch_sample_error(self._ask_with_fewer, ready.asked, rung)
-        return Generated(ready.question, error=found) if isinstance(found, Exception) else found[0]
+            results = oom.catch_sample_error(self._generate_degraded, prepared.planned, count)
+        return Generated(prepared.request, error=results) if isinstance(results, Exception) else results[0]
 
-    def _prepared(self, asked: PlannedRequest) -> _Prepared | Exception:
-        """Return a question's prompt, laid out once, or why it cannot be."""
-        if asked.key not in self._ready:
-            self._ready[asked.key] = oom.catch_sample_error(self._prepare, asked)
-        return self._ready[asked.key]
+    def _prepare_all(self, batch: Sequence[PlannedRequest]) -> list[_Prepared]:
+        """Return the requests that could be prepared."""
+        return [each for planned in batch if isinstance(each := self._prepare(planned), _Prepared)]
 
-    def _prepare(self, asked: PlannedRequest) -> _Prepared:
-        sight = visual_input_of(asked)
-        shown = self.scene.shows(sight)
-        if shown not in self._looks:
-            self._looks[shown] = self._look(sight)
-        return self._lay_out(asked, self._looks[shown])
+    def _prepare(self, planned: PlannedRequest) -> _Prepared | Exception:
+        """Return the prepared request, or the error of preparing it; the result is kept."""
+        if planned.key not in self._prepared:
+            self._prepared[planned.key] = oom.catch_sample_error(self._encode_and_build_prompt, planned)
+        return self._prepared[planned.key]
 
-    def _lay_out(self, asked: PlannedRequest, look: EncodedMedia) -> _Prepared:
-        question = self.questions[asked.key]
-        conversation = _with_media(insert_subtitles(question.messages, look.media), look.media)
-        return _Prepared(asked, question, conversation, self.model.prompt(conversation, look.visual), look)
+    def _encode_and_build_prompt(self, planned: PlannedRequest) -> _Prepared:
+        visual_input = visual_input_of(planned)
+        key = self.encoder.content_key(visual_input)
+        if key not in self._encoded:
+            self._encoded[key] = self._encode(visual_input)
+        return self._build_prompt(planned, self._encoded[key])
 
-    def _look(self, sight: VisualInput, limit: int | None = None) -> EncodedMedia:
-        return self.scene.look(sight, self._images(self.questions[self._sights[sight][0].key]), limit)
+    def _build_prompt(self, planned: PlannedRequest, encoded: EncodedMedia) -> _Prepared:
+        request = self.requests[planned.key]
+        conversation = _with_media(insert_subtitles(request.messages, encoded.media), encoded.media)
+        return _Prepared(planned, request, conversation, self.model.prompt(conversation, encoded.visual), encoded)
 
-    def _ask_with_fewer(self, asked: PlannedRequest, limit: int) -> list[Generated]:
-        return self._ask([self._lay_out(asked, self._look(visual_input_of(asked), limit))], NO_PREFIX)
+    def _encode(self, visual_input: VisualInput, max_frames: int | None = None) -> EncodedMedia:
+        # The requests of a visual input have the same images.
+        request = self.requests[self._visual_inputs[visual_input][0].key]
+        return self.encoder.encode(visual_input, self._images(request), max_frames)
 
-    def _images(self, question: Request) -> list[Any]:
-        """Return the images of a question, which all questions on its sight share, as upright RGB."""
-        parts = media_parts(question.messages)
-        sources = self.harness.media(question) if question.in_memory else [part[part["type"]] for part in parts]
+    def _images(self, request: Request) -> list[Any]:
+        """Return the images of a request as upright RGB."""
+        parts = media_parts(request.messages)
+        sources = self.harness.media(request) if request.in_memory else [part[part["type"]] for part in parts]
         images = []
         for part, source in zip(parts, sources, strict=True):
             if part["type"] != "image":
                 continue
-            named = part["image"]
-            if isinstance(named, ImageInMemory) and ImageInMemory.of(source) != named:
-                raise SetupError(f"{question.task}: the task gives another image each time it is asked for a sample's")
+            expected = part["image"]
+            if isinstance(expected, ImageInMemory) and ImageInMemory.of(source) != expected:
+                raise SetupError(
+                    f"{request.task}: the task returned a different image for the same sample; its functions must "
+                    "return the same media at every call"
+                )
             images.append(read_image(source))
         return images
 
-    def _prefix_of(self, members: Sequence[PlannedRequest]) -> Prefix:
-        """Return what the prompts of all questions on this sight begin with, read once while batches stay on it."""
-        sight = visual_input_of(members[0])
-        if any(visual_input_of(asked) != sight for asked in members):
+    def _shared_prefix(self, batch: Sequence[PlannedRequest]) -> Prefix:
+        """Return the common prefix of all requests on the batch's visual input, kept until the visual input changes."""
+        visual_input = visual_input_of(batch[0])
+        if any(visual_input_of(planned) != visual_input for planned in batch):
             return NO_PREFIX
-        if self._prefix is None or self._prefix[0] != sight:
-            self._prefix = None  # the one before is not kept while the next is made
-            ready = [one for asked in self._sights[sight] if isinstance(one := self._prepared(asked), _Prepared)]
-            prompts = [one.prompt for one in ready]
-            self._prefix = sight, read_prefix(self.model.model, prompts[0], common_length(prompts))
+        if self._prefix is None or self._prefix[0] != visual_input:
+            self._prefix = None  # free the memory of the last prefix first
+            prompts = [each.prompt for each in self._prepare_all(self._visual_inputs[visual_input])]
+            self._prefix = visual_input, read_prefix(self.model.model, prompts[0], common_length(prompts))
         return self._prefix[1]
 
-    def _ask_on_prefix(self, ready: Sequence[_Prepared]) -> list[Generated]:
-        return self._ask(ready, self._prefix_of([one.asked for one in ready]))
+    def _generate_after_prefix(self, prepared: Sequence[_Prepared]) -> list[Generated]:
+        return self._generate(prepared, self._shared_prefix([each.planned for each in prepared]))
 
-    def _ask(self, ready: Sequence[_Prepared], prefix: Prefix) -> list[Generated]:
-        """Put questions of the same settings to the model."""
-        first = ready[0].question
-        prompts = [one.prompt for one in ready]
+    def _generate_degraded(self, planned: PlannedRequest, max_frames: int) -> list[Generated]:
+        encoded = self._encode(visual_input_of(planned), max_frames)
+        return self._generate([self._build_prompt(planned, encoded)], NO_PREFIX)
+
+    def _generate(self, prepared: Sequence[_Prepared], prefix: Prefix) -> list[Generated]:
+        """Run the model on requests with the same settings."""
+        first = prepared[0].request
+        prompts = [each.prompt for each in prepared]
+        scores: Sequence[ContinuationScore | None] = [None] * len(prepared)
+        replies: list[list[int]] = [[] for _ in prepared]
         if first.kind is RequestKind.SCORE:
-            ids = [self._continuation(one.question) for one in ready]
-            scores = score(self.model.model, prompts, ids, prefix)
-            said = [
-                Generated(one.question, self._reply(one, []), found) for one, found in zip(ready, scores, strict=True)
-            ]
+            continuations = [self._continuation(each.request) for each in prepared]
+            scores = score(self.model.model, prompts, continuations, prefix)
         else:
             config = self.model.generation(**first.generation.for_model())
             if first.generation.do_sample:
-                # By the question, not by what this process answered before.
-                torch.manual_seed(int(ready[0].asked.key[:15], 16))
+                # The seed depends on the request, not on what this process answered before.
+                torch.manual_seed(int(prepared[0].planned.key[:15], 16))
             replies = generate(self.model.model, prompts, config, prefix)
-            said = [Generated(one.question, self._reply(one, ids)) for one, ids in zip(ready, replies, strict=True)]
-        if first.kind is RequestKind.ROUNDS:
-            said = [self._converse(one) for one in said]
-        return [one._replace(degraded=source.look.degraded) for one, source in zip(said, ready, strict=True)]
+        results = []
+        for each, token_ids, continuation_score in zip(prepared, replies, scores, strict=True):
+            reply = self.model.reply(each.conversation, each.prompt, token_ids)
+            result = Generated(each.request, reply, continuation_score, degraded=each.encoded.degraded)
+            results.append(self._converse(result) if first.kind is RequestKind.ROUNDS else result)
+        return results
 
-    def _reply(self, ready: _Prepared, ids: list[int]) -> Reply:
-        return self.model.reply(ready.conversation, ready.prompt, ids)
-
-    def _continuation(self, question: Request) -> list[int]:
-        # lmms-eval puts a space before it, as behind running text; here it begins the assistant's turn.
-        text = question.continuation.lstrip()
+    def _continuation(self, request: Request) -> list[int]:
+        # lmms-eval puts a space before it, as after running text; here it begins the assistant's turn.
+        text = request.continuation.lstrip()
         ids = self.model.processor.tokenizer(text, add_special_tokens=False).input_ids
         if not ids:
-            raise SetupError(f"{question.task}: the continuation {question.continuation!r} has no tokens to score")
+            raise SetupError(f"{request.task}: the continuation {request.continuation!r} has no tokens to score")
         return list(ids)
 
-    def _converse(self, said: Generated) -> Generated:
-        """Let the task lead the conversation on from the first reply."""
-        question, reply, state = said.question, said.reply, None
-        assert reply is not None, "there is a first reply"
-        rounds = [question.generation.cut(reply.text)]
-        while (following := self.harness.next_round(question, rounds, state)) is not None:
+    def _converse(self, first: Generated) -> Generated:
+        """Continue a conversation with the task's next messages until the task ends it."""
+        request, reply, state = first.request, first.reply, None
+        assert reply is not None, "a conversation begins with a reply"
+        rounds = [request.generation.cut(reply.text)]
+        while (following := self.harness.next_round(request, rounds, state)) is not None:
             messages, state = following
-            read = self.model.read_media(messages, question.rule)
-            conversation, visual = self.model.see(read, question.cube_rule)
+            media = self.model.read_media(messages, request.rule)
+            conversation, visual = self.model.see(media, request.cube_rule)
             prompt = self.model.prompt(conversation, visual)
-            config = self.model.generation(**question.generation.for_model())
+            config = self.model.generation(**request.generation.for_model())
             reply = self.model.answer(conversation, prompt, config)
-            rounds.append(question.generation.cut(reply.text))
-        return said._replace(reply=replace(reply, text=rounds[-1]), rounds=tuple(rounds))
+            rounds.append(request.generation.cut(reply.text))
+        return first._replace(reply=replace(reply, text=rounds[-1]), rounds=tuple(rounds))
 
 
-def _same_asked(ready: Sequence[_Prepared]) -> Hashable:
-    """Return what two batches share of which the second need not be put to the model."""
-    wanted = [(one.question.generation, one.question.kind, one.question.continuation) for one in ready]
-    return id(ready[0].look), tuple(wanted), tuple(str(one.question.messages) for one in ready)
+def _content_key(prepared: Sequence[_Prepared]) -> Hashable:
+    """Return a key that is equal for batches with the same media, messages and settings."""
+    settings = tuple((each.request.generation, each.request.kind, each.request.continuation) for each in prepared)
+    return id(prepared[0].encoded), settings, tuple(str(each.request.messages) for each in prepared)
 
 
 def _with_media(messages: list[dict[str, Any]], media: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return the messages with these media in the places of theirs."""
-    following = iter(media)
+    """Return the messages with these media in place of their own, in order."""
+    remaining = iter(media)
 
-    def filled(part: dict[str, Any]) -> dict[str, Any]:
-        return part if part["type"] == "text" else {"type": part["type"], part["type"]: next(following)}
+    def with_media(part: dict[str, Any]) -> dict[str, Any]:
+        return part if part["type"] == "text" else {"type": part["type"], part["type"]: next(remaining)}
 
-    return [message | {"content": [filled(part) for part in message["content"]]} for message in messages]
+    return [message | {"content": [with_media(part) for part in message["content"]]} for message in messages]

@@ -1,7 +1,7 @@
-"""What a unit's questions look at: every file seen once, and from that what each sight shows.
+"""Encode the media of a work item: each file once, and from its summaries the visual tokens of each visual input.
 
-Of a file's frames only the summaries stay (docs/design.md, decision 2), so its pixels are free again before the first
-question is answered, and any frame rule takes its frames from the same summaries.
+Only summaries of a file's frames are kept (docs/design.md, decision 2), so its pixels are freed before the first
+request is answered, and every frame rule takes its frames from the same summaries.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -19,122 +19,124 @@ __all__ = ["EncodedMedia", "MediaEncoder"]
 
 
 class EncodedMedia(NamedTuple):
-    """What one sight shows."""
+    """Visual tokens and facts of one visual input."""
 
     visual: VisualTokens
     media: list[DecodedVideo | DecodedImage]
-    """In the order of the sight's media."""
+    """In the order of the visual input's media."""
     degraded: bool
-    """Whether fewer frames were looked at than were asked for, because memory ran out."""
+    """Whether fewer frames than requested were used, because memory ran out."""
 
     @property
     def frames(self) -> int:
-        """Frames of its longest video."""
+        """The number of frames of the longest video."""
         return max((media.frames for media in self.media if isinstance(media, DecodedVideo)), default=0)
 
 
 class _EncodedFile(NamedTuple):
-    """A file that was looked at."""
+    """Summaries of a file's frames."""
 
     summaries: FrameSummaries
     timestamps_s: list[float]
-    views: dict[ClipRequest, FrameSelection | Exception]
-    """With positions in the summaries."""
+    selections: dict[ClipRequest, FrameSelection | Exception]
+    """The summaries that each clip uses, as positions."""
     degraded: bool
 
 
 class MediaEncoder:
-    """The videos of a unit."""
+    """Encoder of the media of one work item."""
 
     def __init__(self, model: Quicksviewer, *, allow_degraded: bool = False) -> None:
         self._model = model
         self._allow_degraded = allow_degraded
         self._files: dict[str, _EncodedFile | Exception] = {}
 
-    def see(self, file: FileRead, result: ReadResult) -> None:
-        """Look at the frames of a file; what fails, fails the sights that show it. The frames are not kept."""
+    def encode_file(self, file: FileRead, result: ReadResult) -> None:
+        """Summarise a file's frames, which are not kept. An error is kept for the visual inputs with this file."""
         if result.footage is None:
-            self._files[file.path] = result.error or AssertionError("a result without footage has an error")
+            self._files[file.path] = result.error or AssertionError("a result without frames has an error")
             return
-        for keep in self._choices(result.footage):
-            found = oom.catch_sample_error(self._summarise, result.footage.frames, keep)
-            if isinstance(found, Exception):
-                self._files[file.path] = found
+        for positions in self._frame_choices(result.footage):
+            summaries = oom.catch_sample_error(self._summarise, result.footage.frames, positions)
+            if isinstance(summaries, Exception):
+                self._files[file.path] = summaries
             else:
-                self._files[file.path] = _seen(file, result.footage, keep, found)
-            if not oom.is_out_of_memory(found):
+                self._files[file.path] = _encoded_file(file, result.footage, positions, summaries)
+            if not oom.is_out_of_memory(summaries):
                 return
 
-    def shows(self, sight: VisualInput) -> Hashable:
-        """Return what a sight comes to: equal for two whose rules pick the same frames and cut them alike.
+    def content_key(self, visual_input: VisualInput) -> Hashable:
+        """Return a key that is equal for visual inputs with the same frames and cubes.
 
-        Raises what its files failed with.
+        Raises the error of a file that could not be read or encoded.
         """
-        views = [(video.path, self._view(video.path or "", request)[1]) for video, request in sight.videos()]
-        frames = tuple((path, tuple(view.positions), view.duration_s, view.shortfall) for path, view in views)
-        return sight.cube_rule, frames, tuple(media for media in sight.media if media.kind == "image")
+        videos = [(video.path, self._select(video.path or "", clip)[1]) for video, clip in visual_input.videos()]
+        frames = tuple((path, tuple(used.positions), used.duration_s, used.shortfall) for path, used in videos)
+        return visual_input.cube_rule, frames, tuple(media for media in visual_input.media if media.kind == "image")
 
-    def look(self, sight: VisualInput, images: Sequence[Any], limit: int | None = None) -> EncodedMedia:
-        """Return what a sight shows, `images` being its images in order; of each video at most `limit` frames.
+    def encode(self, visual_input: VisualInput, images: Sequence[Any], max_frames: int | None = None) -> EncodedMedia:
+        """Encode a visual input with its `images` in order, and at most `max_frames` frames of each video.
 
-        Raises what its files or images failed with.
+        Raises the error of a file or image that could not be read or encoded.
         """
         parts, videos, degraded = [], [], False
-        for video, request in sight.videos():
-            seen, view = self._view(video.path or "", request)
-            positions = view.positions
-            if limit is not None and limit < len(positions):
-                positions, degraded = [positions[i] for i in subsample(len(positions), limit)], True
-            degraded = degraded or seen.degraded
-            times = [seen.timestamps_s[position] for position in positions]
-            lost = 0 if degraded else view.shortfall
-            videos.append(DecodedVideo(len(positions), times, view.duration_s, lost))
-            parts.append(seen.summaries.take(positions))
-        visual = self._model.visual_tokens(self._model.summarise_images(images), parts, sight.cube_rule)
+        for video, clip in visual_input.videos():
+            file, selection = self._select(video.path or "", clip)
+            positions = selection.positions
+            if max_frames is not None and max_frames < len(positions):
+                positions, degraded = [positions[i] for i in subsample(len(positions), max_frames)], True
+            degraded = degraded or file.degraded
+            times = [file.timestamps_s[position] for position in positions]
+            lost = 0 if degraded else selection.shortfall
+            videos.append(DecodedVideo(len(positions), times, selection.duration_s, lost))
+            parts.append(file.summaries.take(positions))
+        visual = self._model.visual_tokens(self._model.summarise_images(images), parts, visual_input.cube_rule)
         count_tiles = self._model.processor.image_processor.tile_count
         queues = {"video": iter(videos), "image": iter([DecodedImage(count_tiles(image)) for image in images])}
-        media: list[Any] = [next(queues[media.kind]) for media in sight.media]
+        media: list[Any] = [next(queues[media.kind]) for media in visual_input.media]
         return EncodedMedia(visual, media, degraded)
 
-    def _view(self, path: str, request: ClipRequest) -> tuple[_EncodedFile, FrameSelection]:
-        seen = self._files[path]
-        if isinstance(seen, Exception):
-            raise seen
-        view = seen.views[request]
-        if isinstance(view, Exception):
-            raise view
-        return seen, view
+    def _select(self, path: str, clip: ClipRequest) -> tuple[_EncodedFile, FrameSelection]:
+        file = self._files[path]
+        if isinstance(file, Exception):
+            raise file
+        selection = file.selections[clip]
+        if isinstance(selection, Exception):
+            raise selection
+        return file, selection
 
-    def _choices(self, footage: DecodedFrames) -> Iterator[list[int]]:
-        """Yield which frames to look at: all of them, and where that is allowed fewer and fewer for each request."""
-        yield list(range(len(footage.frames)))
+    def _frame_choices(self, decoded: DecodedFrames) -> Iterator[list[int]]:
+        """Yield positions of frames to encode: all, then (if degraded answers are allowed) fewer and fewer per clip."""
+        yield list(range(len(decoded.frames)))
         if self._allow_degraded:
-            views = [view for view in footage.views if isinstance(view, FrameSelection)]
-            for rung in oom.smaller_frame_counts(max(len(view.positions) for view in views)):
-                yield sorted({view.positions[i] for view in views for i in subsample(len(view.positions), rung)})
+            clips = [view.positions for view in decoded.views if isinstance(view, FrameSelection)]
+            for count in oom.smaller_frame_counts(max(map(len, clips))):
+                yield sorted({clip[i] for clip in clips for i in subsample(len(clip), count)})
 
-    def _summarise(self, frames_THWC: Any, keep: list[int]) -> FrameSummaries:
-        frames = frames_THWC if len(keep) == len(frames_THWC) else frames_THWC[keep]
-        found = oom.catch_sample_error(self._model.summarise_frames, frames)
-        if oom.is_out_of_memory(found):
+    def _summarise(self, frames_THWC: Any, positions: list[int]) -> FrameSummaries:
+        frames = frames_THWC if len(positions) == len(frames_THWC) else frames_THWC[positions]
+        summaries = oom.catch_sample_error(self._model.summarise_frames, frames)
+        if oom.is_out_of_memory(summaries):
             oom.free_memory()
             perception = self._model.model.model.perception
-            chunk, perception.chunk_frames = perception.chunk_frames, 1
-            found = oom.catch_sample_error(self._model.summarise_frames, frames)
-            perception.chunk_frames = chunk
-        if isinstance(found, Exception):
-            raise found
-        return found
+            chunk_frames, perception.chunk_frames = perception.chunk_frames, 1
+            summaries = oom.catch_sample_error(self._model.summarise_frames, frames)
+            perception.chunk_frames = chunk_frames
+        if isinstance(summaries, Exception):
+            raise summaries
+        return summaries
 
 
-def _seen(file: FileRead, footage: DecodedFrames, keep: list[int], summaries: FrameSummaries) -> _EncodedFile:
-    place = {position: number for number, position in enumerate(keep)}
+def _encoded_file(
+    file: FileRead, decoded: DecodedFrames, positions: list[int], summaries: FrameSummaries
+) -> _EncodedFile:
+    new_positions = {position: i for i, position in enumerate(positions)}
 
-    def moved(view: FrameSelection | Exception) -> FrameSelection | Exception:
+    def among_summaries(view: FrameSelection | Exception) -> FrameSelection | Exception:
         if isinstance(view, Exception):
             return view
-        return view._replace(positions=[place[position] for position in view.positions if position in place])
+        return view._replace(positions=[new_positions[old] for old in view.positions if old in new_positions])
 
-    views = {request: moved(view) for request, view in zip(file.requests, footage.views, strict=True)}
-    times = [footage.timestamps_s[position] for position in keep]
-    return _EncodedFile(summaries, times, views, len(keep) < len(footage.frames))
+    selections = {clip: among_summaries(view) for clip, view in zip(file.clips, decoded.views, strict=True)}
+    times = [decoded.timestamps_s[position] for position in positions]
+    return _EncodedFile(summaries, times, selections, len(positions) < len(decoded.frames))

@@ -1,4 +1,4 @@
-"""What happens when memory runs out: free, try once more alone, and only then give up or look at fewer frames."""
+"""Errors of one sample, above all out of memory, and the memory in use."""
 
 import gc
 import logging
@@ -10,79 +10,69 @@ import torch
 
 from qsv_eval.model_adapters.errors import QsvError
 
-__all__ = [
-    "LADDER",
-    "catch_sample_error",
-    "free_memory",
-    "is_out_of_memory",
-    "peak_bytes",
-    "smaller_frame_counts",
-    "start_peak",
-]
+__all__ = ["catch_sample_error", "free_memory", "is_out_of_memory", "peak_bytes", "smaller_frame_counts", "start_peak"]
 
 _log = logging.getLogger(__name__)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-LADDER = (256, 128, 64, 32, 16, 8)
-"""Frames of a video to step down to, with `allow_degraded`; each such answer is marked."""
-
-
-_MARKERS = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
-"""Of errors that torch raises as plain RuntimeErrors."""
+_FRAME_COUNTS = (256, 128, 64, 32, 16, 8)
+"""Frames of a video to try in turn with `allow_degraded`; each such answer is marked."""
+_MESSAGES = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""Texts of out-of-memory errors that torch raises as a plain RuntimeError."""
 
 
 def catch_sample_error(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | Exception:
-    """Do something that may fail for one sample's sake: return what it gives, or the error.
+    """Call a function that may fail for one sample, and return its value or its error.
 
-    The error comes without its traceback, which would keep tensors alive; one that nobody foresaw is logged with it.
+    The error has no traceback, which would keep tensors alive; the traceback of an unexpected error is logged.
     """
     try:
         return work(*args, **kwargs)
     except Exception as error:  # noqa: BLE001 - one sample's failure, whatever it is, is recorded with its reason
         if not isinstance(error, QsvError) and not is_out_of_memory(error):
-            # as text: whoever keeps the log record would with exc_info keep the traceback too
-            _log.warning("a question or a batch failed: %s", traceback.format_exc())
-        _forget_traceback(error)
+            # As text: with exc_info the log record would keep the traceback alive too.
+            _log.warning("a request or a batch failed: %s", traceback.format_exc())
+        _drop_traceback(error)
         return error
 
 
 def is_out_of_memory(error: object) -> bool:
-    """Say whether this is an error of memory that ran out: the accelerator's, or this machine's."""
+    """Say whether an error means that memory ran out, on the accelerator or on this machine."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and any(marker in str(error) for marker in _MARKERS)
+        isinstance(error, RuntimeError) and any(message in str(error) for message in _MESSAGES)
     )
 
 
-def _forget_traceback(error: BaseException | None) -> None:
-    """Take the traceback from an error and from all that led to it."""
+def _drop_traceback(error: BaseException | None) -> None:
+    """Remove the traceback of an error and of the errors that caused it."""
     if error is not None and error.__traceback__ is not None:
         error.__traceback__ = None
-        _forget_traceback(error.__cause__)
-        _forget_traceback(error.__context__)
+        _drop_traceback(error.__cause__)
+        _drop_traceback(error.__context__)
 
 
 def free_memory() -> None:
-    """Give back what nothing uses any more."""
+    """Collect garbage and release the accelerator's cached memory."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def smaller_frame_counts(frames: int) -> list[int]:
-    """Return the numbers of frames to step down to from so many, largest first."""
-    return [rung for rung in LADDER if rung < frames]
+    """Return the smaller numbers of frames to try instead of `frames`, largest first."""
+    return [count for count in _FRAME_COUNTS if count < frames]
 
 
 def start_peak() -> None:
-    """Begin to watch for the most memory in use."""
+    """Start to measure the peak memory of the accelerators."""
     if torch.cuda.is_available():
         for device in range(torch.cuda.device_count()):
             torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_bytes() -> int:
-    """Return the most memory in use since `start_peak`: the accelerators', or without one this process's so far."""
+    """Return the peak memory since `start_peak`: of the accelerators, or without one of this process so far."""
     if torch.cuda.is_available():
         return sum(torch.cuda.max_memory_allocated(device) for device in range(torch.cuda.device_count()))
     import resource

@@ -1,6 +1,6 @@
-"""The first look at a run's files, before anything is planned: what is there, what it is, and how long it lasts.
+"""Probe the media files of a run before it is planned: existence, content id and video header.
 
-Files are looked at by several threads, because on network storage each look is a wait.
+Several threads work at once, because on network storage every access waits.
 """
 
 from collections.abc import Iterable
@@ -19,33 +19,34 @@ _THREADS = 16
 
 
 class FileProbe(NamedTuple):
-    """What one look at a file tells."""
+    """Content id and header of one file, or the reason why it cannot be used."""
 
-    identity: str = ""
-    """Names its content; empty if there is none to name."""
+    content_id: str = ""
+    """Empty if the file cannot be used."""
     video: VideoInfo | None = None
-    """None for images and subtitles, and where the header cannot be read: whoever reads the file will find out why."""
+    """None for images and subtitles, and for an unreadable header: reading the frames will report the reason."""
     fault: str = ""
-    """Why it cannot be used at all."""
 
 
-def probe_files(questions: Iterable[Request], *, show_progress: bool = False) -> dict[str, FileProbe]:
-    """Look at every file of the questions once; return what was found by path."""
-    kinds = {path: kind for question in questions for path, kind in question.files}
+def probe_files(requests: Iterable[Request], *, show_progress: bool = False) -> dict[str, FileProbe]:
+    """Probe every file of the requests once and return the results by path."""
+    kinds = {path: kind for request in requests for path, kind in request.files}
     with ThreadPoolExecutor(_THREADS) as pool:
-        found = pool.map(_look_at, kinds, kinds.values())
-        bar = tqdm(found, "Looking at files", len(kinds), leave=False, disable=not show_progress, delay=2)
-        return dict(zip(kinds, bar, strict=True))
+        probes = pool.map(_probe, kinds, kinds.values())
+        progress = tqdm(
+            probes, "Checking media files", len(kinds), unit="file", leave=False, disable=not show_progress, delay=2
+        )
+        return dict(zip(kinds, progress, strict=True))
 
 
-def _look_at(path: str, kind: str) -> FileProbe:
+def _probe(path: str, kind: str) -> FileProbe:
     try:
-        name = identity(path)
+        content_id = identity(path)
     except (QsvError, OSError) as error:
         return FileProbe(fault=str(error))
     if kind != "video":
-        return FileProbe(name)
+        return FileProbe(content_id)
     try:
-        return FileProbe(name, probe_video(path))
-    except Exception:  # noqa: BLE001 - whatever a damaged file does to a demuxer, whoever reads it finds out why
-        return FileProbe(name)
+        return FileProbe(content_id, probe_video(path))
+    except Exception:  # noqa: BLE001 - a damaged file may raise anything in a demuxer; reading its frames tells why
+        return FileProbe(content_id)

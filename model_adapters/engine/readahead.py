@@ -1,13 +1,13 @@
-"""Read videos ahead of whoever asks for them: in worker processes, in order, within a budget of bytes.
+"""Read videos ahead of the answering thread: in subprocesses, in order, within a limit of bytes.
 
-    with ReadAhead(jobs, settings, readers=4, budget_bytes=2 << 30) as ahead:
+    with ReadAhead(jobs, settings, readers=4, budget_bytes=2 << 30) as readahead:
         for _ in jobs:
-            with ahead.take() as reading:
+            with readahead.take() as result:
                 ...
 
-A job is begun when its frames fit into the budget beside those that are read or wait to be taken (a job larger than the
-whole budget when there is nothing else). A reader that gives no answer within the limit is ended, one that dies is
-replaced; both cost their job, and the rest goes on.
+A job starts when its frames fit into the budget beside those that are read or wait to be taken (a job larger than the
+whole budget, when there are no others). A reader that exceeds the time limit is killed, a reader that dies is replaced;
+both cost their job only.
 """
 
 import os
@@ -24,23 +24,23 @@ __all__ = ["PlannedRead", "ReadAhead", "default_readers"]
 
 
 def default_readers() -> int:
-    """Return how many readers suit this process: its part of the processors, at least 1 and at most 8.
+    """Return the default number of readers: this process's part of the processors, at least 1 and at most 8.
 
-    Readers yield to the answering thread (`os.nice`), so they take what it leaves; one fewer was measured to be slower.
+    Readers have a lower priority than the answering thread (`os.nice`). One reader fewer was measured to be slower.
     """
     processors = len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     return min(max(processors, 1), 8)
 
 
 class PlannedRead(NamedTuple):
-    """A job, and the bytes that its frames are expected to take."""
+    """A read job and the estimated bytes of its frames."""
 
     job: ReadJob
     expected_bytes: int
 
 
 class ReadAhead:
-    """Gives the results of jobs in their order. With no readers, each is read when it is taken."""
+    """Results of read jobs in the order of the jobs. With 0 readers, each job runs when it is taken."""
 
     def __init__(
         self,
@@ -55,8 +55,8 @@ class ReadAhead:
         self._settings, self._budget, self._limit_s = settings, budget_bytes, limit_s
         self._state = threading.Condition()
         self._results: dict[int, ReadResult] = {}
-        self._begun = self._taken = 0
-        self._wanted = -1
+        self._next_start = self._next_take = 0
+        self._awaited = -1
         self._held_bytes = 0
         self._bug: BaseException | None = None
         self._closed = False
@@ -74,22 +74,22 @@ class ReadAhead:
     @contextmanager
     def take(self) -> Iterator[ReadResult]:
         """Wait for the next job's result; its bytes count against the budget until the block ends."""
-        number = self._taken
-        planned = self._planned[number]
-        self._taken += 1
+        index = self._next_take
+        job = self._planned[index].job
+        self._next_take += 1
         with stage("wait"):
-            result = self._wait_for(number) if self._threads else run_read_job(planned.job, self._settings)
+            result = self._wait_for(index) if self._threads else run_read_job(job, self._settings)
         try:
             yield result
         finally:
-            held = _bytes_of(result)
+            held = _frame_bytes(result)
             del result
             with self._state:
                 self._held_bytes -= held if self._threads else 0
                 self._state.notify_all()
 
     def close(self) -> None:
-        """End all readers, in the middle of what they do."""
+        """Kill all readers, also in the middle of a job."""
         with self._state:
             self._closed = True
             self._state.notify_all()
@@ -101,49 +101,50 @@ class ReadAhead:
             reader.let_go()
         self._results.clear()
 
-    def _wait_for(self, number: int) -> ReadResult:
+    def _wait_for(self, index: int) -> ReadResult:
         with self._state:
-            self._wanted = number  # it is begun whatever is held, or who holds one file and waits for the next waits on
+            # An awaited job starts whatever the budget, or a caller that holds one file and takes the next would hang.
+            self._awaited = index
             self._state.notify_all()
-            self._state.wait_for(lambda: number in self._results or self._bug)
+            self._state.wait_for(lambda: index in self._results or self._bug)
             if self._bug is not None:
                 raise self._bug
-            return self._results.pop(number)
+            return self._results.pop(index)
 
     def _work(self, reader: SubprocessReader) -> None:
-        while (number := self._begin()) is not None:
-            planned = self._planned[number]
+        while (index := self._start_next()) is not None:
+            planned = self._planned[index]
             try:
                 result = reader.read(planned.job, self._limit_s)
-            except BaseException as bug:  # noqa: BLE001 - raised again where the result is waited for
+            except BaseException as bug:  # noqa: BLE001 - raised again in the thread that waits for the result
                 with self._state:
                     self._bug = bug
                     self._state.notify_all()
                 return
             with self._state:
-                self._results[number] = result
-                self._held_bytes += _bytes_of(result) - planned.expected_bytes
+                self._results[index] = result
+                self._held_bytes += _frame_bytes(result) - planned.expected_bytes
                 self._state.notify_all()
-            del result  # or this thread would hold the frames until it has read the next file's
+            del result  # or this thread would hold the frames until the next file is read
 
-    def _begin(self) -> int | None:
-        """Wait until there is room for the next job; None when there is none left."""
+    def _start_next(self) -> int | None:
+        """Wait until the budget has room for the next job and return its index; None if no job is left."""
 
-        def may_begin() -> bool:
-            if self._closed or self._begun == len(self._planned) or self._begun <= self._wanted:
+        def may_start() -> bool:
+            if self._closed or self._next_start == len(self._planned) or self._next_start <= self._awaited:
                 return True
-            expected = self._planned[self._begun].expected_bytes
+            expected = self._planned[self._next_start].expected_bytes
             return self._held_bytes == 0 or self._held_bytes + expected <= self._budget
 
         with self._state:
-            self._state.wait_for(may_begin)
-            if self._closed or self._begun == len(self._planned):
+            self._state.wait_for(may_start)
+            if self._closed or self._next_start == len(self._planned):
                 return None
-            number = self._begun
-            self._begun += 1
-            self._held_bytes += self._planned[number].expected_bytes
-            return number
+            index = self._next_start
+            self._next_start += 1
+            self._held_bytes += self._planned[index].expected_bytes
+            return index
 
 
-def _bytes_of(result: ReadResult) -> int:
+def _frame_bytes(result: ReadResult) -> int:
     return 0 if result.footage is None else result.footage.frames.nbytes

@@ -1,4 +1,4 @@
-"""One question to the model, as plain data: what lmms-eval hands over, without its live objects."""
+"""Requests to the engine as plain data, made from lmms-eval's chat messages and media lists."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -26,11 +26,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class GenerationSettings:
-    """How a reply is generated. Greedy unless sampling is asked for."""
+    """Generation settings of a reply. Greedy unless `do_sample`."""
 
     max_new_tokens: int = 1024
     until: tuple[str, ...] = ()
-    """The reply ends before the first of these strings."""
+    """Stop strings: the reply ends before the first of them."""
     do_sample: bool = False
     num_beams: int = 1
     temperature: float = 1.0
@@ -40,10 +40,10 @@ class GenerationSettings:
 
     @classmethod
     def from_lmms(cls, kwargs: Mapping[str, Any]) -> "GenerationSettings":
-        """Read a task's generation_kwargs; keys that other models use are passed over.
+        """Read a task's generation_kwargs; keys for other models are ignored.
 
-        A temperature of 0 means greedy, and without sampling temperature, top-p and top-k have no influence: they are
-        left at their neutral values, so that they do not enter the answer key either.
+        A temperature of 0 means greedy. Without sampling, temperature, top-p and top-k have no influence and keep their
+        defaults, so that they do not change the answer key.
         """
         names = {field.name for field in fields(cls)}
         values = {name: value for name, value in kwargs.items() if name in names and value is not None}
@@ -55,7 +55,7 @@ class GenerationSettings:
         return cls(until=(until,) if isinstance(until, str) else tuple(until), do_sample=sampling, **values)
 
     def for_model(self) -> dict[str, Any]:
-        """Return what the model's `generate` takes; `until` is applied to its text."""
+        """Return the arguments of the model's `generate`, without `until`, which is applied to the text."""
         options: dict[str, Any] = {"max_new_tokens": self.max_new_tokens, "num_beams": self.num_beams}
         options["repetition_penalty"] = self.repetition_penalty
         if self.do_sample:
@@ -64,40 +64,41 @@ class GenerationSettings:
 
     def cut(self, text: str) -> str:
         """Return the text up to the first stop string."""
-        ends = [place for stop in self.until if stop and (place := text.find(stop)) >= 0]
+        ends = [end for stop in self.until if stop and (end := text.find(stop)) >= 0]
         return text[: min(ends)] if ends else text
 
 
 def rule_from_lmms(kwargs: Mapping[str, Any], default: FrameRule) -> FrameRule:
-    """Return the frame rule of a task: its generation_kwargs may say `fps`, `max_frames` and `frame_rule`.
+    """Return a task's frame rule: the default, changed by `fps`, `max_frames` and `frame_rule` of generation_kwargs.
 
     Raises:
-        SetupError: there is no such rule.
+        SetupError: a value is invalid.
     """
     names = {"fps": "fps", "max_frames": "max_frames", "frame_rule": "name"}
-    said = {field: kwargs[name] for name, field in names.items() if kwargs.get(name) is not None}
-    values: dict[str, Any] = {"fps": default.fps, "max_frames": default.max_frames, "name": default.name} | said
+    overrides = {field: kwargs[name] for name, field in names.items() if kwargs.get(name) is not None}
+    values: dict[str, Any] = {"fps": default.fps, "max_frames": default.max_frames, "name": default.name}
+    values |= overrides
     return FrameRule(**values | {"fps": float(values["fps"])})
 
 
 class RequestKind(StrEnum):
-    """What is wanted of the model."""
+    """Kind of output: a reply, a score or a conversation."""
 
     GENERATE = "generate"
     SCORE = "score"
-    """How probable a given continuation is (lmms-eval's loglikelihood)."""
+    """Likelihood of a given continuation (lmms-eval's loglikelihood)."""
     ROUNDS = "rounds"
-    """A conversation that the task leads on after each reply."""
+    """A conversation that the task continues after each reply."""
 
 
 class ImageInMemory(NamedTuple):
-    """Stands for an image that has no file: its pixels stay with the task until they are looked at."""
+    """Reference to an image without a file: the task keeps its pixels until it is encoded."""
 
     digest: str
 
     @classmethod
     def of(cls, image: Any) -> "ImageInMemory":
-        """Name a PIL image by its pixels."""
+        """Return the reference to a PIL image, by a hash of its pixels."""
         pixels = hashlib.sha256(f"{image.mode} {image.size}".encode())
         pixels.update(image.tobytes())
         return cls(pixels.hexdigest())
@@ -105,34 +106,34 @@ class ImageInMemory(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """What to ask, and whose question it is. Plain values, so that any process can answer it."""
+    """Messages and settings for one sample. Plain values, so that any process can answer it."""
 
     task: str
     doc_id: int | str
     split: str
     repeat: int
-    """Number of this question among equal ones, from 0 (lmms-eval's `repeats`)."""
+    """Index of this request among equal ones, from 0 (lmms-eval's `repeats`)."""
     sample_id: str
-    """The sample's own id (its `question_id`), or else its number."""
+    """The sample's `question_id`, or else its doc_id."""
     messages: list[dict[str, Any]]
-    """In chat form; media as paths or `ImageInMemory`."""
+    """Chat messages; media are paths or `ImageInMemory`."""
     generation: GenerationSettings
     rule: FrameRule
     cube_rule: CubeRule = field(default_factory=CubeRule)
     kind: RequestKind = RequestKind.GENERATE
     continuation: str = ""
-    """What is to be scored."""
+    """The text to score."""
     fault: str = ""
-    """Why it cannot be asked at all: its task could not build it, or a file is not there."""
+    """Reason why the task could not build the request."""
 
     @property
     def in_memory(self) -> bool:
-        """Whether it has images that only its task can give."""
+        """Whether it has images in memory, which only its task can provide."""
         return any(isinstance(part[part["type"]], ImageInMemory) for part in media_parts(self.messages))
 
     @property
     def files(self) -> list[tuple[str, str]]:
-        """The files that it rests on, each with its kind: "video", "image" or "subtitles"."""
+        """Paths of its files, each with its kind: "video", "image" or "subtitles"."""
         parts = media_parts(self.messages)
         media = [(part[part["type"]], part["type"]) for part in parts if isinstance(part[part["type"]], str)]
         return media + [(part["subtitles"], "subtitles") for part in parts if "subtitles" in part]
@@ -144,7 +145,7 @@ def media_parts(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def without_images(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the messages as plain values: images in memory are named, files are paths."""
+    """Return the messages as plain values: references in place of images in memory, and paths as text."""
 
     def plain(part: dict[str, Any]) -> dict[str, Any]:
         media = None if part["type"] == "text" else part[part["type"]]
@@ -156,7 +157,7 @@ def without_images(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def messages_from_lmms(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Turn lmms-eval's chat messages into ours: `url` becomes the media, with its bounds in seconds."""
+    """Return lmms-eval's chat messages in our form: media under their kind, with start and end in seconds."""
     return [
         {"role": message["role"], "content": [_part(content) for content in _contents(message["content"])]}
         for message in messages
@@ -164,7 +165,7 @@ def messages_from_lmms(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, 
 
 
 def messages_from_visuals(visuals: list[Any] | None, text: str) -> list[dict[str, Any]]:
-    """Build the one user turn of a simple task: media first, then the text."""
+    """Return the user message of a simple task: media first, then the text."""
     parts = [_visual(visual) for visual in visuals or []]
     return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
 
@@ -182,7 +183,7 @@ def _part(content: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "video":
         video = _video(content["url"], content.get("start_time"), content.get("end_time"))
         return video | ({"subtitles": content["subtitles"]} if "subtitles" in content else {})
-    raise SetupError(f"the task sends {kind}: Quicksviewer sees images and videos and reads text")
+    raise SetupError(f"the task sends {kind}, but Quicksviewer takes images, videos and text only")
 
 
 def _video(url: Any, start_s: float | None = None, end_s: float | None = None) -> dict[str, Any]:
@@ -202,7 +203,7 @@ _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".w
 
 
 def _visual(visual: Any) -> dict[str, Any]:
-    """Tell images from videos as lmms-eval does: by type, by name, else a video."""
+    """Return the message part of an image or video, told apart as in lmms-eval: by type, then by name, else a video."""
     if isinstance(visual, Mapping):
         kind = visual.get("type", "video")
         return {"type": "image", "image": visual.get("url")} if kind == "image" else _video(visual)

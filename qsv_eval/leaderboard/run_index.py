@@ -12,7 +12,7 @@ from qsv_eval.leaderboard.records import TaskCost, task_cost
 from qsv_eval.leaderboard.result_files import ResultsFile, find_results, mapping, run_with, runs_behind
 from qsv_eval.leaderboard.safe_text import table_name
 from qsv_eval.leaderboard.samples import SamplesFile
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, Assignment, Record
+from qsv_eval.model_adapters.engine.records import AnswerStatus, Assignment, Record
 from qsv_eval.run_dirs import RUN_FILE
 
 __all__ = ["RunOrigin", "journal_beside", "origins_of", "read_records"]

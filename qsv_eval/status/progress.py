@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import psutil
 
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, Assignment, ProcessLog, Record, read_logs
+from qsv_eval.model_adapters.engine.journal import read_logs
+from qsv_eval.model_adapters.engine.records import AnswerStatus, Assignment, ProcessLog, Record
 from qsv_eval.model_adapters.errors import SetupError
 
 __all__ = [

@@ -171,7 +171,8 @@ class _Planner(NamedTuple):
 
     def asked(self, variant: Variant, questions: Sequence[Request]) -> list[PlannedRequest]:
         """Return a cell's questions as the plan sees them, without those whose files are not there."""
-        rule, cube_rule = rule_from_lmms(variant.settings, self.model.rule), self.cube_rule.but(variant.settings)
+        rule = rule_from_lmms(variant.settings, self.model.rule)
+        cube_rule = self.cube_rule.with_overrides(variant.settings)
         there = [one for one in questions if not any(self.files[path].fault for path, _ in one.files)]
         varied = [replace(one, task=variant.name, rule=rule, cube_rule=cube_rule) for one in there]
         keyed = ((f"{variant.task} {one.doc_id}", one) for one in varied)
@@ -190,14 +191,14 @@ class _Planner(NamedTuple):
         return self.frames[path, request]
 
     def units(self, asked: Sequence[PlannedRequest]) -> list[WorkItem]:
-        facts = {file.identity: file.video for file in self.files.values()}
+        facts = {file.content_id: file.video for file in self.files.values()}
         sizes = {"batch_size": self.model.batch_size, "cache_bytes": self.model.cache_bytes}
         return make_work_items(asked, facts, self.costs, **sizes)
 
     def cell(self, checkpoint: str, name: str, asked: Sequence[PlannedRequest]) -> CellForecast:
         units = self.units(asked)
         reads = [(read.frames, read.cubes) for unit in units for read in unit.reads]
-        each = [(unit.expected, sum(map(len, unit.due)), len(unit.sights)) for unit in units]
+        each = [(unit.estimate, sum(map(len, unit.pending)), len(unit.visual_inputs)) for unit in units]
         questions = max(len(asked), 1)
         return CellForecast(
             checkpoint,

@@ -96,5 +96,5 @@ class Grid(BaseModel):
         found = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
         for one in found:
             _ = FrameRule(one.get("fps", 1.0), one.get("max_frames", 420), one.get("frame_rule", "reference"))
-            _ = CubeRule().but(one)
+            _ = CubeRule().with_overrides(one)
         return found

@@ -5,8 +5,9 @@ from pathlib import Path
 from run_files import ANSWERS, write_run
 
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, Assignment, ExitReason, Journal, Record, VideoUse
+from qsv_eval.model_adapters.engine.journal import Journal
 from qsv_eval.model_adapters.engine.metrics import AnswerCost, summarise_costs
+from qsv_eval.model_adapters.engine.records import AnswerStatus, Assignment, ExitReason, Record, VideoUse
 from qsv_eval.scoring.sample_result import new_sample_result
 from qsv_eval.scoring.scorers import score_sample
 from qsv_eval.tasks.registry import task_named

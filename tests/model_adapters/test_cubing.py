@@ -24,7 +24,7 @@ def test_a_budget_bounds_the_cubes_of_long_videos_only():
 
 def test_what_is_said_replaces_what_was():
     rule = CubeRule("equal", 4)
-    assert rule.but({"max_cubes": 9, "frames_per_cube": None, "fps": 2}) == CubeRule("equal", 4, 9)
+    assert rule.with_overrides({"max_cubes": 9, "frames_per_cube": None, "fps": 2}) == CubeRule("equal", 4, 9)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Where things lie, and that what has its name is whole."""
+"""The cache folder and atomic writes: a file with its final name is complete."""
 
 from pathlib import Path
 
@@ -16,23 +16,23 @@ def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 @pytest.mark.parametrize("many_writers", [False, True])
-def test_a_file_is_replaced_at_the_end(tmp_path: Path, many_writers: bool) -> None:
-    place = tmp_path / "new" / "file.json"
+def test_a_file_is_repathd_at_the_end(tmp_path: Path, many_writers: bool) -> None:
+    path = tmp_path / "new" / "file.json"
     for content in ("one", "two"):
-        with atomic_write(place, many_writers=many_writers) as draft:
+        with atomic_write(path, many_writers=many_writers) as draft:
             draft.write_text(content)
-            assert (draft.parent, draft.suffix) == (place.parent, UNFINISHED)
-            assert place.exists() == (content == "two")
-        assert place.read_text() == content
-    assert list(place.parent.iterdir()) == [place]
+            assert (draft.parent, draft.suffix) == (path.parent, UNFINISHED)
+            assert path.exists() == (content == "two")
+        assert path.read_text() == content
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_what_failed_is_gone_and_what_was_there_stays(tmp_path: Path) -> None:
-    place = tmp_path / "file.json"
-    place.write_text("before")
+    path = tmp_path / "file.json"
+    path.write_text("before")
 
     def half_a_file() -> None:
-        with atomic_write(place) as draft:
+        with atomic_write(path) as draft:
             draft.write_text("ha")
             raise ZeroDivisionError
 
@@ -45,8 +45,8 @@ def test_what_failed_is_gone_and_what_was_there_stays(tmp_path: Path) -> None:
     for fails in (half_a_file, half_a_folder):
         with pytest.raises(ZeroDivisionError):
             fails()
-    assert place.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [place]
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_has_its_name_when_it_is_whole(tmp_path: Path) -> None:
@@ -58,13 +58,13 @@ def test_a_folder_has_its_name_when_it_is_whole(tmp_path: Path) -> None:
 
 
 def test_writers_at_once_do_not_meet(tmp_path: Path) -> None:
-    place = tmp_path / "file"
-    with atomic_write(place, many_writers=True) as first:
+    path = tmp_path / "file"
+    with atomic_write(path, many_writers=True) as first:
         first.write_text("first")
-        with atomic_write(place, many_writers=True) as second:
+        with atomic_write(path, many_writers=True) as second:
             second.write_text("second")
-        assert place.read_text() == "second"
-    assert place.read_text() == "first"
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
 
 
 def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
-from qsv_eval.model_adapters.engine.journal import ExitReason, read_logs
+from qsv_eval.model_adapters.engine.journal import read_logs
+from qsv_eval.model_adapters.engine.records import ExitReason
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.lmms import QuicksviewerChat, QuicksviewerSimple
 
@@ -168,12 +169,12 @@ def test_repeats_are_asked_apart(tiny, task_folder, tmp_path):
 
 
 def test_several_rounds(adapter, task_folder, tmp_path):
-    """The task asks a second time, with what was said, and then ends the conversation."""
+    """The task asks a second time, with the first reply, and then ends the conversation."""
     results = evaluate(adapter, task_folder, "form_rounds")
     for record, sample in zip(records(tmp_path), results["samples"]["form_rounds"], strict=True):
         assert len(record.rounds) == 2
         assert sample["resps"] == [[record.rounds]]
-    assert adapter.asked == 2
+    assert adapter.sent_requests == 2
 
 
 def test_choices_are_scored(tiny, task_folder, tmp_path):
@@ -207,20 +208,20 @@ def test_padding_gets_its_twins_answer(tiny, task_folder, tmp_path):
     from lmms_eval.evaluator import _clone_padding_request
 
     adapter = QuicksviewerChat(str(tiny), dtype="float32", device="cpu", journal=tmp_path / "journal")
-    generate_until, seen = adapter.generate_until, []
+    generate_until, results = adapter.generate_until, []
 
     def padded(requests):
         answers = generate_until(
             [*requests, _clone_padding_request(requests[-1]), _clone_padding_request(requests[-1])]
         )
-        seen.extend(answers)
+        results.extend(answers)
         return answers[: len(requests)]
 
     adapter.generate_until = padded
     evaluate(adapter, task_folder, "form_one_image")
-    assert len(seen) == 4
-    assert seen[1] == seen[2] == seen[3]
-    assert adapter.asked == len(records(tmp_path)) == 2
+    assert len(results) == 4
+    assert results[1] == results[2] == results[3]
+    assert adapter.sent_requests == len(records(tmp_path)) == 2
 
 
 def test_a_task_may_have_a_frame_rule_of_its_own(tiny, task_folder, tmp_path):
@@ -266,7 +267,7 @@ def test_manifest_names_both_adapters():
 
 
 def test_an_image_in_memory_is_known_again(tiny, task_folder, tmp_path):
-    for asked in (2, 0):
+    for sent in (2, 0):
         adapter = QuicksviewerChat(str(tiny), dtype="float32", device="cpu", journal=tmp_path / "journal")
         evaluate(adapter, task_folder, "form_one_image")
-        assert adapter.asked == asked
+        assert adapter.sent_requests == sent

@@ -52,9 +52,9 @@ def test_what_lmms_eval_makes_of_a_command_line():
     ],
 )
 def test_strings_and_numbers_get_the_right_type(name, value, expected):
-    found = getattr(parse(**{name: value}), name)
-    assert found == (value if expected is None else expected)
-    assert expected is None or type(found) is type(expected)
+    parsed = getattr(parse(**{name: value}), name)
+    assert parsed == (value if expected is None else expected)
+    assert expected is None or type(parsed) is type(expected)
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_an_unknown_option_with_a_near_one(name, meant):
 
 
 def test_an_unknown_option_with_none_near():
-    said = refusal(zzz=1)
-    assert said.startswith("model_args: there is no option 'zzz'; known are pretrained, revision, ")
-    assert all(name in said for name in ModelArgs.model_fields)
+    message = refusal(zzz=1)
+    assert message.startswith("model_args: there is no option 'zzz'; known are pretrained, revision, ")
+    assert all(name in message for name in ModelArgs.model_fields)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def shown(capsys, *tasks, asked=4, damaged=0, efficiency=None):
 
 def test_what_the_run_cost(capsys):
     one = Efficiency(wall_s=10.0, stages={"wait": 1.0, "vit": 6.0, "other": 3.0}, read_s=5.0, reads=2, files={"a", "b"})
-    one.question_s, one.frames = [4.0, 6.0], 40
+    one.request_s, one.frames = [4.0, 6.0], 40
     text = shown(capsys, efficiency=summarise_efficiency([one]))
     assert "6.0 s, 60%" in text
     assert "5.00 / 5.90 s" in text

@@ -9,7 +9,7 @@ from qsv_eval.leaderboard.page.text import visible
 from qsv_eval.leaderboard.parallel import gc_paused
 from qsv_eval.leaderboard.run_index import read_records
 from qsv_eval.leaderboard.samples import SamplesFile, distinct_ids, index_lines, refuse_repeated, samples_at
-from qsv_eval.model_adapters.engine.journal import Record, VideoUse
+from qsv_eval.model_adapters.engine.records import Record, VideoUse
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.scoring.sample_result import Outcome
 

@@ -1,4 +1,4 @@
-"""A real engine on real clips."""
+"""Fixtures: an engine with a tiny model, and requests on real clips."""
 
 import pytest
 
@@ -13,13 +13,13 @@ from qsv_eval.model_adapters.frames.read_job import ReadSettings
 
 
 class NoTasks:
-    """A harness that has nothing in memory and leads no conversations."""
+    """A harness without images in memory and conversations."""
 
-    def media(self, question):
-        raise AssertionError(f"{question} has no images in memory")
+    def media(self, request):
+        raise AssertionError(f"{request} has no images in memory")
 
-    def next_round(self, question, replies, state):
-        raise AssertionError(f"{question} has no rounds")
+    def next_round(self, request, replies, state):
+        raise AssertionError(f"{request} has no rounds")
 
 
 @pytest.fixture(scope="session")
@@ -31,13 +31,12 @@ def tiny_model(tiny):
 
 @pytest.fixture
 def make_engine(tiny_model, tiny, tmp_path):
-    """Make an engine; the same folder is the same journal, as after a restart."""
+    """Make an engine; a second one with the same folder continues the journal, as after a restart."""
 
     def make(folder="journal", harness=None, accept_degraded=False, **options):
         options = {"readers": 0, "show_progress": False, "reading": ReadSettings((96, 96)), **options}
         settings = AnswerSettings(
-            *(checkpoint_fingerprint(str(tiny)), REPLY_VERSION, "float32"),
-            *(FrameRule(), CubeRule(), "pyav", "exact"),
+            *(checkpoint_fingerprint(str(tiny)), REPLY_VERSION, "float32"), *(FrameRule(), CubeRule(), "pyav", "exact")
         )
         journal = Journal(tmp_path / folder, accept_degraded=accept_degraded)
         return Engine(tiny_model, journal, settings, harness or NoTasks(), EngineOptions(**options))
@@ -46,15 +45,15 @@ def make_engine(tiny_model, tiny, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def question():
-    """Make a question about a video, or about nothing."""
+def make_request():
+    """Make a request about a video, or without media."""
 
-    def make(number, path=None, words="What happens?", task="task", **changes):
+    def make(doc_id, path=None, text="What happens?", task="task", **changes):
         bounds = {name: changes.pop(name) for name in ("start_s", "end_s") if name in changes}
         media = [] if path is None else [{"type": "video", "video": str(path), **bounds}]
-        messages = [{"role": "user", "content": [*media, {"type": "text", "text": words}]}]
-        values = {"repeat": 0, "sample_id": f"q-{number}", "messages": messages}
+        messages = [{"role": "user", "content": [*media, {"type": "text", "text": text}]}]
+        values = {"repeat": 0, "sample_id": f"q-{doc_id}", "messages": messages}
         values |= {"generation": GenerationSettings(max_new_tokens=6), "rule": FrameRule()}
-        return Request(task, number, "test", **values | changes)
+        return Request(task, doc_id, "test", **values | changes)
 
     return make

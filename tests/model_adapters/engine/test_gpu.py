@@ -1,4 +1,4 @@
-"""The engine on a GPU: a prefix shared by questions, and the steps down when memory really runs out."""
+"""The engine on a GPU: a prefix that requests share, and fewer frames when memory really runs out."""
 
 import pytest
 import torch
@@ -6,7 +6,8 @@ import torch
 from qsv_eval.model_adapters.cubing import CubeRule
 from qsv_eval.model_adapters.engine.cache_key import REPLY_VERSION, AnswerSettings
 from qsv_eval.model_adapters.engine.engine import Engine
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, Journal
+from qsv_eval.model_adapters.engine.journal import Journal
+from qsv_eval.model_adapters.engine.records import AnswerStatus
 from qsv_eval.model_adapters.engine.worker import EngineOptions
 from qsv_eval.model_adapters.frames import FrameRule
 from qsv_eval.model_adapters.frames.read_job import ReadSettings
@@ -27,22 +28,22 @@ def engine_of(model, folder, *, degraded=False):
     return Engine(model, Journal(folder, accept_degraded=degraded), settings, None, options)
 
 
-def test_questions_that_share_a_prefix_are_answered_as_alone(model, question, clips, tmp_path):
-    asked = [question(number, clips[0], words=f"What is number {number}?") for number in range(2)]
-    together = engine_of(model, tmp_path).answer(asked)
-    for one, answer in zip(asked, together, strict=True):
-        assert answer.text == model.chat(one.messages, max_new_tokens=6).text
+def test_requests_that_share_a_prefix_are_answered_as_alone(model, make_request, clips, tmp_path):
+    requests = [make_request(i, clips[0], text=f"What is number {i}?") for i in range(2)]
+    together = engine_of(model, tmp_path).answer(requests)
+    for request, answer in zip(requests, together, strict=True):
+        assert answer.text == model.chat(request.messages, max_new_tokens=6).text
 
 
-def test_with_too_little_memory_the_answer_is_an_error_or_is_marked(model, question, clips, tmp_path):
+def test_with_too_little_memory_the_answer_is_an_error_or_is_marked(model, make_request, clips, tmp_path):
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.empty_cache()
-    asked = [question(0, clips[0], rule=FrameRule(fps=8))]
+    requests = [make_request(0, clips[0], rule=FrameRule(fps=8))]
     torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + (24 << 20)) / total)
     try:
-        [refused] = engine_of(model, tmp_path / "strict").answer(asked)
-        [degraded] = engine_of(model, tmp_path / "degraded", degraded=True).answer(asked)
+        [refused] = engine_of(model, tmp_path / "strict").answer(requests)
+        [degraded] = engine_of(model, tmp_path / "degraded", degraded=True).answer(requests)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert refused.fate is AnswerStatus.FAILED or not refused.degraded
-    assert degraded.degraded == (refused.fate is AnswerStatus.FAILED)
+    assert refused.status is AnswerStatus.FAILED or not refused.degraded
+    assert degraded.degraded == (refused.status is AnswerStatus.FAILED)

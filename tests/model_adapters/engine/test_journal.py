@@ -5,16 +5,15 @@ import sys
 
 import pytest
 
-from qsv_eval.model_adapters.engine.journal import (
+from qsv_eval.model_adapters.engine.journal import Journal, read_logs
+from qsv_eval.model_adapters.engine.records import (
     AnswerStatus,
     Assignment,
     ExitReason,
-    Journal,
     ProcessEnd,
     Record,
     TaskTotal,
     VideoUse,
-    read_logs,
 )
 from qsv_eval.model_adapters.errors import SetupError
 
@@ -23,7 +22,7 @@ def record(key, fate=AnswerStatus.ANSWERED, **values):
     return Record(key=key, task="t", doc_id=1, split="test", repeat=0, sample_id="q", fate=fate, **values)
 
 
-def test_an_answer_is_there_for_the_next_run(tmp_path):
+def test_the_next_run_has_the_answer(tmp_path):
     journal = Journal(tmp_path / "journal")
     cubes = [(0, 3, 0.5, 3.5), (3, 4, 3.5, 4.0)]
     journal.append(record("a", text="B", videos=[VideoUse(timestamps_s=[0.5], cubes=cubes)], prompt_tokens=7))
@@ -34,15 +33,15 @@ def test_an_answer_is_there_for_the_next_run(tmp_path):
     assert len(again) == 1
 
 
-def test_failures_are_kept_but_asked_again(tmp_path):
+def test_failures_are_kept_and_tried_again(tmp_path):
     journal = Journal(tmp_path)
     journal.append(record("a", AnswerStatus.FAILED, reason="broken"))
     again = Journal(tmp_path)
     assert again.answer("a") is None
-    assert [one.reason for one in again.records()] == ["broken"]
+    assert [each.reason for each in again.records()] == ["broken"]
 
 
-def test_torn_and_foreign_lines_are_passed_over(tmp_path):
+def test_torn_and_foreign_lines_are_ignored(tmp_path):
     journal = Journal(tmp_path)
     journal.append(record("a", text="A"))
     journal.append(record("b", text="B"))
@@ -69,7 +68,7 @@ def test_a_journal_that_was_not_used_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_shares_and_ends_are_read_back(tmp_path):
+def test_assignments_and_ends_are_read_back(tmp_path):
     journal = Journal(tmp_path)
     journal.begin(
         Assignment(
@@ -80,11 +79,11 @@ def test_shares_and_ends_are_read_back(tmp_path):
     journal.end(ExitReason.STOPPED, "interrupted")
     journal.end(ExitReason.DONE)
     [log] = read_logs(tmp_path)
-    [share] = log.shares
-    assert (share.rank, share.world_size, share.pid) == (1, 2, os.getpid())
-    assert share.totals["t"] == TaskTotal(total=3, known=1)
-    assert share.questions == [("t", "q", "a")]
-    assert [one.text for one in log.records] == ["\u00e9"]
+    [assignment] = log.shares
+    assert (assignment.rank, assignment.world_size, assignment.pid) == (1, 2, os.getpid())
+    assert assignment.totals["t"] == TaskTotal(total=3, known=1)
+    assert assignment.questions == [("t", "q", "a")]
+    assert [each.text for each in log.records] == ["\u00e9"]
     assert log.end == ProcessEnd(how=ExitReason.STOPPED, reason="interrupted", at=log.end.at)
 
 
@@ -96,40 +95,40 @@ def test_degraded_answers_count_only_where_they_are_accepted(tmp_path):
 
 FULL_DISK = """
 import resource, signal, sys
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, Journal, Record
+from qsv_eval.model_adapters.engine.journal import Journal
+from qsv_eval.model_adapters.engine.records import AnswerStatus, Record
 from qsv_eval.model_adapters.errors import SetupError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 journal = Journal(sys.argv[1])
 try:
-    for number in range(100):
-        key = {"key": str(number), "task": "t", "doc_id": 1, "split": "s", "repeat": 0, "sample_id": "q"}
+    for i in range(100):
+        key = {"key": str(i), "task": "t", "doc_id": 1, "split": "s", "repeat": 0, "sample_id": "q"}
         journal.append(Record(**key, fate=AnswerStatus.ANSWERED))
 except SetupError as error:
-    print(number, error)
+    print(i, error)
 """
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path):
     done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True, check=True)
-    number, _, said = done.stdout.strip().partition(" ")
-    assert "could not be written (File too large); what was written before is safe" in said
-    assert "\n" not in said
-    assert 0 < int(number) < 100
-    assert len(Journal(tmp_path)) == int(number)
+    i, _, message = done.stdout.strip().partition(" ")
+    assert "could not be written (File too large); what was written before is safe" in message
+    assert "\n" not in message
+    assert 0 < int(i) < 100
+    assert len(Journal(tmp_path)) == int(i)
     [path] = tmp_path.glob("*.jsonl")
     assert path.read_bytes().endswith(b"}\n")  # no half of a line stays
 
 
 WRITER = """
 import sys, time
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, Journal, Record
+from qsv_eval.model_adapters.engine.journal import Journal
+from qsv_eval.model_adapters.engine.records import Record
 journal = Journal(sys.argv[1])
-for number in range(1000000):
-    journal.append(
-        Record(key=str(number), task="t", doc_id=1, split="s", repeat=0, sample_id="q", fate=AnswerStatus.ANSWERED)
-    )
-    print(number, flush=True)
+for i in range(1000000):
+    journal.append(Record(key=str(i), task="t", doc_id=1, split="s", repeat=0, sample_id="q", fate="answered"))
+    print(i, flush=True)
 """
 
 
@@ -141,7 +140,7 @@ def test_a_killed_process_loses_at_most_the_answer_in_hand(tmp_path):
     process.wait()
     process.stdout.close()
     journal = Journal(tmp_path)
-    assert all(journal.answer(str(number)) for number in range(written + 1))
+    assert all(journal.answer(str(i)) for i in range(written + 1))
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

@@ -2,14 +2,14 @@ import json
 
 import pytest
 
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, Record, VideoUse
 from qsv_eval.model_adapters.engine.metrics import AnswerCost, Efficiency, summarise_costs, summarise_efficiency
+from qsv_eval.model_adapters.engine.records import AnswerStatus, Record, VideoUse
 from qsv_eval.model_adapters.frames.read_job import ReadResult
 from qsv_eval.model_adapters.stage_timer import STAGES
 
 
 def record(seconds, frames=0, cubes=0, peak_bytes=0):
-    uses = [
+    videos = [
         VideoUse(timestamps_s=[float(i) for i in range(frames)], cubes=[(i, i + 1, None, None) for i in range(cubes)])
     ]
     return Record(
@@ -20,7 +20,7 @@ def record(seconds, frames=0, cubes=0, peak_bytes=0):
         repeat=0,
         sample_id="q",
         fate=AnswerStatus.ANSWERED,
-        videos=uses if frames else [],
+        videos=videos if frames else [],
         visual_tokens=16 * cubes,
         seconds=seconds,
         peak_bytes=peak_bytes,
@@ -28,13 +28,13 @@ def record(seconds, frames=0, cubes=0, peak_bytes=0):
 
 
 def process(files, wall_s, stages, records, read_s=1.0, from_store=False):
-    one = Efficiency(wall_s=wall_s)
-    one.add_stages(stages)
+    efficiency = Efficiency(wall_s=wall_s)
+    efficiency.add_stages(stages)
     for name in files:
-        one.add_read(name, ReadResult(None, None, read_s, from_store))
+        efficiency.add_read(name, ReadResult(None, None, read_s, from_store))
     for each in records:
-        one.add_record(each)
-    return one
+        efficiency.add_record(each)
+    return efficiency
 
 
 def two_processes():
@@ -63,10 +63,10 @@ def test_stages_are_summed_over_processes_and_held_against_their_time():
 
 
 def test_stages_of_several_calls_add_up():
-    one = Efficiency()
-    one.add_stages({"vit": 1.0, "wait": 2.0})
-    one.add_stages({"vit": 4.0})
-    assert one.stages == {"vit": 5.0, "wait": 2.0}
+    efficiency = Efficiency()
+    efficiency.add_stages({"vit": 1.0, "wait": 2.0})
+    efficiency.add_stages({"vit": 4.0})
+    assert efficiency.stages == {"vit": 5.0, "wait": 2.0}
 
 
 @pytest.mark.parametrize(("wait_s", "overlap"), [(0.0, 1.0), (1.0, 0.75), (4.0, 0.0), (5.0, 0.0)])
@@ -96,14 +96,16 @@ def test_a_summary_is_plain():
 
 
 def test_means_and_ends():
-    uses = [AnswerCost(frames, frames // 4, 10 * frames, 100, 2, {"vit": frames / 10}, 0.5) for frames in range(1, 101)]
-    found = summarise_costs(uses)
-    assert found["answers"] == 100
-    assert found["frames"] == {"mean": 50.5, "p5": pytest.approx(5.95), "p95": pytest.approx(95.05)}
-    assert found["tokens_per_frame"] == 10
-    assert found["seconds"]["vit"] == pytest.approx(5.05)
-    assert found["seconds"]["prefill"] == 0
-    assert (found["prompt_tokens"], found["read_s"]) == (100, 0.5)
+    costs = [
+        AnswerCost(frames, frames // 4, 10 * frames, 100, 2, {"vit": frames / 10}, 0.5) for frames in range(1, 101)
+    ]
+    summary = summarise_costs(costs)
+    assert summary["answers"] == 100
+    assert summary["frames"] == {"mean": 50.5, "p5": pytest.approx(5.95), "p95": pytest.approx(95.05)}
+    assert summary["tokens_per_frame"] == 10
+    assert summary["seconds"]["vit"] == pytest.approx(5.05)
+    assert summary["seconds"]["prefill"] == 0
+    assert (summary["prompt_tokens"], summary["read_s"]) == (100, 0.5)
 
 
 def test_answers_without_frames_have_no_tokens_a_frame():

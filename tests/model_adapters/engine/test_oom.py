@@ -56,7 +56,7 @@ def test_an_attempt_gives_the_value():
     assert oom.catch_sample_error(divmod, 7, 2) == (3, 1)
 
 
-def test_what_nobody_foresaw_is_logged_with_its_traceback(caplog):
+def test_an_unexpected_error_is_logged_with_its_traceback(caplog):
     oom.catch_sample_error(int, "seven")
     oom.catch_sample_error(fail, [])
     assert len(caplog.records) == 1

@@ -1,4 +1,4 @@
-"""Reading ahead with real worker processes: in order, within its bytes, and never a hang."""
+"""Reading ahead with real worker processes: in order, within the limit of bytes, and without hanging."""
 
 import os
 import signal
@@ -23,15 +23,15 @@ VIDEO_BYTES = FRAMES * 32 * 48 * 3
 REQUESTS = (ClipRequest(FrameRule(max_frames=FRAMES)),)
 PLENTY = 1 << 30
 PATIENCE_S = 60.0
-"""After this a test says that something hangs."""
+"""Time after which a test fails because something hangs."""
 
-# A real worker, but for files with telling names. What it does it notes in the folder of the file.
+# A real worker, except for files with certain names. It writes its jobs to `pids` in the folder of the file.
 WORKER = """
 import os, signal, time
 from pathlib import Path
-from qsv_eval.model_adapters.frames import subprocess_worker
+from qsv_eval.model_adapters.frames import subprocess_worker as worker
 
-real = subprocess_worker.run_read_job
+real = worker.run_read_job
 
 def read(job, *rest):
     path = Path(job.path)
@@ -47,30 +47,30 @@ def read(job, *rest):
         time.sleep(0.3)
     return real(job, *rest)
 
-subprocess_worker.run_read_job = read
-subprocess_worker.main()
+worker.run_read_job = read
+worker.main()
 """
 
 
 @pytest.fixture
-def telling(tmp_path, monkeypatch):
-    """Let the workers mind telling file names."""
-    (tmp_path / "telling_worker.py").write_text(WORKER)
+def watched(tmp_path, monkeypatch):
+    """Use a worker that hangs, dies or waits for files of certain names, and writes down its jobs."""
+    (tmp_path / "watched_worker.py").write_text(WORKER)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(subprocess_reader, "_WORKER", "telling_worker")
+    monkeypatch.setattr(subprocess_reader, "_WORKER", "watched_worker")
 
 
 @pytest.fixture
-def film(clips, tmp_path):
-    """Return the function that gives a video a name."""
+def link(clips, tmp_path):
+    """Make a link to a video under another name."""
 
-    def name(name):
+    def make(name):
         path = tmp_path / name
         if not path.exists():
             path.symlink_to(clips[0])
         return str(path)
 
-    return name
+    return make
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +105,7 @@ def wait_until(condition):
         time.sleep(0.02)
 
 
-def noted(tmp_path):
+def begun_jobs(tmp_path):
     """Return (process, file name) of every job that was begun."""
     file = tmp_path / "pids"
     lines = file.read_text().splitlines() if file.exists() else []
@@ -113,46 +113,46 @@ def noted(tmp_path):
 
 
 @pytest.mark.parametrize("readers", [0, 1, 2, 3])
-def test_results_come_in_the_order_of_the_jobs_with_the_same_bytes(clips, readers, film):
-    paths = [*map(str, clips), film("a.mp4"), str(clips[1])]
+def test_results_come_in_the_order_of_the_jobs_with_the_same_bytes(clips, readers, link):
+    paths = [*map(str, clips), link("a.mp4"), str(clips[1])]
     with ahead_of(paths, readers) as ahead:
-        found = take_all(ahead, len(paths))
-    for path, result in zip(paths, found, strict=True):
+        results = take_all(ahead, len(paths))
+    for path, result in zip(paths, results, strict=True):
         expected = run_read_job(ReadJob(path, REQUESTS), SETTINGS).footage
         assert np.array_equal(result.footage.frames, expected.frames)
         assert result.footage[1:] == expected[1:]
 
 
-@pytest.mark.usefixtures("telling")
-def test_a_slow_first_job_does_not_lose_its_place(film):
-    paths = [film("slow.mp4"), film("gone/a.mp4") if False else film("a.mp4"), film("b.mp4")]
+@pytest.mark.usefixtures("watched")
+def test_a_slow_first_job_does_not_lose_its_place(link):
+    paths = [link("slow.mp4"), link("a.mp4"), link("b.mp4")]
     requests = [(ClipRequest(FrameRule(max_frames=count)),) for count in (1, 2, 3)]
     jobs = [PlannedRead(ReadJob(*job), 0) for job in zip(paths, requests, strict=True)]
     with ReadAhead(jobs, SETTINGS, readers=3, budget_bytes=PLENTY) as ahead:
         assert [len(result.footage.frames) for result in take_all(ahead, 3)] == [1, 2, 3]
 
 
-@pytest.mark.usefixtures("telling")
+@pytest.mark.usefixtures("watched")
 @pytest.mark.parametrize("fit", [1, 2, 3])
-def test_no_more_is_begun_than_fits(film, tmp_path, fit):
-    paths = [film(f"{number}.mp4") for number in range(8)]
+def test_no_more_is_begun_than_fits(link, tmp_path, fit):
+    paths = [link(f"{i}.mp4") for i in range(8)]
     with ahead_of(paths, readers=4, budget_bytes=int((fit + 0.5) * VIDEO_BYTES)) as ahead:
-        for number in range(8):
+        for i in range(8):
             with ahead.take():
-                wait_until(lambda number=number: len(noted(tmp_path)) >= min(number + fit, 8))
+                wait_until(lambda i=i: len(begun_jobs(tmp_path)) >= min(i + fit, 8))
                 time.sleep(0.1)  # anything too much would begin now
-                assert len(noted(tmp_path)) == min(number + fit, 8)  # the one in hand counts
+                assert len(begun_jobs(tmp_path)) == min(i + fit, 8)  # the one in hand counts
 
 
-@pytest.mark.usefixtures("telling")
-def test_bytes_that_were_not_expected_count_once_they_are_there(film, tmp_path):
-    paths = [film(f"{number}.mp4") for number in range(3)]
+@pytest.mark.usefixtures("watched")
+def test_bytes_that_were_not_expected_count_once_they_are_there(link, tmp_path):
+    paths = [link(f"{i}.mp4") for i in range(3)]
     jobs = planned(paths, expected_bytes=1)
     with ReadAhead(jobs, SETTINGS, readers=1, budget_bytes=VIDEO_BYTES) as ahead:
         with ahead.take():
             time.sleep(0.3)
-            assert len(noted(tmp_path)) == 1
-        wait_until(lambda: len(noted(tmp_path)) >= 2)
+            assert len(begun_jobs(tmp_path)) == 1
+        wait_until(lambda: len(begun_jobs(tmp_path)) >= 2)
 
 
 @pytest.mark.parametrize("readers", [1, 3])
@@ -181,10 +181,10 @@ def test_a_file_that_cannot_be_read_costs_only_itself(clips, tmp_path, readers):
     assert first.error is second.error is None
 
 
-@pytest.mark.usefixtures("telling")
+@pytest.mark.usefixtures("watched")
 @pytest.mark.parametrize("readers", [1, 2])
-def test_a_reader_that_hangs_is_ended_and_the_rest_goes_on(film, readers):
-    paths = [film("a.mp4"), film("hang.mp4"), film("b.mp4"), film("c.mp4")]
+def test_a_reader_that_hangs_is_ended_and_the_rest_goes_on(link, readers):
+    paths = [link("a.mp4"), link("hang.mp4"), link("b.mp4"), link("c.mp4")]
     with ahead_of(paths, readers, limit_s=5.0) as ahead:
         first, hung, *rest = take_all(ahead, 4)
     assert isinstance(hung.error, MediaError)
@@ -193,35 +193,35 @@ def test_a_reader_that_hangs_is_ended_and_the_rest_goes_on(film, readers):
     assert [result.error for result in (first, *rest)] == [None] * 3
 
 
-@pytest.mark.usefixtures("telling")
-def test_a_reader_that_dies_once_is_replaced_and_the_job_tried_again(film, tmp_path):
-    paths = [film("a.mp4"), film("die_once.mp4"), film("b.mp4")]
+@pytest.mark.usefixtures("watched")
+def test_a_reader_that_dies_once_is_replaced_and_the_job_tried_again(link, tmp_path):
+    paths = [link("a.mp4"), link("die_once.mp4"), link("b.mp4")]
     with ahead_of(paths, readers=1) as ahead:
         assert [result.error for result in take_all(ahead, 3)] == [None] * 3
-    names = [name for _, name in noted(tmp_path)]
+    names = [name for _, name in begun_jobs(tmp_path)]
     assert names == ["a.mp4", "die_once.mp4", "die_once.mp4", "b.mp4"]
-    assert len({process for process, _ in noted(tmp_path)}) == 2
+    assert len({process for process, _ in begun_jobs(tmp_path)}) == 2
 
 
-@pytest.mark.usefixtures("telling")
-def test_a_file_that_kills_every_reader_costs_only_itself(film, tmp_path):
-    with ahead_of([film("die_always.mp4"), film("b.mp4")], readers=1) as ahead:
+@pytest.mark.usefixtures("watched")
+def test_a_file_that_kills_every_reader_costs_only_itself(link, tmp_path):
+    with ahead_of([link("die_always.mp4"), link("b.mp4")], readers=1) as ahead:
         dead, after = take_all(ahead, 2)
     assert dead.error.fault is MediaFault.DIED
     assert f"exit status {-signal.SIGKILL}, attempt 2" in str(dead.error)
     assert after.error is None
-    assert [name for _, name in noted(tmp_path)] == ["die_always.mp4"] * 2 + ["b.mp4"]
+    assert [name for _, name in begun_jobs(tmp_path)] == ["die_always.mp4"] * 2 + ["b.mp4"]
 
 
-@pytest.mark.usefixtures("telling")
-def test_a_reader_that_is_killed_from_outside_is_replaced(film, tmp_path):
-    with ahead_of([film("hang.mp4"), film("a.mp4")], readers=1, limit_s=5.0) as ahead:
-        wait_until(lambda: len(noted(tmp_path)) == 1)
-        os.kill(noted(tmp_path)[0][0], signal.SIGKILL)  # in the middle of a job
+@pytest.mark.usefixtures("watched")
+def test_a_reader_that_is_killed_from_outside_is_replaced(link, tmp_path):
+    with ahead_of([link("hang.mp4"), link("a.mp4")], readers=1, limit_s=5.0) as ahead:
+        wait_until(lambda: len(begun_jobs(tmp_path)) == 1)
+        os.kill(begun_jobs(tmp_path)[0][0], signal.SIGKILL)  # in the middle of a job
         hung, after = take_all(ahead, 2)
     assert hung.error.fault is MediaFault.HUNG  # in the second attempt
     assert after.error is None
-    assert len(noted(tmp_path)) == 3
+    assert len(begun_jobs(tmp_path)) == 3
 
 
 def test_a_reader_that_died_while_it_was_idle_costs_nothing(clips):
@@ -233,13 +233,13 @@ def test_a_reader_that_died_while_it_was_idle_costs_nothing(clips):
         assert take_all(ahead, 1)[0].error is None
 
 
-@pytest.mark.usefixtures("telling")
-def test_close_ends_readers_in_the_middle_of_a_file(film, tmp_path):
-    ahead = ahead_of([film("hang_a.mp4"), film("hang_b.mp4"), film("c.mp4")], readers=2, limit_s=1000.0)
-    wait_until(lambda: len(noted(tmp_path)) == 2)
+@pytest.mark.usefixtures("watched")
+def test_close_ends_readers_in_the_middle_of_a_file(link, tmp_path):
+    ahead = ahead_of([link("hang_a.mp4"), link("hang_b.mp4"), link("c.mp4")], readers=2, limit_s=1000.0)
+    wait_until(lambda: len(begun_jobs(tmp_path)) == 2)
     ahead.close()
     assert psutil.Process().children() == []  # and `nothing_is_left` looks at the threads
-    assert len(noted(tmp_path)) == 2
+    assert len(begun_jobs(tmp_path)) == 2
     ahead.close()
 
 
@@ -321,7 +321,7 @@ from qsv_eval.model_adapters.engine.readahead import PlannedRead, ReadAhead
 from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, subprocess_reader
 from qsv_eval.model_adapters.frames.read_job import ReadJob, ReadSettings
 sys.path.insert(0, sys.argv[1])
-subprocess_reader._WORKER = "telling_worker"
+subprocess_reader._WORKER = "watched_worker"
 job = ReadJob(sys.argv[2], (ClipRequest(FrameRule()),))
 with ReadAhead([PlannedRead(job, 1)], ReadSettings((32, 48)), readers=1, budget_bytes=1) as ahead:
     with ahead.take():
@@ -329,17 +329,17 @@ with ReadAhead([PlannedRead(job, 1)], ReadSettings((32, 48)), readers=1, budget_
 """
 
 
-@pytest.mark.usefixtures("telling")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_readers_end_with_their_process(film, tmp_path, monkeypatch, number):
+@pytest.mark.usefixtures("watched")
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
+def test_readers_end_with_their_process(link, tmp_path, monkeypatch, signal_number):
     monkeypatch.setitem(os.environ, "PYTHONPATH", "")
-    (tmp_path / "telling_worker.py").write_text(
+    (tmp_path / "watched_worker.py").write_text(
         WORKER.replace("os.kill(os.getpid(), signal.SIGSTOP)", "time.sleep(999)")
     )
-    command = [sys.executable, "-c", PARENT, str(tmp_path), film("hang.mp4")]
+    command = [sys.executable, "-c", PARENT, str(tmp_path), link("hang.mp4")]
     parent = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    wait_until(lambda: noted(tmp_path))
-    [(reader, _)] = noted(tmp_path)
-    parent.send_signal(number)
+    wait_until(lambda: begun_jobs(tmp_path))
+    [(reader, _)] = begun_jobs(tmp_path)
+    parent.send_signal(signal_number)
     parent.wait(PATIENCE_S)
     wait_until(lambda: not psutil.pid_exists(reader) or psutil.Process(reader).status() == psutil.STATUS_ZOMBIE)

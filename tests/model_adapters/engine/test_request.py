@@ -6,8 +6,8 @@ from qsv_eval.model_adapters.errors import SetupError
 
 
 def test_temperature_zero_is_greedy_and_leaves_no_trace():
-    asked = {"max_new_tokens": 16, "temperature": 0, "top_p": 0.9, "do_sample": True, "until": []}
-    assert GenerationSettings.from_lmms(asked) == GenerationSettings(max_new_tokens=16)
+    kwargs = {"max_new_tokens": 16, "temperature": 0, "top_p": 0.9, "do_sample": True, "until": []}
+    assert GenerationSettings.from_lmms(kwargs) == GenerationSettings(max_new_tokens=16)
     assert GenerationSettings.from_lmms({"max_new_tokens": 16}).for_model() == {
         "max_new_tokens": 16,
         "num_beams": 1,
@@ -15,7 +15,7 @@ def test_temperature_zero_is_greedy_and_leaves_no_trace():
     }
 
 
-def test_sampling_only_when_asked():
+def test_sampling_only_when_kwargs():
     generation = GenerationSettings.from_lmms({"do_sample": True, "temperature": 0.7, "top_p": 0.8})
     assert generation.for_model()["do_sample"]
     assert generation.for_model()["temperature"] == 0.7

@@ -1,4 +1,4 @@
-"""Subtitles of the frames that a model really sees."""
+"""Subtitles at the frames that a model gets."""
 
 import pytest
 
@@ -30,11 +30,7 @@ def srt(tmp_path):
 
 
 def test_text_and_times(srt, tmp_path):
-    assert read_subtitles(srt) == (
-        (0.5, 1.5, "hello there"),
-        (1.5, 3.0, "good - bye"),
-        (3600.0, 3601.0, "much later"),
-    )
+    assert read_subtitles(srt) == ((0.5, 1.5, "hello there"), (1.5, 3.0, "good - bye"), (3600.0, 3601.0, "much later"))
     (tmp_path / "a.vtt").write_text(VTT)
     assert read_subtitles(str(tmp_path / "a.vtt")) == ((0.5, 1.5, "hello there"),)
 
@@ -73,12 +69,12 @@ def test_the_markers_place_is_filled(srt):
             ],
         }
     ]
-    seen = insert_subtitles(messages, [DecodedImage(1), DecodedVideo(2, [0.7, 2.0], 4.0)])
-    assert seen[0]["content"][2]["text"] == "Subtitles:\nhello there\ngood - bye\nWhat?"
+    result = insert_subtitles(messages, [DecodedImage(1), DecodedVideo(2, [0.7, 2.0], 4.0)])
+    assert result[0]["content"][2]["text"] == "Subtitles:\nhello there\ngood - bye\nWhat?"
     assert insert_subtitles(messages, [DecodedImage(1), DecodedVideo(1, [9.0], 4.0)])[0]["content"][2]["text"] == (
         "Subtitles:\n\nWhat?"
     )
-    assert messages[0]["content"][2]["text"].count(SUBTITLES) == 1, "the question stays as it was"
+    assert messages[0]["content"][2]["text"].count(SUBTITLES) == 1, "the messages stay as they were"
 
 
 def test_what_is_no_subtitle_file_is_said(tmp_path):

@@ -7,7 +7,8 @@ import pytest
 
 from qsv_eval.launching.launcher import _without, next_step, process_layout
 from qsv_eval.launching.supervisor import LaunchResult, RankExit
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, Assignment, Journal, Record, TaskTotal
+from qsv_eval.model_adapters.engine.journal import Journal
+from qsv_eval.model_adapters.engine.records import AnswerStatus, Assignment, Record, TaskTotal
 from qsv_eval.model_adapters.errors import SetupError
 
 BEFORE = datetime.now(UTC) - timedelta(hours=1)

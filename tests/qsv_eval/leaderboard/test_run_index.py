@@ -5,8 +5,9 @@ from seen_runs import TASK, demo_rows, record_of, write_journal
 
 from qsv_eval.leaderboard.load import load
 from qsv_eval.leaderboard.run_index import journal_beside, origins_of, read_records
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, Assignment, ExitReason, Journal
+from qsv_eval.model_adapters.engine.journal import Journal
 from qsv_eval.model_adapters.engine.metrics import AnswerCost, summarise_costs
+from qsv_eval.model_adapters.engine.records import AnswerStatus, Assignment, ExitReason
 from qsv_eval.score import score_run
 
 OTHER = "qsv_mvbench"

@@ -13,7 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from qsv_eval.cli import app
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, Assignment, ExitReason, Journal, Record, TaskTotal
+from qsv_eval.model_adapters.engine.journal import Journal
+from qsv_eval.model_adapters.engine.records import AnswerStatus, Assignment, ExitReason, Record, TaskTotal
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.status.progress import RankState, SampleProgress, read_status, safe_answers
 from qsv_eval.status.table import print_status, status_as_json

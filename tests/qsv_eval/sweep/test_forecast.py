@@ -56,7 +56,7 @@ def plans(monkeypatch):
 def test_cells_that_come_to_the_same_frames_and_cubes_cost_once(tiny, plans, axes, asked):
     found = planned(tiny, **axes)
     _, together = plans[-1]
-    assert sum(len(batch) for unit in together for batch in unit.due) == asked
+    assert sum(len(batch) for unit in together for batch in unit.pending) == asked
     assert {cell.questions for cell in found.cells} == {8}
     assert found.seconds == sum(unit.cost_s for unit in together)
 

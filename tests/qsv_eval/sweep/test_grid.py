@@ -23,7 +23,7 @@ def test_every_combination_is_a_cell_and_what_is_not_named_stays():
         ({"fps": [0.2]}, "gives no frames"),
         ({"frame_rule": ["random"]}, "'random' is unknown"),
         ({"cubing": ["fair"]}, "'fair' is unknown"),
-        ({"max_cubes": [0]}, "max_cubes 0"),
+        ({"max_cubes": [0]}, "max_cubes is 0"),
         ({"frame": [8]}, "frame: .*; known are tasks, checkpoints, frames"),
         ({"tasks": []}, "tasks: "),
     ],
