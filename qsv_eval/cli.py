@@ -1,4 +1,4 @@
-"""The command line: `qsv-eval VERB`. Each verb imports what it needs when it is called, so that `--help` is quick.
+"""The command line: `qsv-eval COMMAND`. A command imports its packages when it is called, so that `--help` is quick.
 
 Exit codes: 0 complete results, 1 a bug (with its traceback), 2 something in the set-up must be put right (one line),
 3 the results are incomplete.
@@ -7,10 +7,12 @@ Exit codes: 0 complete results, 1 a bug (with its traceback), 2 something in the
 import sys
 from collections.abc import Mapping
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from qsv_eval import cli_leaderboard, cli_scoring, cli_sweep
 from qsv_eval.cli_options import (
@@ -61,13 +63,53 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
+_ORDER = (
+    "demo",
+    "run",
+    "sweep",
+    "score",
+    "leaderboard",
+    "compare",
+    "status",
+    "doctor",
+    "data",
+    "tasks",
+    "ask",
+    "train",
+)
+"""Commands as people meet them; the others follow."""
+
+
+class _Commands(TyperGroup):
+    """Command group that lists commands in the order of `_ORDER`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        names = super().list_commands(ctx)
+        return sorted(names, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Evaluate the Quicksviewer video LMM under lmms-eval, and ask it about videos.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"qsv-eval {version('qsv-eval')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Evaluate the Quicksviewer video LMM under lmms-eval, train it, and ask it about videos."""
+
 
 cli_scoring.register(app)
 cli_sweep.register(app)

@@ -24,12 +24,12 @@ SO400M_PATCH14_384 = {
     "num_hidden_layers": 27,
     "patch_size": 14,
 }
-"""SigLIP so400m patch14-384, the vision tower of every released checkpoint (spec training.md, section 0)."""
+"""SigLIP so400m patch14-384, the vision tower of every released checkpoint (docs/reference.md, section 3)."""
 
 
 @strict
 class QuicksviewerConfig(PreTrainedConfig):
-    """Everything that shapes Quicksviewer; the defaults are the constants of the reference (spec model.md, section 2).
+    """Configuration of Quicksviewer; the defaults are the constants of the reference (docs/reference.md, section 4).
 
     Attributes:
         text_config: the language model (Qwen2 or Llama).

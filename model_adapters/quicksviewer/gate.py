@@ -1,4 +1,4 @@
-"""The gate of the cubing network, which says where in a video a new cube starts (spec model.md, section 2.4).
+"""The gate of the cubing network, which says where in a video a new cube starts (docs/reference.md, section 4).
 
 Shape legend: T frames, G = T - 1 gaps between neighbouring frames, d vision width.
 The gate looks at one vector per frame: the reference applies its first Linear to every token and then averages, and

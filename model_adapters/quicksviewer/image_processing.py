@@ -59,7 +59,7 @@ _LOADING = ("return_unused_kwargs", "trust_remote_code", "use_fast", "backend")
 
 
 class QuicksviewerImageProcessor(BaseImageProcessor):
-    """Cuts images into square tiles ("anyres", spec model.md section 2.2)."""
+    """Cuts images into square tiles ("anyres", docs/reference.md, section 2)."""
 
     model_input_names = ["pixel_values", "tile_counts"]  # noqa: RUF012 - transformers' form
     valid_kwargs = QuicksviewerImageProcessorKwargs  # type: ignore[assignment]
@@ -152,7 +152,7 @@ def tile_corners(canvas_hw: tuple[int, int], tile_size: int) -> list[tuple[int, 
 
 
 class QuicksviewerVideoProcessor(BaseVideoProcessor):
-    """Squeezes frames to the tower's square, each alone; the aspect ratio is not kept (spec model.md section 2.2)."""
+    """Resizes each frame to the tower's square; the aspect ratio is not kept (docs/reference.md, section 2)."""
 
     model_input_names = ["pixel_values_videos", "frame_counts"]  # noqa: RUF012
     valid_kwargs = QuicksviewerVideoProcessorKwargs  # type: ignore[assignment]

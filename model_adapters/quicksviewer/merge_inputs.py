@@ -1,4 +1,4 @@
-"""Put the visual tokens where the text holds their place, once the cubes are known (spec model.md, section 2.7).
+"""Put the visual tokens where the text holds their place, once the cubes are known (docs/reference.md, section 7).
 
 The processor writes every frame as timestamp and placeholder and says for each token which frame it belongs to. Of a
 cube only the first frame's tokens stay. All of it is index arithmetic over the batch; there is no loop over tokens.

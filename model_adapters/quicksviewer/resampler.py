@@ -1,6 +1,6 @@
 """The 3-D resampler as a fold over frames: attend within each frame, then merge the frames of a cube.
 
-The reference attends once over all tokens of a cube (spec model.md, section 2.5). Its queries are the same for every
+The reference attends once over all tokens of a cube (docs/reference.md, section 5). Its queries are the same for every
 cube, so the softmax splits by frame: keep each frame's attended values and the log of its softmax denominator, and
 weigh the frames of a cube by their denominators, as split-KV decoding does. The time code is constant within a frame:
 it only shifts that frame's log denominator and is added at the merge. A frame's partial result therefore knows neither

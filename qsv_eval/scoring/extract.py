@@ -231,7 +231,7 @@ _CAPITAL: Final = re.compile("[A-J]")
 def reference_letter(reply: str) -> str:
     """Return the letter that the reference's extractor finds, or an empty string.
 
-    The steps are those of spec/benchmarks.md section 1.1: strip, delete fixed lead-in phrases, take the first capital
+    The steps are those of docs/benchmarks.md: strip, delete fixed lead-in phrases, take the first capital
     A to J of whatever word. The phrases are rebuilt so that every row of the table there holds, which was made with
     the reference itself: "Best answer: C" gives B and "I think it is (D) blue" gives I, while "Answer: C" gives C. The
     reference first rejects replies of more than ten words that hold no such capital; they give nothing here either.

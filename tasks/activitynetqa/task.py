@@ -64,7 +64,7 @@ def _standard(sample: Sample) -> TaskPrompt:
 
 
 def _reference(sample: Sample) -> TaskPrompt:
-    # Byte for byte, "an" included (spec/benchmarks.md section 6.2).
+    # Byte for byte, "an" included (docs/benchmarks.md).
     return TaskPrompt(
         "Please read the following question for the given video carefully an give a yes/no answer or a short phrase "
         f"answer.\nQuestion: {sample.question}"

@@ -58,7 +58,7 @@ def _standard(sample: Sample) -> TaskPrompt:
 
 
 def _reference(sample: Sample) -> TaskPrompt:
-    # Byte for byte, blanks at the beginning of lines included (spec/benchmarks.md section 5.2).
+    # Byte for byte, blanks at the beginning of lines included (docs/benchmarks.md).
     return TaskPrompt(
         "\n".join(
             [

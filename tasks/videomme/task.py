@@ -81,7 +81,7 @@ def _instruction(basis: str, sample: Sample) -> str:
 
 
 def _reference(sample: Sample) -> TaskPrompt:
-    # Byte for byte, with no space after the first full stop (spec/benchmarks.md section 2.2).
+    # Byte for byte, with no space after the first full stop (docs/benchmarks.md).
     return TaskPrompt(
         "\n".join(
             [

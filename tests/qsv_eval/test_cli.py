@@ -150,3 +150,11 @@ def test_an_incomplete_run_says_so_and_exits_with_3(tiny, tmp_path):
     assert done.returncode == 3, done.stderr[-3000:]
     assert "INCOMPLETE" in done.stdout
     assert "4 error" in done.stdout
+
+
+def test_commands_are_listed_as_people_use_them_and_the_version_is_printed():
+    shown = CliRunner().invoke(app, ["--help"]).output
+    positions = [shown.index(f"\n  {name} ") for name in ("demo", "run", "sweep", "score", "leaderboard", "compare")]
+    assert positions == sorted(positions)
+    assert "--install-completion" in shown
+    assert CliRunner().invoke(app, ["--version"]).output.startswith("qsv-eval 0.")

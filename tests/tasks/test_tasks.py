@@ -45,7 +45,7 @@ def test_these_are_the_tasks(task_manager):
 
 
 def test_no_name_is_one_of_lmms_evals_own():
-    # On a clash lmms-eval takes its own task without a word (spec/benchmarks.md section 0, trap 3).
+    # On a clash lmms-eval takes its own task without a word (docs/benchmarks.md).
     theirs = "\n".join(file.read_text() for file in Path(lmms_eval.tasks.__file__).parent.rglob("*.yaml"))
     assert "qsv_" not in theirs
 

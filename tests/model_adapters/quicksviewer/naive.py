@@ -1,4 +1,4 @@
-"""Perception written plainly from spec model.md, sections 2.4 and 2.5: everything is kept, and there are loops.
+"""Perception written plainly from docs/reference.md, sections 4 and 5: everything is kept, and there are loops.
 
 The tests compare the streamed code with it; `benchmarks/perception.py` races against it.
 """

@@ -56,7 +56,7 @@ def test_starts_and_straight_through_mask():
 def test_noise_is_gumbel_and_finite_at_the_ends():
     noise = gumbel_noise(torch.tensor([0.0, 0.5, 1.0]))
     assert noise.isfinite().all()
-    assert noise[0].item() == pytest.approx(-3.8297646)  # the reference's value (spec model.md, section 3)
+    assert noise[0].item() == pytest.approx(-3.8297646)  # the reference's value (docs/reference.md, section 4)
     assert noise[1].item() == pytest.approx(0.3665129)
 
 

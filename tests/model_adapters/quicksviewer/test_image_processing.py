@@ -1,4 +1,4 @@
-"""Tiles and frames against the reference's rules (tables.json `anyres`, spec model.md, section 2.2)."""
+"""Tiles and frames against the reference's rules (tables.json `anyres`, docs/reference.md, section 2)."""
 
 import json
 from pathlib import Path

@@ -29,7 +29,7 @@ class Row:
             [(start - 1 + first, end - 1 + first) for start, end in video[1:]]
             for first, video in zip(firsts, facts["cube_bound_incl_thumbnail"], strict=True)
         ]
-        # The reference stops at a pad token within the text (spec model.md, section 4, case 9); here text is kept.
+        # The reference stops at a pad token within the text (docs/reference.md, section 7); here text is kept.
         self.merged = [row + ids[0, -3:].tolist() * inside_text for row in facts["merged"]]
         self.lengths = [sum(row) + 3 * inside_text for row in facts["attention_mask"]]
 

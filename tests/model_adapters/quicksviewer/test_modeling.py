@@ -97,7 +97,7 @@ def test_gradient_checkpointing_moves_no_gradient(small_model):
 
 
 def test_every_parameter_of_perception_is_trained(small_model):
-    """All but the tower's final norm and head, which are loaded but never run (spec model.md, section 2.3)."""
+    """All but the tower's final norm and head, which are loaded but never run (docs/reference.md, section 3)."""
     ids = torch.tensor([[1, 2, 1000, 3, 1000, 4, 1000, 5]])
     kinds = torch.tensor([[0, 0, 2, 3, 3, 3, 3, 0]])
     frames = torch.tensor([[-1, -1, -1, 0, 0, 1, 1, -1]])

@@ -1,4 +1,4 @@
-"""Equality with the reference implementation, case by case (spec model.md)."""
+"""Equality with the reference implementation, case by case (docs/reference.md)."""
 
 import hashlib
 from typing import NamedTuple

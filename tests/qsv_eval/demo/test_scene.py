@@ -88,7 +88,7 @@ def test_the_gate_has_enough_cuts_for_every_clip():
 
 
 def test_max_cuts_follows_the_reference():
-    # spec/model.md 2.4: max(round(n/5)-1, 1), half to even (12.5 -> 12, 17.5 -> 18).
+    # docs/reference.md, section 4: max(round(n/5)-1, 1), half to even (12.5 -> 12, 17.5 -> 18).
     assert [max_cuts(n) for n in (2, 12, 13, 17, 18, 62, 63, 87, 88)] == [1, 1, 2, 2, 3, 11, 12, 16, 17]
 
 

@@ -1,4 +1,4 @@
-"""Prompts and labels are the reference's (spec training.md, sections 3.3 to 3.5)."""
+"""Prompts and labels are the reference's (docs/reference.md, sections 6 and 9)."""
 
 import json
 
