@@ -37,7 +37,7 @@ __all__ = [
 # Frames as fewer bytes and back, bit for bit, each frame by itself.
 #
 # Green is taken out of red and blue, and from each row the row above; the rest goes through zstd at its fastest level.
-# Of all that was tried (benchmarks/frame_store.py) this is back the soonest, in about a millisecond for 384 x 384, at a
+# Of all that was tried (docs/performance.md) this is back the soonest, in about a millisecond for 384 x 384, at a
 # third of the bytes. What packs a tenth to a third better takes two to ten times as long to unpack, or longer to pack
 # than decoding takes. The frame before does not help: a second of film lies between them.
 
