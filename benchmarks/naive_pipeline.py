@@ -5,7 +5,7 @@
 prints how fast it reads beside plain OpenCV, whether its frames are ours byte for byte, and whether it gives our
 answers.
 
-What it does follows spec/model.md and spec/frames.md, and the evaluation script of the reference: OpenCV decodes
+What it does follows docs/reference.md and the evaluation script of the reference: OpenCV decodes
 every frame up to the last one wanted; the wanted ones are kept at full size, stacked, and resized one at a time with
 Pillow to normalised float32; all go through the vision tower in one call; the gate's running difference, the
 thumbnail and the cubes are made from whole feature maps, a call of the resampler for each cube, with a position table

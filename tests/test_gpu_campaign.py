@@ -1,4 +1,4 @@
-"""The campaign of benchmarks/gpu.py, as far as it runs without a GPU, with a tiny model."""
+"""benchmarks/gpu.py with a tiny model on the CPU."""
 
 import json
 import subprocess
@@ -20,10 +20,10 @@ def rows(tmp_path_factory):
     done = campaign("--device", "cpu", "--size", "tiny", "--output", str(output))
     assert done.returncode == 0, done.stderr
     assert "| section | what | measured | by arithmetic |" in done.stdout
-    found = {}
+    sections = {}
     for row in json.loads(output.read_text())["rows"]:
-        found.setdefault(row["section"], []).append(row)
-    return found
+        sections.setdefault(row["section"], []).append(row)
+    return sections
 
 
 def test_every_section_has_rows_and_none_failed(rows):
@@ -38,19 +38,19 @@ def test_stages_are_timed(rows):
     assert float(rows["stages"][0]["measured"].split()[0]) > 0
 
 
-def test_places_change_no_reply(rows):
+def test_device_maps_do_not_change_the_reply(rows):
     assert all(row["measured"] == "reply and cubes equal: True" for row in rows["device_map"])
 
 
-def test_bfloat16_is_near_float32(rows):
+def test_bfloat16_is_close_to_float32(rows):
     assert all(float(row["measured"].split()[0]) < 0.1 for row in rows["precision"])
 
 
-def test_what_needs_a_gpu_says_so(rows):
+def test_sections_that_need_a_gpu_say_so(rows):
     assert rows["memory"][0]["measured"] == rows["out_of_memory"][0]["measured"] == "needs CUDA"
 
 
-def test_wrong_words_are_refused():
+def test_an_unknown_section_is_refused():
     done = campaign("--device", "cpu", "--size", "tiny", "--only", "speed")
     assert done.returncode == 2
     assert "--only: speed is unknown" in done.stderr

@@ -1,4 +1,4 @@
-"""The floors of pyproject.toml as constraints."""
+"""Lower bounds of pyproject.toml as pip constraints."""
 
 import tomllib
 from pathlib import Path
@@ -11,14 +11,14 @@ PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
 CAPPED = {"transformers", "lmms-eval", "filelock", "av"}
 
 
-def test_floors_become_exact_versions(tmp_path):
+def test_lower_bounds_become_exact_versions(tmp_path):
     project = {
         "dependencies": ["one>=1.2,<2", "two>=3; python_version >= '3.11'"],
         "optional-dependencies": {"more": ["three>=0.1"]},
     }
     assert oldest(project) == ["one==1.2", 'two==3; python_version >= "3.11"']
     assert oldest(project, ("more",))[-1] == "three==0.1"
-    with pytest.raises(ValueError, match="four<2 must have one floor"):
+    with pytest.raises(ValueError, match="four<2 must have one lower bound"):
         oldest({"dependencies": ["four<2"]})
     main(str(tmp_path / "oldest.txt"), "train")
     lines = (tmp_path / "oldest.txt").read_text().splitlines()
@@ -26,12 +26,12 @@ def test_floors_become_exact_versions(tmp_path):
     assert all("==" in line for line in lines)
 
 
-def test_what_we_subclass_is_capped():
+def test_libraries_whose_classes_we_extend_have_an_upper_bound():
     requirements = [Requirement(line) for line in PROJECT["dependencies"]]
-    capped = {one.name for one in requirements if any(clause.operator == "<" for clause in one.specifier)}
+    capped = {item.name for item in requirements if any(clause.operator == "<" for clause in item.specifier)}
     assert capped >= CAPPED
 
 
-def test_only_python_versions_that_were_run_are_listed():
-    pythons = [one.rpartition(" ")[2] for one in PROJECT["classifiers"] if "Python :: 3." in one]
+def test_only_tested_python_versions_are_listed():
+    pythons = [name.rpartition(" ")[2] for name in PROJECT["classifiers"] if "Python :: 3." in name]
     assert pythons == ["3.11"]

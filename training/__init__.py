@@ -1,1 +1,1 @@
-"""Trains Quicksviewer in its three stages, by the code that also trains the tiny model of the package."""
+"""Training of Quicksviewer in its three stages; the same code trains the package's tiny model."""

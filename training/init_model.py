@@ -1,4 +1,4 @@
-"""The start of the first stage: a language model and a SigLIP tower become a Quicksviewer that has yet to learn."""
+"""Initial model of the first stage, assembled from a language model and a SigLIP vision tower."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,18 +20,18 @@ __all__ = ["assemble"]
 def assemble(
     language_model: str, vision_tower: str, changes: Mapping[str, Any], dtype: torch.dtype, seed: int = 0
 ) -> LoadedCheckpoint:
-    """Put a Quicksviewer together from two checkpoints (folders or hub ids).
+    """Assemble a Quicksviewer from two checkpoints (folders or hub ids).
 
-    The eight new tokens are appended to the vocabulary as the reference does, their embeddings and head rows the mean
-    of the old ones (spec training.md, 1.8). Gate, thumbnail and resampler are drawn from the seed.
+    As in the reference, the eight new tokens are appended to the vocabulary, with the mean of the old rows as their
+    embedding and head rows. Gate, thumbnail and resampler are initialised randomly from the seed.
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(language_model)
         language = AutoModelForCausalLM.from_pretrained(language_model, dtype=dtype)
         vision = SiglipVisionModel.from_pretrained(vision_tower, dtype=dtype)
     except (OSError, ValueError) as error:
-        raise SetupError(f"start: {language_model} or {vision_tower} cannot be loaded: {error}") from error
-    _grow(tokenizer, language)
+        raise SetupError(f"start: cannot load {language_model} or {vision_tower}: {error}") from error
+    _add_tokens(tokenizer, language)
     config = QuicksviewerConfig(text_config=language.config.to_dict(), vision_config=vision.config.to_dict(), **changes)
     with torch.device("meta"):
         model = QuicksviewerForTraining(config)
@@ -46,19 +46,19 @@ def assemble(
             for module in part.modules() if part is not None else ():
                 _reset(module)
                 model._init_weights(module)
-    # transformers' SigLIP may be the tower or hold it, by its version.
+    # Depending on transformers' version, SigLIP is the tower or holds it.
     perception.vision_tower = getattr(vision, "vision_model", vision)
     model.model.language_model, model.lm_head = language.model, language.lm_head
     model.tie_weights()
-    side = int(vision.config.image_size)  # type: ignore[arg-type]  # SigLIP's is one number
+    side = int(vision.config.image_size)  # type: ignore[arg-type]  # SigLIP has one image size
     processor = QuicksviewerProcessor(
         QuicksviewerImageProcessor(side), tokenizer, QuicksviewerVideoProcessor(side), thumbnail=config.use_thumbnail
     )
     return LoadedCheckpoint(model, processor)
 
 
-def _grow(tokenizer: PreTrainedTokenizerBase, language: Any) -> None:
-    """Add the tokens that are missing, and bring the tables to the vocabulary's size."""
+def _add_tokens(tokenizer: PreTrainedTokenizerBase, language: Any) -> None:
+    """Add the missing tokens, and resize embedding and head to the vocabulary."""
     if tokenizer.pad_token is None:
         tokenizer.add_special_tokens({"pad_token": "[PAD]"})
     tokenizer.add_tokens(list(VISION_TOKENS), special_tokens=True)
@@ -66,12 +66,12 @@ def _grow(tokenizer: PreTrainedTokenizerBase, language: Any) -> None:
     language.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     with torch.no_grad():
         for table in {language.get_input_embeddings(), language.get_output_embeddings()}:
-            # As exact as the rows of a released model are, which bfloat16 holds: what is only read is then kept in it.
+            # Rounded to bfloat16 like the rows of a released model, so that frozen tables can be kept in bfloat16.
             table.weight[rows:] = table.weight[:rows].float().mean(0).to(torch.bfloat16).to(table.weight.dtype)
 
 
 def _reset(module: Any) -> None:
-    """Give a layer torch's own beginning, for what `_init_weights` leaves alone."""
+    """Initialise a layer as torch does, for parameters that `_init_weights` does not initialise."""
     if hasattr(module, "reset_parameters"):
         module.reset_parameters()
     elif hasattr(module, "_reset_parameters"):

@@ -1,4 +1,4 @@
-"""What a run leaves to look at: `metrics.jsonl` as it goes, `metrics.csv` and `loss.png` at every checkpoint."""
+"""Metrics files of a run: `metrics.jsonl` at every log step, `metrics.csv` and `loss.png` at every checkpoint."""
 
 import json
 from pathlib import Path
@@ -11,26 +11,26 @@ __all__ = ["MetricsFiles", "draw_losses"]
 
 
 class MetricsFiles(TrainerCallback):
-    """Writes them, from process 0. After resuming, lines of steps that are done again are gone."""
+    """Trainer callback that writes the metrics files on process 0; resuming removes lines of repeated steps."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Begin the file anew with what the checkpoint remembers."""
+        """Start `metrics.jsonl` with the log history of the checkpoint."""
         if state.is_world_process_zero:
             self.folder.mkdir(parents=True, exist_ok=True)
             lines = [json.dumps(entry) + "\n" for entry in state.log_history]
             (self.folder / "metrics.jsonl").write_text("".join(lines))
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Append a line."""
+        """Append a line to `metrics.jsonl`."""
         if state.is_world_process_zero and state.log_history:
             with (self.folder / "metrics.jsonl").open("a") as file:
                 file.write(json.dumps(state.log_history[-1]) + "\n")
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Write table and picture."""
+        """Write `metrics.csv` and `loss.png`."""
         if state.is_world_process_zero:
             _write(self.folder, state.log_history)
 
@@ -46,12 +46,12 @@ def _write(folder: Path, history: list[dict[str, Any]]) -> None:
 
 
 def draw_losses(table: pd.DataFrame, path: Path) -> None:
-    """Draw the loss over the steps, and evaluations beside it."""
+    """Draw the loss and the evaluation accuracies over the steps."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    if "loss" in table:  # a run may end before its first line
+    if "loss" in table:  # a run may end before its first log step
         losses = table.dropna(subset=["loss"])
         axes.plot(losses["step"], losses["loss"], color="tab:blue", alpha=0.3, linewidth=0.8)
         smooth = losses["loss"].ewm(span=max(len(losses) // 40, 2)).mean()
@@ -61,10 +61,10 @@ def draw_losses(table: pd.DataFrame, path: Path) -> None:
     axes.set_ylabel("loss")
     evaluations = [name for name in table if name.startswith("eval_") and name.endswith("accuracy")]
     if evaluations:
-        other = axes.twinx()
-        other.set_ylim(0, 1)
-        for number, name in enumerate(evaluations):
+        right_axes = axes.twinx()
+        right_axes.set_ylim(0, 1)
+        for i, name in enumerate(evaluations):
             points = table.dropna(subset=[name])
-            other.plot(points["step"], points[name], "o-", color=f"C{number + 1}", label=name.removeprefix("eval_"))
-        other.legend(loc="upper right")
+            right_axes.plot(points["step"], points[name], "o-", color=f"C{i + 1}", label=name.removeprefix("eval_"))
+        right_axes.legend(loc="upper right")
     figure.savefig(path, dpi=120)

@@ -1,6 +1,6 @@
-"""The model as it is trained: noise on the gate, packed rows, and a loss whose sums run over a whole step.
+"""Training variant of the model: noise on the gate, packed rows, and losses averaged over a whole step.
 
-Shape legend: B rows, M tokens of the longest, D language width, V vocabulary.
+Shape legend: B rows, M tokens of the longest row, D language width, V vocabulary.
 """
 
 from dataclasses import dataclass
@@ -22,20 +22,20 @@ __all__ = ["LossContext", "PackedInputs", "QuicksviewerForTraining", "TrainingOu
 
 
 class LossContext(NamedTuple):
-    """Facts of a training step beyond its own batch: sums run over all batches of the step, on all processes."""
+    """Denominators of the losses, summed over all micro-batches and processes of a step, and options of the step."""
 
     tokens: Tensor | int
-    """Learned tokens of the step; the loss is the sum over this batch divided by it."""
+    """Number of tokens with labels; divides the batch's summed cross-entropy."""
     gaps: Tensor | int
-    """Gaps between frames of the step; the gate's norms are divided by it."""
+    """Number of gaps between frames; divides the batch's summed gate norms."""
     packed: bool = False
-    """Put the rows of the batch one behind the other."""
-    in_step: bool = False
-    """Other processes may see a video where this one does not."""
+    """Concatenate the rows of the batch into one row without padding."""
+    use_all_perception: bool = False
+    """Give all of perception a gradient, also in a batch without video, because other processes may have a video."""
 
 
 class PackedInputs(NamedTuple):
-    """Several rows as one, kept apart by `lengths` (`segments.py`), or by transformers where `position_ids` restart."""
+    """Rows concatenated into one, separated by `lengths` (`packed_attention.py`) or by restarting `position_ids`."""
 
     inputs_embeds: Tensor
     """(1, ΣM, D)."""
@@ -54,14 +54,14 @@ class TrainingOutput(ModelOutput):
     loss: Tensor | None = None
     """Cross-entropy plus the gate's weighted norm."""
     gate_loss: Tensor | None = None
-    """Norm of the gate's logits; None where there is no gap between frames."""
+    """Norm of the gate's logits; None if the batch has no gap between frames."""
 
 
 class QuicksviewerForTraining(QuicksviewerForConditionalGeneration):
-    """Quicksviewer whose forward pass returns the training loss alone where labels are given.
+    """Quicksviewer whose forward pass with labels returns the training loss alone.
 
-    Logits are made only at learned tokens: those of a whole batch would be gigabytes. Without labels, as while it
-    answers for an evaluation, and in its checkpoints it is a `QuicksviewerForConditionalGeneration`.
+    Logits are computed only for tokens with labels, because those of a whole batch would take gigabytes. Without
+    labels, and in checkpoints, it is a `QuicksviewerForConditionalGeneration`.
     """
 
     def forward(
@@ -75,15 +75,14 @@ class QuicksviewerForTraining(QuicksviewerForConditionalGeneration):
         context: LossContext | None = None,
         **inputs: Any,
     ) -> TrainingOutput | QuicksviewerCausalLMOutputWithPast:
-        """Return the losses of a batch as the processor makes it; `labels` (B, L) as written, -100 where not learned.
+        """Return the losses of a batch from the processor; `labels` (B, L) belong to `input_ids`, -100 is ignored.
 
-        Without a `context` the batch is the whole step. Without `labels` this is the parent's forward pass, and the
-        other inputs are its.
+        Without a `context` the batch is the whole step. Without `labels` this is the parent's forward pass.
         """
         if labels is None:
             return super().forward(input_ids, attention_mask, logits_to_keep=logits_to_keep, **inputs)
-        assert input_ids is not None, "labels are those of ids"
-        assert attention_mask is not None, "the processor makes a mask"
+        assert input_ids is not None, "labels need input_ids"
+        assert attention_mask is not None, "labels need an attention_mask"
         return self._losses(input_ids, attention_mask, labels, noise=noise, context=context, **inputs)
 
     def _losses(
@@ -104,69 +103,69 @@ class QuicksviewerForTraining(QuicksviewerForConditionalGeneration):
         merged = self.model.merge(input_ids, attention_mask, visual_kind, frame_ids, visual, labels)
         gate_logits = visual.gate_logits_G2
         if context is None:
-            context = _of_batch(merged, gate_logits)
+            context = _batch_context(merged, gate_logits)
         inputs_embeds, positions = merged.inputs_embeds, None
-        mask, learned, kwargs = merged.attention_mask, merged.labels, dict[str, Any]()
+        mask, merged_labels, kwargs = merged.attention_mask, merged.labels, dict[str, Any]()
         if context.packed:
-            mask, (inputs_embeds, positions, learned, lengths) = None, pack(merged)
+            mask, (inputs_embeds, positions, merged_labels, lengths) = None, pack(merged)
             if self.config.text_config._attn_implementation == SEGMENTED:
                 kwargs["segment_lengths"] = lengths
         hidden = self.model.language_model(
             attention_mask=mask,
             position_ids=positions,
             inputs_embeds=inputs_embeds,
-            use_cache=False,  # with a cache, transformers does not keep packed rows apart
+            use_cache=False,  # with a cache, transformers does not separate packed rows
             **kwargs,
         ).last_hidden_state
-        assert learned is not None, "labels are given"
-        loss = self._loss_where_learned(hidden, learned, context.tokens)
+        assert merged_labels is not None, "labels are given"
+        loss = self._cross_entropy(hidden, merged_labels, context.tokens)
         gate_loss = None
         if len(gate_logits):
             gate_loss = gate_logits.norm(dim=-1).sum() / context.gaps
             loss = loss + self.config.gate_loss_weight * gate_loss.to(loss.device)
-        if context.in_step and max(visual.frame_counts, default=1) == 1:
-            loss = loss + _idle(self.model.perception).to(loss.device)
+        if context.use_all_perception and max(visual.frame_counts, default=1) == 1:
+            loss = loss + _zero_loss(self.model.perception).to(loss.device)
         return TrainingOutput(loss=loss, gate_loss=gate_loss)
 
     def save_pretrained(
         self, save_directory: str | PathLike[str], is_main_process: bool = True, *args: Any, **kwargs: Any
     ) -> None:
-        """Save as `QuicksviewerForConditionalGeneration` does, and under its name."""
+        """Save the model as a `QuicksviewerForConditionalGeneration`."""
         super().save_pretrained(save_directory, is_main_process, *args, **kwargs)
         self.config.architectures = [QuicksviewerForConditionalGeneration.__name__]
         if is_main_process:
             self.config.save_pretrained(save_directory)
 
-    def _loss_where_learned(self, hidden_BMD: Tensor, labels_BM: Tensor, tokens: Tensor | int) -> Tensor:
-        """Return the cross-entropies' sum divided by `tokens`; logits are made only where one learns from them."""
+    def _cross_entropy(self, hidden_BMD: Tensor, labels_BM: Tensor, tokens: Tensor | int) -> Tensor:
+        """Return the summed cross-entropy divided by `tokens`; logits are computed only for tokens with labels."""
         targets_BM = labels_BM[:, 1:].to(hidden_BMD.device)
-        learned_BM = targets_BM != IGNORED
-        logits_LV = self.lm_head(hidden_BMD[:, :-1][learned_BM]).float()
-        return F.cross_entropy(logits_LV, targets_BM[learned_BM], reduction="sum") / tokens
+        mask_BM = targets_BM != IGNORED
+        logits_LV = self.lm_head(hidden_BMD[:, :-1][mask_BM]).float()
+        return F.cross_entropy(logits_LV, targets_BM[mask_BM], reduction="sum") / tokens
 
 
 def pack(merged: MergedInputs) -> PackedInputs:
-    """Put the rows one behind the other, without their padding."""
-    assert merged.labels is not None, "packed rows are for training"
+    """Concatenate the rows without their padding."""
+    assert merged.labels is not None, "only training packs rows"
     real = merged.attention_mask.bool()
     position_ids = (merged.attention_mask.cumsum(1) - 1)[real].unsqueeze(0)
-    first = position_ids == 0  # the end of a row does not predict the beginning of the next
+    first = position_ids == 0  # do not predict across row boundaries
     labels = merged.labels[real].unsqueeze(0).masked_fill(first, IGNORED)
     lengths = tuple(merged.attention_mask.sum(1).tolist())
     return PackedInputs(merged.inputs_embeds[real].unsqueeze(0), position_ids, labels, lengths)
 
 
-def _of_batch(merged: MergedInputs, gate_logits_G2: Tensor) -> LossContext:
+def _batch_context(merged: MergedInputs, gate_logits_G2: Tensor) -> LossContext:
     assert merged.labels is not None, "labels are given"
     return LossContext((merged.labels[:, 1:] != IGNORED).sum(), max(len(gate_logits_G2), 1))
 
 
-def _idle(perception: Perception) -> Tensor:
-    """Return 0 with a gradient, of 0, to everything in perception that learns.
+def _zero_loss(perception: Perception) -> Tensor:
+    """Return a loss of 0 whose gradient reaches, as 0, all trained parameters of perception.
 
-    A process of several whose batch holds no video must take part in what they exchange all the same.
+    A process without a video in its batch must still take part in the exchange of gradients.
     """
     side = perception.config.vision_config.image_size
     blank_TCHW = torch.zeros(2, 3, side, side, dtype=torch.uint8)
-    seen = perception.cut(perception.summarise(blank_TCHW), (2,))
-    return 0 * (seen.thumbnails_VQD.sum() + seen.cubes_CQD.sum() + seen.gate_logits_G2.sum())
+    visual = perception.cut(perception.summarise(blank_TCHW), (2,))
+    return 0 * (visual.thumbnails_VQD.sum() + visual.cubes_CQD.sum() + visual.gate_logits_G2.sum())

@@ -1,7 +1,7 @@
-"""Muon for the matrices of hidden layers, AdamW for everything else, as one optimizer.
+"""Optimizer that combines Muon for the matrices of hidden layers with AdamW for all other parameters.
 
-Muon takes a matrix's momentum to its nearest orthogonal one (Jordan et al. 2024); its steps are scaled to the size of
-AdamW's, so that both go by the same learning rates (Liu et al. 2025, `match_rms_adamw`).
+Muon replaces a matrix's momentum by the nearest orthogonal matrix (Jordan et al. 2024); its steps are scaled to the
+size of AdamW's, so that both use the same learning rates (Liu et al. 2025, `match_rms_adamw`).
 """
 
 from collections.abc import Callable, Iterable
@@ -16,24 +16,23 @@ __all__ = ["MuonWithAdamW", "check_muon", "is_hidden_matrix"]
 
 
 def is_hidden_matrix(name: str, parameter: nn.Parameter) -> bool:
-    """Whether a parameter is moved by Muon: a matrix, the resampler's queries among them, but no embedding and no head.
+    """Whether Muon optimizes a parameter: any matrix but those of embeddings, head and gate.
 
-    Nor the gate's: its gradient is a weak signal in much noise, which Muon would make as large in every direction.
+    The gate's gradient is a weak signal in much noise, and Muon would amplify the noise.
     """
     return parameter.ndim == 2 and not any(part in name for part in ("embed", "lm_head", ".gate."))
 
 
 def check_muon() -> None:
-    """Raise SetupError where torch is older than its Muon."""
+    """Raise SetupError if this torch has no Muon."""
     if not hasattr(torch.optim, "Muon"):
         raise SetupError(f"optimiser.kind muon: torch {torch.__version__} has no Muon; install torch 2.9 or later")
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
-    """Steps each group by the optimizer that its `matrices` names.
+    """Optimizer that steps groups with `matrices` true by Muon and the others by AdamW.
 
-    The two keep no state of their own: groups and state are this optimizer's, so that saving, loading and schedules see
-    one optimizer.
+    Groups and state belong to this optimizer, so that saving, loading and schedules handle one optimizer.
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]], betas: tuple[float, float], eps: float) -> None:
@@ -53,7 +52,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float]) -> float: ...
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take a step."""
+        """Step all parameter groups."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

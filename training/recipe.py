@@ -1,7 +1,4 @@
-"""What one training run is: frozen settings, made by functions (`stages.py`) and varied by `dataclasses.replace`.
-
-A part of the model trains when it has a learning rate; nothing else decides it.
-"""
+"""Recipe: the frozen settings of one training run. A part of the model is trained if it has a learning rate."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,55 +12,55 @@ from qsv_eval.model_adapters.errors import SetupError
 
 __all__ = ["PARTS", "Batching", "Noise", "Optimiser", "Part", "Rates", "Recipe", "Start", "vary"]
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Part = Literal["cubing", "resampler", "new_tokens", "vision_tower", "language_model"]
 PARTS: tuple[Part, ...] = ("cubing", "resampler", "new_tokens", "vision_tower", "language_model")
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Peak learning rate of each part; None leaves it as it is."""
+    """Peak learning rate of each part of the model; None freezes the part."""
 
     cubing: PositiveFloat | None = None
     """Gate and thumbnail."""
     resampler: PositiveFloat | None = None
     new_tokens: PositiveFloat | None = None
-    """Only the embeddings of the tokens that Quicksviewer adds; nothing where the language model trains anyway."""
+    """Embeddings of the tokens that Quicksviewer adds; unused if the language model is trained."""
     vision_tower: PositiveFloat | None = None
     language_model: PositiveFloat | None = None
-    """With its embeddings and head."""
+    """Decoder, embeddings and head."""
 
     def of(self, part: Part) -> float | None:
-        """Return the rate of a part."""
+        """Return the learning rate of a part."""
         rate: float | None = getattr(self, part)
         return rate
 
 
 @dataclass(frozen=True)
 class Noise:
-    """How the weight of the gate's Gumbel noise falls: half a cosine over the first `ratio` of the steps (spec 1.3)."""
+    """Weight of the gate's Gumbel noise, annealed by half a cosine over the first `ratio` of the steps (Table 1)."""
 
     start: float = 1.0
     end: float = 0.01
-    ratio: Share = 0.6
+    ratio: Fraction = 0.6
 
     def at(self, step: int, steps: int) -> float:
-        """Return the weight at a step of so many."""
-        reach = self.ratio * steps
-        if step >= reach:
+        """Return the weight at a step of a run of `steps` steps."""
+        annealed_steps = self.ratio * steps
+        if step >= annealed_steps:
             return self.end
-        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * step / reach)) / 2
+        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * step / annealed_steps)) / 2
 
 
 @dataclass(frozen=True)
 class Optimiser:
-    """The optimizer, its schedule and the clipping of gradients."""
+    """Optimizer, learning rate schedule and gradient clipping."""
 
     kind: Literal["adamw", "muon"] = "adamw"
-    """`muon` moves the matrices of hidden layers by Muon, and the rest by AdamW (see `optimiser.py`)."""
+    """`muon` uses Muon for the matrices of hidden layers and AdamW for the rest (see `optimizer.py`)."""
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
     warmup: float = 0.02
-    """Share of the steps, or from 1 on a number of steps."""
+    """Fraction of the steps, or from 1 on a number of steps."""
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
@@ -72,44 +69,44 @@ class Optimiser:
 
 @dataclass(frozen=True)
 class Batching:
-    """What goes into one step."""
+    """Content of a step."""
 
     micro_batches: PositiveInt = 48
-    """Forward passes of a step over all processes, which must divide it; results do not depend on how many they are."""
+    """Forward passes per step over all processes; a multiple of their number, on which results do not depend."""
     tokens: PositiveInt = 16_384
-    """Cost of a micro-batch at the most, in tokens of the language model; a sample that is larger stands alone."""
+    """Maximum cost of a micro-batch in language model tokens; a larger sample gets its own micro-batch."""
     frame_cost: float | None = None
-    """What the vision tower's work on a frame costs, in tokens; None works it out from the sizes of the two."""
+    """Cost of encoding a frame by the vision tower, in tokens; None computes it from the sizes of the two models."""
     packed: bool = True
-    """Samples of a micro-batch one behind the other, instead of side by side and padded."""
+    """Concatenate the samples of a micro-batch instead of padding them."""
     epochs: PositiveInt = 1
     steps: PositiveInt | None = None
-    """Stop after so many steps, or go round again until then; None ends with the epochs."""
+    """Exact number of steps, repeating the data if needed; None stops after `epochs`."""
     workers: NonNegativeInt = 4
-    """Processes that read and decode samples ahead."""
+    """Number of data worker processes per training process."""
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a run starts from: a Quicksviewer checkpoint, or for the first stage its two halves."""
+    """Starting weights: a Quicksviewer checkpoint, or for the first stage a language model and a vision tower."""
 
     checkpoint: str | None = None
     language_model: str | None = None
     vision_tower: str | None = None
 
     def __post_init__(self) -> None:
-        """Check that it is one of the two."""
-        halves = (self.language_model, self.vision_tower)
-        if self.checkpoint is not None and any(halves):
+        """Check that the checkpoint and the pair of models exclude each other."""
+        pair = (self.language_model, self.vision_tower)
+        if self.checkpoint is not None and any(pair):
             raise SetupError("start: give start.checkpoint, or start.language_model and start.vision_tower, not both")
-        if any(halves) and not all(halves):
-            raise SetupError("start: start.language_model and start.vision_tower belong together")
+        if any(pair) and not all(pair):
+            raise SetupError("start: give both start.language_model and start.vision_tower, or neither")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training run."""
+    """Settings of one training run."""
 
     name: str
     rates: Rates
@@ -120,52 +117,54 @@ class Recipe:
     optimiser: Optimiser = field(default_factory=Optimiser)
     batching: Batching = field(default_factory=Batching)
     model: Mapping[str, Any] = field(default_factory=dict)
-    """Values of the model's configuration to change, such as `gate_centred`."""
-    thumbnails_only: Share = 0.0
-    """Share of the samples with a video of which only the thumbnail is shown. Through it alone the gate learns, and
-    where the cubes say the same that is a weak signal (docs/training.md)."""
+    """Changes of the model's configuration, such as `gate_centred`."""
+    thumbnails_only: Fraction = 0.0
+    """Fraction of the video samples that show only the thumbnail, which strengthens the gate's training signal
+    (docs/training.md)."""
     max_frames: PositiveInt = 420
     fps: PositiveFloat = 1.0
     max_length: PositiveInt = 16_384
-    """Longest sample in tokens, visual ones included; a longer one is left out and counted."""
+    """Maximum length of a sample in tokens, visual tokens included; longer samples are skipped and counted."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Of the arithmetic; what is trained is kept in float32."""
+    """Data type of the computation; trained parameters are kept in float32."""
     attention: str | None = None
-    """Of the language model and the tower: `flash_attention_2`, `sdpa`, `eager` or `segmented` (`segments.py`). None is
-    `segmented` where samples are packed, and else what transformers takes."""
+    """Attention of language model and vision tower: `flash_attention_2`, `sdpa`, `eager` or `segmented`. None is
+    `segmented` (`packed_attention.py`) for packed samples, and transformers' default otherwise."""
     checkpointing: bool = True
-    """Compute activations again in the backward pass instead of keeping them."""
+    """Recompute activations in the backward pass (gradient checkpointing)."""
     sharded: bool = False
-    """Spread weights, gradients and the optimizer's state over the processes (FSDP2)."""
+    """Shard weights, gradients and optimizer state over the processes (FSDP2)."""
     chunk_frames: PositiveInt = 16
-    """Frames that go through the vision tower at once."""
-    broken_share: Share = 0.01
-    """Stop when more of the samples than this could not be read."""
+    """Number of frames encoded at once by the vision tower."""
+    broken_share: Fraction = 0.01
+    """Maximum fraction of unusable samples; above it the run stops."""
     save_every: PositiveInt = 500
+    """Steps between checkpoints."""
     keep: PositiveInt = 3
-    """Checkpoints."""
+    """Number of checkpoints to keep."""
     log_every: PositiveInt = 1
+    """Steps between log lines."""
     evaluate_every: PositiveInt | None = None
-    """Steps between trials on clips drawn for it, whose questions and cuts the model has not seen."""
+    """Steps between evaluations on generated clips that are not in the training data; None never evaluates."""
 
-    def may_be_broken(self, samples: int) -> float:
-        """Return how many of so many samples may be broken: a few whatever share they are."""
-        return max(_FEW_BROKEN, self.broken_share * samples)
+    def max_broken(self, samples: int) -> float:
+        """Return the allowed number of unusable samples among `samples`."""
+        return max(_MIN_BROKEN, self.broken_share * samples)
 
 
-_FEW_BROKEN = 20
-"""Of so many nothing can be said about their share yet."""
+_MIN_BROKEN = 20
+"""Number of unusable samples that is always allowed, because a few say nothing about the fraction."""
 
 
 def vary(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
-    """Return the recipe with `key=value` changes; a dot reaches into a part: `rates.cubing=2e-4`, `max_frames=480`.
+    """Return the recipe with `key=value` changes, such as `rates.cubing=2e-4` or `max_frames=480`.
 
     Raises:
-        SetupError: a key that does not exist, or a value that does not fit, naming both.
+        SetupError: a key does not exist, or a value is invalid.
     """
     values = asdict(recipe)
-    of_start = {key.strip() for key, *_ in (one.partition("=") for one in assignments) if key.startswith("start.")}
-    if of_start == {"start.checkpoint"}:  # instead of the two halves that a recipe begins from
+    start_keys = {key for key in (item.partition("=")[0].strip() for item in assignments) if key.startswith("start.")}
+    if start_keys == {"start.checkpoint"}:  # replaces the recipe's language model and vision tower
         values["start"] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
@@ -175,41 +174,41 @@ def vary(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
     try:
         varied: Recipe = TypeAdapter(Recipe).validate_python(values)
     except ValidationError as error:
-        problems = (f"{'.'.join(map(str, one['loc']))}: {one['msg']} ({one['input']!r})" for one in error.errors())
+        problems = (f"{'.'.join(map(str, item['loc']))}: {item['msg']} ({item['input']!r})" for item in error.errors())
         raise SetupError("recipe: " + "; ".join(problems)) from error
     return varied
 
 
-def _assign(values: dict[str, Any], of: Any, path: Sequence[str], text: str) -> None:
+def _assign(values: dict[str, Any], settings: Any, path: Sequence[str], text: str) -> None:
     head, *rest = path
-    if is_dataclass(of):
-        names = [one.name for one in fields(of)]
+    if is_dataclass(settings):
+        names = [item.name for item in fields(settings)]
         if head not in names:
-            raise SetupError(f"recipe: there is no {head!r}; known are {', '.join(names)}")
-        inner = getattr(of, head)
+            raise SetupError(f"recipe: unknown key {head!r}; known are {', '.join(names)}")
+        inner = getattr(settings, head)
     else:
         inner = values.get(head)
     if not rest:
         none = text.lower() == "none"
-        if not is_dataclass(of):
+        if not is_dataclass(settings):
             values[head] = _model_value(head, None if none else yaml.safe_load(text))
         elif isinstance(inner, tuple):
             values[head] = yaml.safe_load(text)
-        else:  # what a field holds is known when the recipe is validated
+        else:  # pydantic converts the text when the recipe is validated
             values[head] = None if none else text
     elif is_dataclass(inner) or isinstance(inner, Mapping):
         _assign(values[head], inner, rest, text)
     else:
-        raise SetupError(f"recipe: {head!r} has no parts, so {'.'.join(path)!r} means nothing")
+        raise SetupError(f"recipe: {head!r} is a single value, so {'.'.join(path)!r} does not exist")
 
 
 def _model_value(key: str, value: Any) -> Any:
-    """Return a value as the model's configuration wants it: 0 and `1e-3` are numbers where it holds a float."""
+    """Convert a value to the type of the model's configuration: 0 and `1e-3` become floats for a float field."""
     from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig
 
     kinds = QuicksviewerConfig.__annotations__
     if key not in kinds:
-        raise SetupError(f"recipe: the model's configuration has no {key!r}; known are {', '.join(kinds)}")
+        raise SetupError(f"recipe: unknown key model.{key}; known are {', '.join(kinds)}")
     try:
         return TypeAdapter(kinds[key]).validate_python(value)
     except ValidationError as error:

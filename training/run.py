@@ -1,4 +1,4 @@
-"""One training run, from its recipe to its last checkpoint; given again, it goes on where it was stopped."""
+"""One training run, from its recipe to the final checkpoint; the same command resumes a stopped run."""
 
 import json
 import re
@@ -26,11 +26,11 @@ from qsv_eval.training.trainer import QuicksviewerTrainer
 __all__ = ["Evaluate", "last_checkpoint", "train"]
 
 Evaluate = Callable[[Quicksviewer, int], Mapping[str, float]]
-"""Given the model as it is and the step; what it returns is logged. All processes call it."""
+"""Function from the current model and step to metrics, which are logged; called by all processes."""
 
 FINAL = "final"
-_PATIENCE_S = 60_000
-"""For a group of processes that is made here; one that was joined has as much."""
+_PROCESS_TIMEOUT_S = 60_000
+"""Timeout of operations between processes, the same as in `distributed.join`."""
 
 
 def train(
@@ -39,36 +39,36 @@ def train(
     """Train, and return the folder of the final checkpoint.
 
     Args:
-        recipe: what to do.
-        output: folder of the run. One that holds a run of the same recipe is resumed.
+        recipe: settings of the run.
+        output: run folder; a run of the same recipe in it is resumed.
         evaluate: called every `recipe.evaluate_every` steps.
-        cpu: leave accelerators alone.
-        report_to: `wandb` or another of transformers' trackers, beside the files.
+        cpu: train on the CPU even if there is an accelerator.
+        report_to: `wandb` or another of transformers' trackers, in addition to the metrics files.
 
     Raises:
-        SetupError: the recipe does not fit the data, the machine or what the folder holds.
+        SetupError: the recipe does not fit the data, the machine or the run in the folder.
     """
     final = output / FINAL
     check_recipe(recipe, output, finished=final.is_dir())
     if final.is_dir():
         return final
-    join(on_cpu=cpu)  # before anything is read, and with more patience than PartialState has by itself
+    join(on_cpu=cpu)  # before any reading, and with a longer timeout than PartialState's default
     check_options(recipe)
     check_processes(recipe, PartialState(cpu=cpu).num_processes)
     setup = set_up(recipe)
     trainer = make_trainer(recipe, setup, output, cpu=cpu, report_to=report_to)
     write_manifest(recipe, setup, output)
     if evaluate is not None and recipe.evaluate_every is not None:
-        trainer.evaluate_by = _evaluation(recipe, setup, evaluate)
+        trainer.evaluation = _evaluation(recipe, setup, evaluate)
         trainer.add_callback(_EvaluateEvery(recipe.evaluate_every))
     checkpoint = last_checkpoint(output)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    _save_whole(trainer, final)
+    _save_final(trainer, final)
     return final
 
 
-def _save_whole(trainer: QuicksviewerTrainer, final: Path) -> None:
-    """Save under a name of its own first: a folder `final` is a whole one, whenever the run was killed."""
+def _save_final(trainer: QuicksviewerTrainer, final: Path) -> None:
+    """Save to `final.unfinished` and rename it, so that a folder `final` is always complete."""
     unfinished = final.with_suffix(".unfinished")
     trainer.save_model(str(unfinished))
     trainer.accelerator.wait_for_everyone()
@@ -80,12 +80,11 @@ def _save_whole(trainer: QuicksviewerTrainer, final: Path) -> None:
 def make_trainer(
     recipe: Recipe, setup: Setup, output: Path, *, cpu: bool = False, report_to: str = "none"
 ) -> QuicksviewerTrainer:
-    """Return the trainer of a run that was set up."""
+    """Return the trainer of a run."""
     steps = len(setup.plan) // recipe.batching.micro_batches
     arguments = _arguments(recipe, setup.checkpoint.model, output, steps, cpu=cpu, report_to=report_to)
     if arguments.fsdp_plugin_args is not None:
-        # By itself accelerate would gather all weights in bfloat16, the gate's and the loss's included: autocast
-        # halves what may be halved.
+        # Replaces accelerate's default, which gathers all weights in bfloat16, those of gate and loss included.
         arguments.fsdp_plugin_args["mixed_precision_policy"] = MixedPrecisionPolicy()
     return QuicksviewerTrainer(
         recipe,
@@ -93,7 +92,7 @@ def make_trainer(
         arguments,
         setup.samples,
         setup.plan,
-        callbacks=[MetricsFiles(output), _IntervalsAsAsked()],
+        callbacks=[MetricsFiles(output), _RecipeIntervals()],
         processing_class=setup.checkpoint.processor,
     )
 
@@ -134,29 +133,29 @@ def _arguments(
         dataloader_pin_memory=not cpu,
         accelerator_config={"even_batches": False, "dispatch_batches": False, "split_batches": False},
         ddp_find_unused_parameters=False,
-        ddp_timeout=_PATIENCE_S,
+        ddp_timeout=_PROCESS_TIMEOUT_S,
         remove_unused_columns=False,
         report_to=report_to,
         run_name=recipe.name,
     )
-    _take_one_gpu(arguments)
+    _use_one_gpu(arguments)
     return arguments
 
 
-def _take_one_gpu(arguments: TrainingArguments) -> None:
-    """Keep the Trainer from spreading each batch over the GPUs that one process sees: ours cannot be cut up so."""
+def _use_one_gpu(arguments: TrainingArguments) -> None:
+    """Disable the Trainer's DataParallel over all GPUs of a process: our micro-batches cannot be split."""
     if arguments.n_gpu <= 1:
         return
     print(
-        f"qsv-eval: {arguments.n_gpu} GPUs are visible and one is used; for all of them: "
+        f"qsv-eval: {arguments.n_gpu} GPUs are visible, but this process uses one; to use all: "
         f"accelerate launch --num_processes {arguments.n_gpu} -m qsv_eval.cli train …",
         file=sys.stderr,
     )
-    arguments._n_gpu = 1  # the way that the Trainer itself goes for models that lie on several
+    arguments._n_gpu = 1  # as the Trainer itself does for a model on several devices
 
 
 def _sharding(recipe: Recipe, model: QuicksviewerForConditionalGeneration) -> dict[str, Any]:
-    """Return the arguments for FSDP2: a unit for each decoder layer, and all else, perception included, in one."""
+    """Return the arguments for FSDP2: one unit per decoder layer, and one for the rest of the model."""
     if not recipe.sharded:
         return {}
     layer = type(model.model.language_model.layers[0]).__name__
@@ -164,59 +163,54 @@ def _sharding(recipe: Recipe, model: QuicksviewerForConditionalGeneration) -> di
 
 
 def last_checkpoint(output: Path) -> Path | None:
-    """Return the newest checkpoint that was written to its end; what was torn is passed over."""
-    found = [(int(match[1]), path) for path in output.glob("checkpoint-*") if (match := _NUMBER.fullmatch(path.name))]
-    for _, path in sorted(found, reverse=True):
-        if _is_whole(path):
-            return path
-    return None
+    """Return the newest complete checkpoint."""
+    names = ((re.fullmatch(r"checkpoint-(\d+)", path.name), path) for path in output.glob("checkpoint-*"))
+    checkpoints = sorted(((int(match[1]), path) for match, path in names if match), reverse=True)
+    return next((path for _, path in checkpoints if _is_complete(path)), None)
 
 
-_NUMBER = re.compile(r"checkpoint-(\d+)")
-
-
-def _is_whole(checkpoint: Path) -> bool:
+def _is_complete(checkpoint: Path) -> bool:
     weights = any(checkpoint.glob("*.safetensors")) or any(checkpoint.glob("pytorch_model_fsdp*"))
     if not weights or not any(checkpoint.glob("optimizer*")) or not any(checkpoint.glob("rng_state*")):
         return False
-    try:  # the last file of a checkpoint
+    try:  # the file that is written last
         json.loads((checkpoint / "trainer_state.json").read_text())
     except (OSError, json.JSONDecodeError):
         return False
     return True
 
 
-class _IntervalsAsAsked(TrainerCallback):
-    """Logs and saves as often as the recipe says now; by itself a run that is resumed goes by its checkpoint's word."""
+class _RecipeIntervals(TrainerCallback):
+    """Trainer callback that, in a resumed run, takes the log and save intervals from the recipe."""
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Take what the state holds from the arguments again."""
+        """Replace the intervals that were stored in the checkpoint."""
         state.compute_steps(args, state.max_steps)
 
 
 class _EvaluateEvery(TrainerCallback):
-    """Asks for an evaluation every so many steps, and at the end."""
+    """Trainer callback that requests an evaluation every `steps` steps and at the end."""
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Ask where it is time."""
+        """Request an evaluation if it is due."""
         control.should_evaluate = state.global_step % self.steps == 0 or state.global_step == state.max_steps
 
 
 def _evaluation(recipe: Recipe, setup: Setup, evaluate: Evaluate) -> Callable[[int], Mapping[str, float]]:
-    """Return `evaluate` with the model put into the state for answering, and back; nothing random is used up."""
+    """Return `evaluate` as a function of the step, run in evaluation mode and without consuming random numbers."""
     rule = FrameRule(fps=recipe.fps, max_frames=recipe.max_frames)
-    half = recipe.dtype == "bfloat16"
+    is_half = recipe.dtype == "bfloat16"
 
-    def at(step: int) -> Mapping[str, float]:
+    def evaluate_at(step: int) -> Mapping[str, float]:
         model = setup.checkpoint.model
-        learning = model.training
+        was_training = model.training
         model.eval()
-        with torch.random.fork_rng(), torch.autocast(model.device.type, torch.bfloat16, enabled=half):
-            found = evaluate(Quicksviewer(setup.checkpoint, rule), step)
-        model.train(learning)
-        return found
+        with torch.random.fork_rng(), torch.autocast(model.device.type, torch.bfloat16, enabled=is_half):
+            metrics = evaluate(Quicksviewer(setup.checkpoint, rule), step)
+        model.train(was_training)
+        return metrics
 
-    return at
+    return evaluate_at

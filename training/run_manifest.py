@@ -1,4 +1,4 @@
-"""What a run's folder remembers of what it is: the recipe, what it began from, and how its data were dealt out."""
+"""Manifest of a training run: recipe, starting weights and data plan, checked before the run is resumed."""
 
 import hashlib
 import json
@@ -21,102 +21,99 @@ _RECIPE, _DATA = "recipe.json", "data.json"
 
 
 def check_recipe(recipe: Recipe, output: Path, *, finished: bool) -> None:
-    """Refuse a folder in which another recipe was begun.
+    """Refuse a folder with a run of another recipe.
 
-    Where the data and the start lie may be different in a run that goes on: `write_manifest` knows them again. Of a
-    finished run nothing is read any more, so that they could be others.
+    In an unfinished run the paths of data and start may change, because `write_manifest` compares their content. A
+    finished run reads neither, so their paths must be the same.
 
     Raises:
-        SetupError: it was, naming what is different.
+        SetupError: the recipes differ; the message names the differences.
     """
     path = output / _RECIPE
     if not path.is_file():
         return
-    # What an older version did not know yet was as its default says.
+    # A setting that the older version did not have yet had its default value.
     defaults = json.loads(json.dumps(asdict(Recipe(recipe.name, Rates()))))
     before, now = json.loads(path.read_text()), json.loads(json.dumps(asdict(recipe)))
-    if changed := _differences(_merged(defaults, before), now, _FREE if finished else _FREE | _PLACES):
+    if changed := _differences(_merge(defaults, before), now, _FREE if finished else _FREE | _PATHS):
         raise SetupError(
-            f"{output}: holds a run with another recipe ({'; '.join(changed)}); give another folder with --output"
+            f"{output}: contains a run with another recipe ({'; '.join(changed)}); give another folder with --output"
         )
 
 
 def write_manifest(recipe: Recipe, setup: Setup, output: Path) -> None:
-    """Write down what a run is, once it is known that it can begin, and refuse a start or data that are others now.
+    """Write the manifest, or compare it with the one in the folder.
 
-    Of the data it is the number of samples and what goes with what in which order that must be the same, of the start
-    some weights of each layer.
+    Compared are the micro-batches' sample indices and some weights of each layer.
 
     Raises:
-        SetupError: a run began here from another start, or with other data.
+        SetupError: the run in the folder had other starting weights or other data.
     """
     plan = setup.plan
-    record = {
+    manifest = {
         "samples": plan.samples,
         "micro_batches": len(plan),
         "sha256": hashlib.sha256(repr(plan.batches).encode()).hexdigest(),
-        "start": _mark_of_the_start(recipe, setup),
+        "start": _hash_start(recipe, setup),
     }
     path = output / _DATA
-    before = json.loads(path.read_text()) if path.is_file() else record
-    if before.get("start", record["start"]) != record["start"]:  # a run of an older version did not write it down
+    before = json.loads(path.read_text()) if path.is_file() else manifest
+    if before.get("start", manifest["start"]) != manifest["start"]:  # older versions wrote no hash of the start
         raise SetupError(
-            f"{output}: the run began from other weights than the start holds now, so it cannot go on where it "
-            "stopped; name the start that it had, or begin anew with --output"
+            f"{output}: the run cannot be resumed, because it started from other weights; give its original start, or "
+            "another folder with --output"
         )
-    if any(before[key] != record[key] for key in ("samples", "micro_batches", "sha256")):
+    if any(before[key] != manifest[key] for key in ("samples", "micro_batches", "sha256")):
         raise SetupError(
-            f"{output}: its data changed since the run began ({before['samples']:,} samples in "
-            f"{before['micro_batches']:,} micro-batches then, {plan.samples:,} in {len(plan):,} now, or in another "
-            "order), so it cannot go on where it stopped; put them back, or begin anew with --output"
+            f"{output}: the run cannot be resumed, because its data changed: {before['samples']:,} samples in "
+            f"{before['micro_batches']:,} micro-batches before, {plan.samples:,} in {len(plan):,} now, or another "
+            "order; restore the data, or give another folder with --output"
         )
     if PartialState().is_main_process:
         _write(output / _RECIPE, asdict(recipe))
-        _write(path, record)
+        _write(path, manifest)
 
 
-def _mark_of_the_start(recipe: Recipe, setup: Setup) -> str:
-    """Return a hash by which weights that were loaded are known again: a few of each parameter.
+def _hash_start(recipe: Recipe, setup: Setup) -> str:
+    """Return a hash of a few weights of each parameter that was loaded.
 
-    Where the start is two halves, what is drawn or averaged there stays out: another processor may round it otherwise.
+    Weights that were drawn or averaged are left out, because processors may round them differently.
     """
-    made = ("cubing", "resampler", "new_tokens") if recipe.start.checkpoint is None else ()
-    found = hashlib.sha256()
+    initialised = ("cubing", "resampler", "new_tokens") if recipe.start.checkpoint is None else ()
+    sha256 = hashlib.sha256()
     for name, parameter in setup.checkpoint.model.named_parameters():
-        if group_of(name) not in made:
-            found.update(name.encode())
-            found.update(parameter.detach().flatten()[:16].float().cpu().numpy().tobytes())
-    return found.hexdigest()
+        if group_of(name) not in initialised:
+            sha256.update(name.encode())
+            sha256.update(parameter.detach().flatten()[:16].float().cpu().numpy().tobytes())
+    return sha256.hexdigest()
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    """Write all of a file or nothing, for other processes may be reading it."""
-    with atomic_write(path) as draft:
+    with atomic_write(path) as draft:  # other processes may be reading the file
         draft.write_text(json.dumps(content, indent=1))
 
 
-def _merged(defaults: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was said, and where nothing was the default."""
-    merged = defaults | dict(said)
-    nested = {key for key in said if isinstance(defaults.get(key), dict) and isinstance(said[key], dict)}
-    return merged | {key: _merged(defaults[key], said[key]) for key in nested}
+def _merge(defaults: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values, with defaults for missing keys at every level."""
+    nested = {key for key in values if isinstance(defaults.get(key), dict) and isinstance(values[key], dict)}
+    return defaults | dict(values) | {key: _merge(defaults[key], values[key]) for key in nested}
 
 
 _FREE = {
     *("save_every", "keep", "log_every", "evaluate_every", "broken_share", "batching.workers"),
-    *("chunk_frames", "checkpointing", "attention"),  # how the same is computed: a run that met its limit goes on
+    *("chunk_frames", "checkpointing", "attention"),  # same result, but other memory and speed
 }
-"""What may change within a run."""
-_PLACES = {"mixture", "start.checkpoint", "start.language_model", "start.vision_tower"}
-"""What may have been moved."""
+"""Settings that may change when a run is resumed."""
+_PATHS = {"mixture", "start.checkpoint", "start.language_model", "start.vision_tower"}
+"""Paths, whose files may have been moved."""
 
 
 def _differences(before: Any, now: Any, free: Set[str], name: str = "") -> list[str]:
     if isinstance(before, dict) and isinstance(now, dict):
         keys = sorted(before.keys() | now.keys())
         return [
-            one
+            difference
             for key in keys
-            for one in _differences(before.get(key), now.get(key), free, f"{name}.{key}" if name else str(key))
+            for difference in _differences(before.get(key), now.get(key), free, f"{name}.{key}" if name else str(key))
         ]
     return [] if before == now or name in free else [f"{name}: {before} before, {now} now"]

@@ -1,4 +1,4 @@
-"""Samples that were left out: written down as they are met, with the step and the reason."""
+"""Log files of skipped samples, with step and reason."""
 
 import json
 from collections.abc import Sequence
@@ -8,20 +8,20 @@ __all__ = ["SkippedFile", "rewind"]
 
 
 class SkippedFile:
-    """`skipped-RANK.jsonl` of one process."""
+    """The file `skipped-RANK.jsonl` of one process."""
 
     def __init__(self, folder: Path, process: int) -> None:
         self.path = folder / f"skipped-{process}.jsonl"
 
     def add(self, step: int, reasons: Sequence[str]) -> None:
-        """Append what a step left out."""
+        """Append the skipped samples of a step."""
         if reasons:
             with self.path.open("a") as file:
-                file.writelines(json.dumps({"step": step, "reason": one}) + "\n" for one in reasons)
+                file.writelines(json.dumps({"step": step, "reason": reason}) + "\n" for reason in reasons)
 
 
 def rewind(folder: Path, step: int) -> int:
-    """Take back what all processes wrote of a step and of those after it, which come again; return what is left."""
+    """Remove the lines of `step` and later from all processes' files; return the number of remaining lines."""
     kept = 0
     for path in folder.glob("skipped-*.jsonl"):
         lines = path.read_text().splitlines(keepends=True)

@@ -1,7 +1,7 @@
-"""The three stages of Quicksviewer (spec training.md, section 1): the paper's intent, and what the scripts differ in.
+"""Recipes of the three training stages (arXiv 2504.15270, Table 1), with the paper's or the scripts' settings.
 
-What is really trainable with the published scripts is not what the paper says (the vision tower never trains, the
-first stage trains every embedding, the second the head); here the paper's intent holds in both presets.
+The published scripts train other parts than the paper says: never the vision tower, in the first stage all embeddings,
+in the second the head. Here both presets train the parts that the paper says.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _VISION_TOWER = "google/siglip-so400m-patch14-384"
 
 
 def stage1(backbone: Backbone = "qwen2", preset: Preset = "paper") -> Recipe:
-    """Alignment: cubing network, resampler and the rows of the eight new tokens; 673 K samples."""
+    """Return the alignment recipe: trains cubing network, resampler and the embeddings of the eight new tokens."""
     return Recipe(
         name="stage1",
         start=Start(language_model=_LANGUAGE_MODELS[backbone], vision_tower=_VISION_TOWER),
@@ -31,7 +31,7 @@ def stage1(backbone: Backbone = "qwen2", preset: Preset = "paper") -> Recipe:
 
 
 def stage2(backbone: Backbone = "qwen2", preset: Preset = "paper") -> Recipe:
-    """Pre-training: the vision tower too; starts from the end of the first stage."""
+    """Return the pre-training recipe: trains the vision tower too; starts from the result of stage 1."""
     rate = 2e-5 if preset == "paper" else 1e-5
     return Recipe(
         name="stage2",
@@ -42,7 +42,7 @@ def stage2(backbone: Backbone = "qwen2", preset: Preset = "paper") -> Recipe:
 
 
 def stage3(backbone: Backbone = "qwen2", preset: Preset = "paper") -> Recipe:
-    """Instruction tuning: everything; starts from the end of the second stage."""
+    """Return the instruction tuning recipe: trains the whole model; starts from the result of stage 2."""
     recipe = Recipe(
         name="stage3",
         rates=Rates(cubing=1e-5, resampler=1e-5, vision_tower=1e-5, language_model=1e-5),

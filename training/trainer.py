@@ -1,10 +1,10 @@
-"""The loop: transformers' Trainer, and what Quicksviewer needs beyond it.
+"""Training loop: transformers' Trainer, extended for Quicksviewer.
 
-- A loss that is exactly the mean over the step's tokens, whatever micro-batches and processes they are spread over, and
-  the gate's norm likewise over the step's gaps (the reference weighs it by the processes that see a video).
-- Learning rates that act, one for each part.
-- The weight of the gate's noise by the step, so that it is right after resuming.
-- Samples that were left out, counted, with a limit.
+- The loss is the exact mean over a step's tokens and the gate's norm that over its gaps, however they are distributed
+  over micro-batches and processes.
+- Each part of the model has its own learning rate.
+- The weight of the gate's noise depends on the step alone, so it is right after resuming.
+- Skipped samples are counted and limited.
 """
 
 import math
@@ -24,33 +24,33 @@ from qsv_eval.model_adapters.quicksviewer.merge_inputs import IGNORED
 from qsv_eval.model_adapters.quicksviewer.modeling import QuicksviewerForConditionalGeneration
 from qsv_eval.model_adapters.quicksviewer.perception import GumbelNoise
 from qsv_eval.training.data.batches import MicroBatches
-from qsv_eval.training.data.samples import Batch, TrainingSamples, collate_arrays, with_tensors
+from qsv_eval.training.data.samples import Batch, TrainingSamples, collate_arrays, to_tensors
 from qsv_eval.training.model import LossContext
 from qsv_eval.training.optimizer import MuonWithAdamW, is_hidden_matrix
 from qsv_eval.training.param_groups import group_of
 from qsv_eval.training.recipe import PARTS, Recipe
 from qsv_eval.training.skipped_samples import SkippedFile, rewind
 
-__all__ = ["QuicksviewerTrainer", "Stopped", "TooManyBroken"]
+__all__ = ["QuicksviewerTrainer", "TooManySkippedSamples", "TrainingError"]
 
 
-class Stopped(QsvError):
-    """A run ended in its middle, for a reason that only its user can put right."""
+class TrainingError(QsvError):
+    """An error during training that the user must correct."""
 
 
-class TooManyBroken(Stopped):
-    """More samples could not be read than the recipe allows."""
+class TooManySkippedSamples(TrainingError):
+    """More samples were unusable than the recipe allows."""
 
 
 class _StepSums(NamedTuple):
-    """Over all micro-batches of a step, on all processes."""
+    """Numbers of tokens with labels and of gaps between frames in a step, over all micro-batches and processes."""
 
     tokens: Tensor
     gaps: Tensor
 
 
 class _Counts:
-    """What was seen since the last log line."""
+    """Counts since the last log line."""
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
@@ -59,11 +59,11 @@ class _Counts:
 
 
 class QuicksviewerTrainer(Trainer):
-    """Trains by a recipe."""
+    """Trainer of a recipe."""
 
-    loss_is_scaled_for_ga = True  # `_StepSums` run over all micro-batches
-    _met: int | None
-    """Samples of the run so far, those that were left out included; None before the first step of this process."""
+    loss_is_scaled_for_ga = True  # `_StepSums` cover all micro-batches
+    _drawn_total: int | None
+    """Number of samples drawn in the run so far, skipped ones included; None before the first step of this process."""
 
     def __init__(
         self,
@@ -78,19 +78,19 @@ class QuicksviewerTrainer(Trainer):
         self.folder = Path(str(args.output_dir))
         self._sums = _StepSums(torch.tensor(1), torch.tensor(1))
         self._counts = _Counts()
-        self._skipped = SkippedFile(self.folder, args.process_index)
-        self._broken, self._met = 0, None
+        self._skipped_file = SkippedFile(self.folder, args.process_index)
+        self._skipped_total, self._drawn_total = 0, None
         self._gate_loss = 0.0
-        self.evaluate_by: Callable[[int], Mapping[str, float]] | None = None
+        self.evaluation: Callable[[int], Mapping[str, float]] | None = None
         super().__init__(model, args, train_dataset=samples, **options)
-        self._perceives = any(
+        self._trains_perception = any(
             parameter.requires_grad for name, parameter in model.named_parameters() if ".perception." in name
         )
 
     # ---- data
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Return this process's micro-batches, as arrays."""
+        """Return the loader of this process's micro-batches, as arrays."""
         pad_id = self.samples.processor.tokenizer.pad_token_id or 0
         workers = self.recipe.batching.workers
         loader = DataLoader(
@@ -102,28 +102,28 @@ class QuicksviewerTrainer(Trainer):
             prefetch_factor=4 if workers else None,
             pin_memory=self.args.dataloader_pin_memory,
         )
-        # A micro-batch is moved when its turn comes: all those of a step at once would be gigabytes of frames.
+        # Each micro-batch is moved to the device when it is used: all of a step would be gigabytes of frames.
         prepared: DataLoader[Any] = self.accelerator.prepare_data_loader(loader, device_placement=False)
         return prepared
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
     ) -> tuple[list[Batch], None]:
-        """Fetch a step's micro-batches, and count what all processes have in it."""
-        if self._met is None:
-            self._counts = _Counts()  # the set-up is no step's time
+        """Fetch this process's micro-batches of a step, and sum the counts of all processes."""
+        if self._drawn_total is None:
+            self._counts = _Counts()  # leave the set-up out of the first step's time
         started = time.perf_counter()
-        batches = [with_tensors(batch) for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
+        batches = [to_tensors(batch) for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
         self._counts.waited_s += time.perf_counter() - started
         tokens = sum(int((batch["labels"][:, 1:] != IGNORED).sum()) for batch in batches)
         gaps = sum(int((batch["frame_counts"] - 1).sum()) for batch in batches if "frame_counts" in batch)
-        skipped = [reason for batch in batches for reason in batch.pop("skipped")]
-        met = sum(batch.pop("samples") for batch in batches) + len(skipped)
-        own = torch.tensor([[tokens, gaps, len(skipped), met]], device=device)
-        tokens, gaps, broken, met = self.accelerator.gather(own).sum(0).tolist()
+        reasons = [reason for batch in batches for reason in batch.pop("skipped")]
+        drawn = sum(batch.pop("samples") for batch in batches) + len(reasons)
+        counts = torch.tensor([[tokens, gaps, len(reasons), drawn]], device=device)
+        tokens, gaps, skipped, drawn = self.accelerator.gather(counts).sum(0).tolist()
         self._sums = _StepSums(torch.tensor(max(tokens, 1), device=device), torch.tensor(max(gaps, 1), device=device))
-        self._count(batches, met - broken)
-        self._note_broken(skipped, broken, met)
+        self._count(batches, drawn - skipped)
+        self._record_skipped(reasons, skipped, drawn)
         return batches, None
 
     def _count(self, batches: list[Batch], samples: int) -> None:
@@ -135,51 +135,52 @@ class QuicksviewerTrainer(Trainer):
             len(batch.get(key, ())) for batch in batches for key in ("pixel_values", "pixel_values_videos")
         )
 
-    def _note_broken(self, reasons: list[str], broken: int, met: int) -> None:
-        """Write down what was left out, and stop when it is too much."""
-        if self._met is None:
-            self._broken, self._met = self._before()
-        self._skipped.add(self.state.global_step, reasons)
-        self._broken, self._met = self._broken + broken, self._met + met
-        if self._broken > self.recipe.may_be_broken(self._met):
+    def _record_skipped(self, reasons: list[str], skipped: int, drawn: int) -> None:
+        """Log the skipped samples, and stop the run if there are too many."""
+        if self._drawn_total is None:
+            self._skipped_total, self._drawn_total = self._totals_before()
+        self._skipped_file.add(self.state.global_step, reasons)
+        self._skipped_total, self._drawn_total = self._skipped_total + skipped, self._drawn_total + drawn
+        if self._skipped_total > self.recipe.max_broken(self._drawn_total):
             last = reasons[-1] if reasons else "see the other processes' files"
-            raise TooManyBroken(
-                f"{self._broken} of {self._met} samples could not be used, more than broken_share "
-                f"{self.recipe.broken_share:.1%}; {self.args.output_dir}/skipped-*.jsonl lists them, the last: {last}. "
-                "Put them right or allow more of them (broken_share=…), and the same command goes on"
+            raise TooManySkippedSamples(
+                f"{self._skipped_total:,} of {self._drawn_total:,} samples were unusable, more than broken_share "
+                f"{self.recipe.broken_share:.1%}; they are listed in {self.args.output_dir}/skipped-*.jsonl, the last: "
+                f"{last}. Correct them or raise broken_share=…, then resume with the same command"
             )
 
-    def _before(self) -> tuple[int, int]:
-        """Return how many samples were left out, and how many met, before this step: of a run that goes on."""
+    def _totals_before(self) -> tuple[int, int]:
+        """Return the numbers of skipped and drawn samples before this step, in a resumed run."""
         step = self.state.global_step
-        left_out = torch.zeros(1, dtype=torch.long, device=self.accelerator.device)
+        skipped = torch.zeros(1, dtype=torch.long, device=self.accelerator.device)
         if self.accelerator.is_main_process:
-            left_out += rewind(self.folder, step)
+            skipped += rewind(self.folder, step)
         self.accelerator.wait_for_everyone()
         batches = self.plan.batches[: step * self.recipe.batching.micro_batches]
-        return int(self.accelerator.gather(left_out).sum()), sum(map(len, batches))
+        return int(self.accelerator.gather(skipped).sum()), sum(map(len, batches))
 
     # ---- the step
 
     def compute_loss(
         self, model: nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Return this micro-batch's part of the step's loss, times the processes, since gradients are averaged."""
+        """Return the micro-batch's part of the step's loss, times the number of processes (gradients are averaged)."""
         noise = GumbelNoise(self.noise_scale, inputs.pop("uniform_G2", None))
-        # Where perception learns it always takes part: other processes may see a video where this one does not, and
-        # where nothing else learns a batch of texts would have nothing to go backwards through.
-        context = LossContext(self._sums.tokens, self._sums.gaps, self.recipe.batching.packed, in_step=self._perceives)
-        with self.accelerator.autocast():  # which the Trainer leaves out where the model is sharded
+        # Perception gets a gradient in every batch: other processes may have a video where this one has none, and
+        # if only perception is trained, a batch of texts would have no gradient at all.
+        context = LossContext(
+            *self._sums, packed=self.recipe.batching.packed, use_all_perception=self._trains_perception
+        )
+        with self.accelerator.autocast():  # the Trainer leaves it out for sharded models
             outputs = model(**inputs, noise=noise, context=context)
         if outputs.gate_loss is not None:
             self._gate_loss += outputs.gate_loss.detach().item()
         loss = outputs.loss * self.accelerator.num_processes
         if not torch.isfinite(loss):
-            raise Stopped(
-                f"step {self.state.global_step}: the loss is {loss.item()}. The last checkpoint in "
-                f"{self.args.output_dir} is whole; a run with lower rates is another one, which begins from it in "
-                "another folder (start.checkpoint=…/checkpoint-N rates.…=… --output NEW), its data, its schedule and "
-                "the gate's noise from the start"
+            raise TrainingError(
+                f"step {self.state.global_step}: the loss is {loss.item()}. To continue with lower learning rates, "
+                f"start a new run from the last checkpoint in {self.args.output_dir} (start.checkpoint=…/checkpoint-N "
+                "rates.…=… --output NEW); it begins its data, its schedule and the gate's noise anew"
             )
         return (loss, outputs) if return_outputs else loss
 
@@ -189,7 +190,7 @@ class QuicksviewerTrainer(Trainer):
         return self.recipe.noise.at(self.state.global_step, self.state.max_steps)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Make the optimizer, a group for each part, split by what decays; it is made before the model is wrapped."""
+        """Create the optimizer, with groups by part, kind (Muon or AdamW) and weight decay."""
         if self.optimizer is None:
             muon = self.recipe.optimiser.kind == "muon"
             decaying = set(self.get_decay_parameter_names(self.learner))
@@ -216,11 +217,7 @@ class QuicksviewerTrainer(Trainer):
         return self.optimizer
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """Load the weights of a checkpoint.
-
-        They are saved under the names of the released checkpoints, which the Trainer's own loading knows nothing of:
-        it would warn, and go on with weights that have learned nothing.
-        """
+        """Load a checkpoint's weights, whose names are those of released checkpoints, which the Trainer cannot load."""
         if self.is_fsdp_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
             return
@@ -228,34 +225,34 @@ class QuicksviewerTrainer(Trainer):
         self.learner.load_state_dict(loaded.state_dict())
 
     def _evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Log what `evaluate_by` finds at this step, in the place where the Trainer evaluates."""
-        assert self.evaluate_by is not None
-        found = {f"eval_{name}": float(value) for name, value in self.evaluate_by(self.state.global_step).items()}
-        self.log(found)
+        """Log the metrics of `self.evaluation` in place of the Trainer's evaluation."""
+        assert self.evaluation is not None
+        metrics = {f"eval_{name}": float(value) for name, value in self.evaluation(self.state.global_step).items()}
+        self.log(metrics)
         self.control.should_evaluate = False
-        return found
+        return metrics
 
     def _maybe_log_save_evaluate(self, *args: Any, **options: Any) -> None:
-        """Leave the time that evaluating and saving take out of what steps are said to take."""
-        counts, began = self._counts, time.perf_counter()
+        """Exclude the time of evaluating and saving from the logged time of steps."""
+        counts, started = self._counts, time.perf_counter()
         super()._maybe_log_save_evaluate(*args, **options)
         now = time.perf_counter()
-        self._counts.started = counts.started + now - began if self._counts is counts else now
+        self._counts.started = counts.started + now - started if self._counts is counts else now
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add what a run of Quicksviewer is watched by."""
+        """Log with Quicksviewer's metrics added to those of training steps."""
         if "loss" in logs:
             counts, self._counts = self._counts, _Counts()
-            taken_s = max(time.perf_counter() - counts.started, 1e-9)
+            elapsed_s = max(time.perf_counter() - counts.started, 1e-9)
             logs |= {
                 "noise": self.noise_scale,
                 "gate_norm": self._gate_norm() / max(counts.steps, 1),
-                "seconds": taken_s,
-                "tokens_per_s": counts.tokens / taken_s,
-                "frames_per_s": counts.frames * self.accelerator.num_processes / taken_s,
-                "data_wait": counts.waited_s / taken_s,
+                "seconds": elapsed_s,
+                "tokens_per_s": counts.tokens / elapsed_s,
+                "frames_per_s": counts.frames * self.accelerator.num_processes / elapsed_s,
+                "data_wait": counts.waited_s / elapsed_s,
                 "samples": counts.samples,
-                "skipped": self._broken,
+                "skipped": self._skipped_total,
             }
             assert self.optimizer is not None
             rates = {str(group.get("part")): group["lr"] for group in self.optimizer.param_groups}
@@ -263,9 +260,9 @@ class QuicksviewerTrainer(Trainer):
         super().log({key: value for key, value in logs.items() if not _is_nan(value)}, start_time)
 
     def _gate_norm(self) -> float:
-        """Return all processes' sum since it was last asked for."""
-        own, self._gate_loss = self._gate_loss, 0.0
-        return float(self.accelerator.reduce(torch.tensor(own, device=self.accelerator.device)))
+        """Return the gate loss of all processes since the last call."""
+        gate_loss, self._gate_loss = self._gate_loss, 0.0
+        return float(self.accelerator.reduce(torch.tensor(gate_loss, device=self.accelerator.device)))
 
 
 def _is_nan(value: Any) -> bool:

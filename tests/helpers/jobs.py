@@ -1,11 +1,11 @@
-"""Jobs for other processes, which must be able to import them."""
+"""Functions for worker processes, in a module that these can import."""
 
 import os
 import signal
 
 
 def process(_: object) -> int:
-    """Return who does it."""
+    """Return the id of the process."""
     return os.getpid()
 
 
@@ -15,5 +15,5 @@ def fails(number: int) -> float:
 
 
 def dies(_: object) -> None:
-    """Be killed, as for want of memory."""
+    """Kill this process, as the kernel does when memory runs out."""
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,24 +1,24 @@
-"""Small but real tables of the image benchmarks, with the columns of the hub and pictures inside of parquet files."""
+"""Small copies of the image benchmarks' tables: the hub's columns, with the pictures inside the parquet files."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from official import WORDS, picture
+from layout_files import WORDS, lettered, picture
 
 MME_CATEGORIES = ("existence", "code_reasoning")
 
 
 class ImageTable(NamedTuple):
-    """A table, and where its file lies below the benchmark's folder."""
+    """Rows of a table, and its file in the benchmark's folder."""
 
     benchmark: str
     rows: list[dict[str, Any]]
     file: str
     images: tuple[str, ...] = ("image",)
     more: Mapping[str, list[dict[str, Any]]] = MappingProxyType({})
-    """Further files."""
+    """Rows of further files, by path."""
 
 
 def image(shade: int = 0) -> dict[str, Any]:
@@ -27,20 +27,20 @@ def image(shade: int = 0) -> dict[str, Any]:
 
 def tables() -> list[ImageTable]:
     options = list(WORDS[:4])
-    in_text = "\n".join(f"{letter}. {word}" for letter, word in zip("ABCD", WORDS, strict=False))
+    options_text = "\n".join(lettered("{}. {}"))
     return [
         ImageTable(
             "mme",
             [
                 {
-                    "question_id": f"{category}/{place}.png",
+                    "question_id": f"{category}/{i}.png",
                     "question": "Is it red? Please answer yes or no.",
                     "answer": answer,
                     "category": category,
-                    "image": image(place),
+                    "image": image(i),
                 }
                 for category in MME_CATEGORIES
-                for place in range(2)
+                for i in range(2)
                 for answer in ("Yes", "No")
             ],
             "data/test-00000-of-00001.parquet",
@@ -49,19 +49,19 @@ def tables() -> list[ImageTable]:
             "mmbench",
             [
                 {
-                    "index": place + 1_000_000 * turn,
+                    "index": i + 1_000_000 * turn,
                     "question": "Which?",
-                    "hint": "nan" if place else "A hint.",
+                    "hint": "nan" if i else "A hint.",
                     **{
                         letter: (options[turn:] + options[:turn])[n] if n < 4 else "nan"
                         for n, letter in enumerate("ABCDE")
                     },
-                    "answer": "ABCD"[(place - turn) % 4],
+                    "answer": "ABCD"[(i - turn) % 4],
                     "category": "ocr",
                     "L2-category": "perception",
-                    "image": image(place),
+                    "image": image(i),
                 }
-                for place in range(2)
+                for i in range(2)
                 for turn in range(4)
             ],
             "en/dev-00000-of-00001.parquet",
@@ -70,16 +70,16 @@ def tables() -> list[ImageTable]:
             "seedbench",
             [
                 {
-                    "question_id": str(place),
-                    "data_id": f"img{place}",
-                    "data_type": ("image", "image", "video")[place],
+                    "question_id": str(i),
+                    "data_id": f"img{i}",
+                    "data_type": ("image", "image", "video")[i],
                     "question": "Which?",
-                    "question_type_id": 1 + place,
+                    "question_type_id": 1 + i,
                     **{f"choice_{letter}": word for letter, word in zip("abcd", WORDS, strict=False)},
-                    "answer": "ABC"[place],
-                    "image": [image(place)],
+                    "answer": "ABC"[i],
+                    "image": [image(i)],
                 }
-                for place in range(3)
+                for i in range(3)
             ],
             "data/test-00000-of-00001.parquet",
         ),
@@ -87,16 +87,16 @@ def tables() -> list[ImageTable]:
             "pope",
             [
                 {
-                    "id": str(place),
-                    "question_id": str(place),
+                    "id": str(i),
+                    "question_id": str(i),
                     "question": "Is there a dog?",
-                    "answer": ("yes", "no")[place % 2],
+                    "answer": ("yes", "no")[i % 2],
                     "category": category,
-                    "image_source": f"COCO_{place // 2}",
-                    "image": image(place),
+                    "image_source": f"COCO_{i // 2}",
+                    "image": image(i),
                 }
                 for category in ("random", "popular", "adversarial")
-                for place in range(4)
+                for i in range(4)
             ],
             "Full/test-00000-of-00001.parquet",
         ),
@@ -105,26 +105,23 @@ def tables() -> list[ImageTable]:
             [
                 {
                     "question": "Which?",
-                    "choices": options[: 2 + place],
-                    "answer": place,
-                    "hint": "Look." if place else "",
+                    "choices": options[: 2 + i],
+                    "answer": i,
+                    "hint": "Look." if i else "",
                     "subject": "natural science",
-                    "image": image(place),
+                    "image": image(i),
                 }
-                for place in range(2)
+                for i in range(2)
             ],
             "ScienceQA-IMG/test-00000-of-00001.parquet",
         ),
         ImageTable(
             "gqa",
-            [
-                {"id": f"q{place}", "imageId": f"n{place % 2}", "question": "What is it?", "answer": "dog"}
-                for place in range(3)
-            ],
+            [{"id": f"q{i}", "imageId": f"n{i % 2}", "question": "What is it?", "answer": "dog"} for i in range(3)],
             "testdev_balanced_instructions/testdev-00000-of-00001.parquet",
             more={
                 "testdev_balanced_images/testdev-00000-of-00001.parquet": [
-                    {"id": f"n{place}", "image": image(100 * place)} for place in (1, 0)
+                    {"id": f"n{i}", "image": image(100 * i)} for i in (1, 0)
                 ]
             },
         ),
@@ -132,19 +129,19 @@ def tables() -> list[ImageTable]:
             "textvqa",
             [
                 {
-                    "question_id": place,
-                    "image_id": f"i{place}",
+                    "question_id": i,
+                    "image_id": f"i{i}",
                     "question": "what does it say?",
                     "answers": ["stop"] * 8 + ["halt"] * 2,
                     "image": image(),
                 }
-                for place in range(2)
+                for i in range(2)
             ],
             "data/validation-00000-of-00001.parquet",
         ),
         ImageTable(
             "ai2d",
-            [{"question": "Which?", "options": options, "answer": str(place), "image": image()} for place in range(3)],
+            [{"question": "Which?", "options": options, "answer": str(i), "image": image()} for i in range(3)],
             "data/test-00000-of-00001.parquet",
         ),
         ImageTable(
@@ -167,14 +164,14 @@ def tables() -> list[ImageTable]:
             "mmmu",
             [
                 {
-                    "id": f"validation_Art_{place}",
+                    "id": f"validation_Art_{i}",
                     "question": "What does <image 1> and <image 2> show?",
-                    "options": repr(options) if place else "[]",
-                    "answer": "B" if place else "['12', 'twelve']",
-                    "question_type": "multiple-choice" if place else "open",
+                    "options": repr(options) if i else "[]",
+                    "answer": "B" if i else "['12', 'twelve']",
+                    "question_type": "multiple-choice" if i else "open",
                     **{f"image_{n}": image(n) if n < 3 else None for n in range(1, 8)},
                 }
-                for place in range(2)
+                for i in range(2)
             ],
             "data/validation-00000-of-00001.parquet",
             images=tuple(f"image_{n}" for n in range(1, 8)),
@@ -183,14 +180,14 @@ def tables() -> list[ImageTable]:
             "mmstar",
             [
                 {
-                    "index": place,
+                    "index": i,
                     "question": "Which?\nOptions: A: red, B: green, C: blue, D: white",
-                    "answer": "ABCD"[place],
-                    "category": ("coarse perception", "math")[place % 2],
+                    "answer": "ABCD"[i],
+                    "category": ("coarse perception", "math")[i % 2],
                     "l2_category": "scene",
                     "image": image(),
                 }
-                for place in range(4)
+                for i in range(4)
             ],
             "mmstar/val-00000-of-00001.parquet",
         ),
@@ -198,7 +195,7 @@ def tables() -> list[ImageTable]:
             "realworldqa",
             [
                 {
-                    "question": f"Which?\n{in_text}\nPlease answer with only the letter of the correct option.",
+                    "question": f"Which?\n{options_text}\nPlease answer with only the letter of the correct option.",
                     "answer": "C",
                     "image": image(),
                 },
@@ -210,16 +207,16 @@ def tables() -> list[ImageTable]:
             "muirbench",
             [
                 {
-                    "idx": f"m{place}",
+                    "idx": f"m{i}",
                     "question": "Which of <image> and <image>?",
                     "options": options,
-                    "answer": "ABCD"[place],
+                    "answer": "ABCD"[i],
                     "task": "Counting",
                     "image_relation": "Temporal",
                     "image_type": "Photo",
                     "image_list": [image(1), image(2)],
                 }
-                for place in range(2)
+                for i in range(2)
             ],
             "data/test-00000-of-00001.parquet",
             images=("image_list",),
@@ -228,14 +225,14 @@ def tables() -> list[ImageTable]:
             "mantis",
             [
                 {
-                    "id": f"mantis_{place}",
+                    "id": f"mantis_{i}",
                     "question": "Which?",
-                    "options": [f"(A) {WORDS[0]}", f"(B) {WORDS[1]}"] if place else [],
-                    "answer": "B" if place else "dog",
-                    "question_type": "multi-choice" if place else "short-answer",
+                    "options": [f"(A) {WORDS[0]}", f"(B) {WORDS[1]}"] if i else [],
+                    "answer": "B" if i else "dog",
+                    "question_type": "multi-choice" if i else "short-answer",
                     "images": [image(1), image(2)],
                 }
-                for place in range(2)
+                for i in range(2)
             ],
             "mantis_eval/test-00000-of-00001.parquet",
             images=("images",),
@@ -244,7 +241,7 @@ def tables() -> list[ImageTable]:
 
 
 def write_tables(root: Path) -> None:
-    """Write all of them below a `$QSV_DATA`."""
+    """Write all tables into a `$QSV_DATA` folder."""
     for table in tables():
         for file, rows in ({table.file: table.rows} | dict(table.more)).items():
             _write(root / table.benchmark / file, rows, table.images)
@@ -257,6 +254,6 @@ def _write(path: Path, rows: list[dict[str, Any]], images: tuple[str, ...]) -> N
     path.parent.mkdir(parents=True, exist_ok=True)
     table = Dataset.from_list(rows)
     for name in set(images) & set(table.column_names):
-        many = isinstance(rows[0][name], list)
-        table = table.cast_column(name, ListFeature(Image()) if many else Image())
+        is_list = isinstance(rows[0][name], list)
+        table = table.cast_column(name, ListFeature(Image()) if is_list else Image())
     table.to_parquet(path)

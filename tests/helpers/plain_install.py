@@ -1,7 +1,6 @@
-"""Check of a plain install: the demo and lmms-eval answer every question, from another folder.
+"""Check of an installed package: run in another folder, the demo and lmms-eval answer every question.
 
-`python tests/helpers/plain_install.py`, in the environment that `pip install .` made. Only the standard library and the
-installed package are used.
+Run `python tests/helpers/plain_install.py` in the environment of `pip install .`; nothing else needs to be installed.
 """
 
 import json
@@ -16,7 +15,7 @@ SHOWN = ("qsv-eval", "torch", "transformers", "lmms-eval", "filelock", "av", "nu
 
 
 def main() -> None:
-    """Run both commands and look at every sample that they wrote."""
+    """Run both commands and check every sample that they wrote."""
     print("Resolved:", *(f"{name}=={metadata.version(name)}" for name in SHOWN))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -34,7 +33,7 @@ def main() -> None:
 
 
 def call(folder: Path, program: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of this environment in another folder; its output is shown if it fails."""
+    """Run a program of this environment in `folder`; print its output and exit if it fails."""
     path = str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"]
     environment = os.environ | {"PATH": path, "HF_HUB_OFFLINE": "1", "XDG_CACHE_HOME": str(folder / "cache")}
     command = [program, *words]
@@ -46,7 +45,7 @@ def call(folder: Path, program: str, *words: str) -> subprocess.CompletedProcess
 
 
 def check_answered(output: Path, questions: int) -> None:
-    """Look at the replies of a run; stop where one is missing, empty or the reserved reply of a failure."""
+    """Exit if a reply of a run is missing, empty or the reserved reply for failures."""
     from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 
     samples = [
@@ -57,7 +56,7 @@ def check_answered(output: Path, questions: int) -> None:
     replies = [sample["filtered_resps"] for sample in samples]
     failed = [reply for reply in replies if not reply or ERROR_REPLY in reply]
     if len(replies) != questions or failed:
-        sys.exit(f"{output.name}: {questions} questions were asked, the replies are {replies}")
+        sys.exit(f"{output.name}: expected {questions} replies without failures, got {replies}")
     print(f"{output.name}: {questions} of {questions} questions answered", flush=True)
 
 

@@ -1,7 +1,4 @@
-"""A tiny Quicksviewer with random weights: everything but size and sense is the real thing.
-
-It stands in wherever the tests need a checkpoint and do not mind what it says.
-"""
+"""A tiny Quicksviewer checkpoint with random weights, for tests that do not depend on its replies."""
 
 from pathlib import Path
 
@@ -21,7 +18,7 @@ _FRAME_SIZE = 96
 
 
 def make_random_checkpoint(folder: Path, seed: int = 0) -> Path:
-    """Write the checkpoint to `folder`."""
+    """Write the checkpoint to `folder`, and return it."""
     tokenizer = byte_tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -32,9 +29,9 @@ def make_random_checkpoint(folder: Path, seed: int = 0) -> Path:
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """Return a tokenizer with one token for each byte, and Qwen's and the reference's special tokens."""
+    """Return a tokenizer with one token per byte, and Qwen's and Quicksviewer's special tokens."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    core = Tokenizer(models.BPE(vocab={byte: number for number, byte in enumerate(alphabet)}, merges=[]))
+    core = Tokenizer(models.BPE(vocab={byte: i for i, byte in enumerate(alphabet)}, merges=[]))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
     tokenizer = PreTrainedTokenizerFast(
@@ -47,11 +44,11 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def _config(vocabulary: int) -> QuicksviewerConfig:
+def _config(vocab_size: int) -> QuicksviewerConfig:
     return QuicksviewerConfig(
         text_config={
             "model_type": "qwen2",
-            "vocab_size": vocabulary,
+            "vocab_size": vocab_size,
             "hidden_size": 128,
             "intermediate_size": 256,
             "num_hidden_layers": 2,

@@ -1,4 +1,4 @@
-"""Small data for training, drawn here: texts, single scenes and clips, and the beginning of the tiny model."""
+"""Fixtures for training: small generated shards of texts, single scenes and clips, recipes, and starting models."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +25,7 @@ def shards(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def recipe(start, shards) -> Recipe:
-    """Four steps on a bit of everything, in float32."""
+    """A recipe of four steps on texts, single scenes and clips, in float32."""
     mixture = ";".join(f"{shards}/{kind}/shard-000000.tar" for kind in ("texts", "glimpses", "clips"))
     return Recipe(
         name="test",
@@ -44,7 +44,7 @@ def recipe(start, shards) -> Recipe:
 
 @pytest.fixture(scope="session")
 def reference_start(data) -> Path:
-    """A tiny checkpoint of the reference, whose head is its own."""
+    """A tiny checkpoint of the reference, with untied embeddings and head."""
     return data / "reference" / "qwen2"
 
 
@@ -54,16 +54,16 @@ def only_videos(recipe, shards) -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def make_halves(tmp_path_factory, data) -> Callable[[Any], tuple[str, str]]:
-    """Return a function that saves a small language model and a small tower in a type, and returns their folders."""
+def make_start_models(tmp_path_factory, data) -> Callable[[Any], tuple[str, str]]:
+    """Return a function that saves a small language model and vision tower in a dtype and returns their folders."""
     from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM, SiglipVisionConfig, SiglipVisionModel
 
     def make(dtype: Any) -> tuple[str, str]:
         import torch
 
-        folder = tmp_path_factory.mktemp("halves")
+        folder = tmp_path_factory.mktemp("models")
         tokenizer = AutoTokenizer.from_pretrained(data / "reference" / "qwen2")
-        rows = len(tokenizer) - len(VISION_TOKENS) + 40  # a table with rows to spare, as Qwen2.5's
+        rows = len(tokenizer) - len(VISION_TOKENS) + 40  # a table with spare rows, like Qwen2.5's
         sizes = {"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 96}
         torch.manual_seed(0)
         language = Qwen2Config(

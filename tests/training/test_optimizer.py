@@ -1,4 +1,4 @@
-"""Muon and AdamW as one optimizer: each does what it does alone, and a saved state goes on as if never stopped."""
+"""Muon and AdamW as one optimizer: each steps as it does alone, and a saved state is resumed exactly."""
 
 import copy
 from dataclasses import replace
@@ -35,12 +35,12 @@ def learn(model, *optimizers, steps=3, seed=0):
     draw = torch.Generator().manual_seed(seed)
     for _ in range(steps):
         model(torch.randn(5, 6, generator=draw)).square().mean().backward()
-        for one in optimizers:
-            one.step()
-            one.zero_grad()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
 
 
-def test_each_group_steps_as_its_own_optimizer_does(model):
+def test_each_group_steps_like_its_optimizer_alone(model):
     other = copy.deepcopy(model)
     matrices, others = groups(other)
     learn(model, make(model))
@@ -53,7 +53,7 @@ def test_each_group_steps_as_its_own_optimizer_does(model):
         assert torch.equal(one, two)
 
 
-def test_a_saved_state_goes_on(model):
+def test_a_saved_state_is_resumed(model):
     optimizer = make(model)
     learn(model, optimizer)
     other = copy.deepcopy(model)
@@ -77,9 +77,9 @@ def test_a_schedule_moves_the_rates(model):
 def test_which_parameters_are_matrices(recipe, tmp_path):
     muon = replace(recipe, optimiser=replace(recipe.optimiser, kind="muon"))
     trainer = make_trainer(muon, set_up(muon), tmp_path, cpu=True)
-    of = {id(parameter): name for name, parameter in trainer.learner.named_parameters()}
+    names = {id(parameter): name for name, parameter in trainer.learner.named_parameters()}
     optimizer = trainer.create_optimizer()
-    kinds = {of[id(p)]: group["matrices"] for group in optimizer.param_groups for p in group["params"]}
+    kinds = {names[id(p)]: group["matrices"] for group in optimizer.param_groups for p in group["params"]}
     assert kinds["model.language_model.layers.0.self_attn.q_proj.weight"]
     assert not kinds["model.perception.gate.hidden.weight"]
     assert kinds["model.perception.vision_tower.encoder.layers.0.mlp.fc1.weight"]

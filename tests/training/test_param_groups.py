@@ -4,7 +4,7 @@ from torch import nn
 from qsv_eval.training.param_groups import LearnedRows
 
 
-def test_rows_learn_by_their_ids_in_whatever_order_they_are_given():
+def test_rows_are_trained_by_their_ids_in_any_order():
     embedding = nn.Embedding(10, 4)
     before = embedding.weight.detach().clone()
     rows = LearnedRows(embedding, [7, 3])

@@ -1,4 +1,4 @@
-"""Two processes, each with half of every step, learn what one learns."""
+"""Two processes, each with half of every step, train the same weights as one process."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def losses(folder: Path) -> list[float]:
     return [line["loss"] for line in lines if "loss" in line]
 
 
-def test_two_processes_learn_what_one_does(start, shards, tmp_path):
+def test_two_processes_train_like_one(start, shards, tmp_path):
     mixture = ";".join(f"{shards}/{kind}/shard-000000.tar" for kind in ("texts", "glimpses", "clips"))
     for processes in (1, 2):
         run(processes, command(start, mixture, tmp_path / str(processes)))
@@ -53,7 +53,7 @@ def test_two_processes_learn_what_one_does(start, shards, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_sharded_over_two_processes_they_learn_the_same(start, shards, tmp_path, monkeypatch, dtype):
+def test_a_model_sharded_over_two_processes_trains_like_a_whole_one(start, shards, tmp_path, monkeypatch, dtype):
     """FSDP2, stopped after two steps and resumed."""
     mixture = ";".join(f"{shards}/{kind}/shard-000000.tar" for kind in ("texts", "glimpses", "clips"))
     run(1, command(start, mixture, tmp_path / "whole", f"dtype={dtype}"))
@@ -64,9 +64,9 @@ def test_sharded_over_two_processes_they_learn_the_same(start, shards, tmp_path,
     shares = [float((tmp_path / process).read_text()) for process in "01"]
     assert sum(shares) == pytest.approx(1)
     assert max(shares) < 0.55
-    # A bfloat16 has eight bits; sums in another order move the last of them.
-    near = {"float32": 1e-4, "bfloat16": 5e-4}[dtype]
-    assert losses(tmp_path / "whole") == pytest.approx(losses(tmp_path / "sharded"), rel=near)
+    # bfloat16 has 8 bits of precision, and sums in another order change the last one.
+    tolerance = {"float32": 1e-4, "bfloat16": 5e-4}[dtype]
+    assert losses(tmp_path / "whole") == pytest.approx(losses(tmp_path / "sharded"), rel=tolerance)
     weights = [load_pretrained(tmp_path / name / "final", device="cpu").model for name in ("whole", "sharded")]
     for (name, left), right in zip(weights[0].named_parameters(), weights[1].parameters(), strict=True):
         assert torch.allclose(left, right, atol=2e-3), name
@@ -81,18 +81,18 @@ def test_sharded_over_two_processes_they_learn_the_same(start, shards, tmp_path,
 
 @pytest.fixture(scope="module")
 def lone_frames(tmp_path_factory):
-    """Videos of one frame, in which there is nothing to cut."""
+    """Videos of one frame, which have no gap between frames."""
     folder = tmp_path_factory.mktemp("lone")
     with ShardWriter(folder) as writer:
-        for number in range(10):
-            packed = motion_sample(number, SIDE)
+        for seed in range(10):
+            packed = motion_sample(seed, SIDE)
             writer.write(packed.sample | {"timestamps": [0.0]}, packed.pictures[:1])
     return folder
 
 
 @pytest.mark.parametrize("without_cuts", ["texts", "lone_frames"])
-def test_a_process_that_cuts_nothing_waits_for_nobody(start, shards, lone_frames, tmp_path, without_cuts):
-    """One micro-batch of a step holds a clip, the other never does."""
+def test_processes_without_videos_do_not_deadlock(start, shards, lone_frames, tmp_path, without_cuts):
+    """One micro-batch of a step has a clip, the other never has."""
     others = lone_frames if without_cuts == "lone_frames" else shards / "texts"
     words = command(start, f"{others}/shard-000000.tar#0_10;{shards}/clips/shard-000000.tar#0_2", tmp_path)
     run(2, [*words[:4], *(word.replace("batching.tokens=500", "batching.tokens=300") for word in words[4:])])

@@ -12,11 +12,10 @@ from qsv_eval.training.stages import STAGES, stage1, stage2, stage3
 
 @pytest.mark.parametrize(("step", "weight"), [(0, 1.0), (300, 0.505), (600, 0.01), (1000, 0.01)])
 def test_the_noise_falls_by_half_a_cosine(step, weight):
-    """Spec training.md, section 9, check 4."""
     assert math.isclose(Noise(ratio=0.6).at(step, 1000), weight)
 
 
-def test_the_stages_are_the_papers():
+def test_the_stages_have_the_papers_settings():
     one, two, three = stage1(), stage2(), stage3()
     assert (one.rates.cubing, one.rates.new_tokens, one.rates.vision_tower) == (1e-4, 1e-4, None)
     assert (two.rates.vision_tower, two.rates.language_model) == (2e-5, None)
@@ -51,25 +50,25 @@ def test_changes_by_key_and_value():
     ("change", "says"),
     [
         ("rates.cubing", "key=value"),
-        ("rates.gate=1", "no 'gate'; known are cubing"),
-        ("max_frames.x=1", "has no parts"),
+        ("rates.gate=1", "unknown key 'gate'; known are cubing"),
+        ("max_frames.x=1", "'max_frames' is a single value"),
         ("max_frames=many", "max_frames"),
         ("dtype=float8", "dtype"),
         ("batching.micro_batches=0", "batching.micro_batches: Input should be greater than 0"),
         ("thumbnails_only=25", "thumbnails_only: Input should be less than or equal to 1"),
         ("optimiser.betas=0.9", "optimiser.betas"),
         ("model.gate_loss_weight=much", "model.gate_loss_weight: Input should be a valid number"),
-        ("model.gate=1", "has no 'gate'; known are text_config"),
+        ("model.gate=1", "unknown key model.gate; known are text_config"),
     ],
 )
-def test_a_wrong_change_names_what_is_wrong(change, says):
+def test_an_invalid_change_is_named(change, says):
     with pytest.raises(SetupError) as caught:
         vary(stage1(), [change])
     assert says in str(caught.value)
 
 
-def test_numbers_of_the_models_configuration_may_be_written_as_one_likes():
-    """To YAML, 1e-3 is a text and 0 no float."""
+def test_numbers_of_the_models_configuration_may_have_any_notation():
+    """In YAML, 1e-3 is a string and 0 an integer."""
     texts = ["gate_loss_weight=1e-3", "gate_temperature=1", "max_cubes=none", "frames_per_cube=5", "cubing=equal"]
     model = dict(vary(stage1(), [f"model.{text}" for text in texts]).model)
     assert model == {
@@ -87,16 +86,16 @@ def test_a_pair_is_given_in_brackets():
     assert vary(stage1(), ["optimiser.betas=[0.9, 0.98]"]).optimiser.betas == (0.9, 0.98)
 
 
-def test_a_checkpoint_stands_instead_of_the_halves_that_a_stage_begins_from():
+def test_a_checkpoint_replaces_the_models_that_a_stage_starts_from():
     assert vary(stage1(), ["start.checkpoint=folder"]).start == Start("folder")
     with pytest.raises(SetupError, match="not both"):
         vary(stage1(), ["start.language_model=half", "start.checkpoint=folder"])
 
 
-def test_a_start_is_a_checkpoint_or_two_halves():
+def test_a_start_is_a_checkpoint_or_a_pair_of_models():
     with pytest.raises(SetupError, match="not both"):
         Start("a", "b", "c")
-    with pytest.raises(SetupError, match="belong together"):
+    with pytest.raises(SetupError, match=r"give both start\.language_model"):
         Start(language_model="a")
 
 

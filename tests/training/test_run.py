@@ -1,4 +1,4 @@
-"""A run goes on where it was stopped, as if it had not been."""
+"""Runs: resuming gives the same result as an uninterrupted run, and other settings or data are refused."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def losses(folder):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, recipe):
-    """A run that ended, and its recipe."""
+    """Recipe and folder of a finished run."""
     folder = tmp_path_factory.mktemp("done")
     train(recipe, folder, cpu=True)
     return recipe, folder
@@ -32,31 +32,33 @@ def done(tmp_path_factory, recipe):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_resuming_gives_the_same_losses(done, tmp_path, workers):
-    recipe, whole = done
-    torn = shutil.copytree(whole, tmp_path / "torn")
-    shutil.rmtree(torn / "final")
-    shutil.rmtree(torn / "checkpoint-4")
-    assert last_checkpoint(torn).name == "checkpoint-2"
-    train(replace(recipe, batching=replace(recipe.batching, workers=workers)), torn, cpu=True)
-    assert losses(torn) == losses(whole)
-    assert sorted(losses(whole)) == [1, 2, 3, 4]
-    assert (torn / "final" / "model.safetensors").read_bytes() == (whole / "final" / "model.safetensors").read_bytes()
+    recipe, finished = done
+    stopped = shutil.copytree(finished, tmp_path / "stopped")
+    shutil.rmtree(stopped / "final")
+    shutil.rmtree(stopped / "checkpoint-4")
+    assert last_checkpoint(stopped).name == "checkpoint-2"
+    train(replace(recipe, batching=replace(recipe.batching, workers=workers)), stopped, cpu=True)
+    assert losses(stopped) == losses(finished)
+    assert sorted(losses(finished)) == [1, 2, 3, 4]
+    assert (stopped / "final" / "model.safetensors").read_bytes() == (
+        finished / "final" / "model.safetensors"
+    ).read_bytes()
 
 
-def stopped_after_two_steps(whole, folder):
-    """Copy a run as if it had been stopped then."""
-    torn = shutil.copytree(whole, folder)
-    shutil.rmtree(torn / "final")
-    shutil.rmtree(torn / "checkpoint-4")
-    return torn
+def stopped_after_two_steps(finished, folder):
+    """Copy a run as if it had been stopped after two steps."""
+    stopped = shutil.copytree(finished, folder)
+    shutil.rmtree(stopped / "final")
+    shutil.rmtree(stopped / "checkpoint-4")
+    return stopped
 
 
-def test_how_often_is_logged_and_saved_may_change_within_a_run(done, tmp_path):
-    recipe, whole = done
-    torn = stopped_after_two_steps(whole, tmp_path / "torn")
-    train(replace(recipe, save_every=1, log_every=2), torn, cpu=True)
-    assert (torn / "checkpoint-3").is_dir()
-    assert sorted(losses(torn)) == [1, 2, 4]
+def test_log_and_save_intervals_may_change_within_a_run(done, tmp_path):
+    recipe, finished = done
+    stopped = stopped_after_two_steps(finished, tmp_path / "stopped")
+    train(replace(recipe, save_every=1, log_every=2), stopped, cpu=True)
+    assert (stopped / "checkpoint-3").is_dir()
+    assert sorted(losses(stopped)) == [1, 2, 4]
 
 
 def test_a_run_leaves_a_checkpoint_and_pictures(done, clips):
@@ -81,7 +83,7 @@ def test_another_recipe_needs_another_folder(done):
         train(replace(recipe, rates=replace(recipe.rates, cubing=0.5)), folder, cpu=True)
 
 
-def test_options_that_are_younger_than_a_run_are_no_change(done, tmp_path):
+def test_settings_unknown_to_the_runs_version_have_their_default(done, tmp_path):
     recipe, folder = done
     copy = shutil.copytree(folder, tmp_path / "copy")
     record = json.loads((copy / "recipe.json").read_text())
@@ -92,10 +94,9 @@ def test_options_that_are_younger_than_a_run_are_no_change(done, tmp_path):
         train(replace(recipe, max_frames=8), copy, cpu=True)
 
 
-def test_a_run_that_met_its_limit_goes_on_with_less(done, tmp_path):
-    """How the same is computed, and where the same lies, is no other run."""
-    recipe, whole = done
-    torn = stopped_after_two_steps(whole, tmp_path / "torn")
+def test_memory_settings_and_paths_may_change_within_a_run(done, tmp_path):
+    recipe, finished = done
+    stopped = stopped_after_two_steps(finished, tmp_path / "stopped")
     start = shutil.copytree(recipe.start.checkpoint, tmp_path / "start")
     folders = [Path(path).parent for path in recipe.mixture.split(";")]
     data = [shutil.copytree(folder, tmp_path / folder.name) for folder in folders]
@@ -107,62 +108,64 @@ def test_a_run_that_met_its_limit_goes_on_with_less(done, tmp_path):
         checkpointing=False,
         attention="segmented",
     )
-    train(moved, torn, cpu=True)
-    assert losses(torn) == pytest.approx(losses(whole), rel=1e-4)
+    train(moved, stopped, cpu=True)
+    assert losses(stopped) == pytest.approx(losses(finished), rel=1e-4)
     with pytest.raises(SetupError, match=r"mixture: .* before"):
-        train(recipe, torn, cpu=True)
+        train(recipe, stopped, cpu=True)
 
 
-def test_a_run_does_not_go_on_from_another_start(done, tmp_path):
-    recipe, whole = done
-    torn = stopped_after_two_steps(whole, tmp_path / "torn")
-    other = replace(recipe, start=Start(str(whole / "final")))
-    with pytest.raises(SetupError, match="the run began from other weights"):
-        train(other, torn, cpu=True)
+def test_resuming_from_another_start_is_refused(done, tmp_path):
+    recipe, finished = done
+    stopped = stopped_after_two_steps(finished, tmp_path / "stopped")
+    other = replace(recipe, start=Start(str(finished / "final")))
+    with pytest.raises(SetupError, match="it started from other weights"):
+        train(other, stopped, cpu=True)
 
 
-def test_what_was_wrong_at_first_can_be_put_right(recipe, tmp_path):
-    """A command that could not begin has begun nothing."""
-    with pytest.raises(SetupError, match="there is no file"):
+def test_a_refused_recipe_leaves_no_files(recipe, tmp_path):
+    """So the corrected command may use the same folder."""
+    with pytest.raises(SetupError, match=r"none\.yaml does not exist"):
         train(replace(recipe, mixture="none.yaml"), tmp_path, cpu=True)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_is_final_only_when_it_is_whole(done, tmp_path):
-    recipe, whole = done
-    torn = shutil.copytree(whole, tmp_path / "torn")
-    (torn / "final").rename(torn / "final.unfinished")
-    (torn / "final.unfinished" / "model.safetensors").write_bytes(b"half")
-    train(recipe, torn, cpu=True)
-    assert (torn / "final" / "model.safetensors").read_bytes() == (whole / "final" / "model.safetensors").read_bytes()
-    assert not (torn / "final.unfinished").exists()
+def test_the_folder_final_is_always_complete(done, tmp_path):
+    recipe, finished = done
+    stopped = shutil.copytree(finished, tmp_path / "stopped")
+    (stopped / "final").rename(stopped / "final.unfinished")
+    (stopped / "final.unfinished" / "model.safetensors").write_bytes(b"half")
+    train(recipe, stopped, cpu=True)
+    assert (stopped / "final" / "model.safetensors").read_bytes() == (
+        finished / "final" / "model.safetensors"
+    ).read_bytes()
+    assert not (stopped / "final.unfinished").exists()
 
 
-def test_a_run_does_not_go_on_with_other_data(done, shards, tmp_path):
-    recipe, whole = done
-    torn = shutil.copytree(whole, tmp_path / "torn")
-    shutil.rmtree(torn / "final")
+def test_resuming_with_other_data_is_refused(done, shards, tmp_path):
+    recipe, finished = done
+    stopped = shutil.copytree(finished, tmp_path / "stopped")
+    shutil.rmtree(stopped / "final")
     data = shutil.copytree(shards, tmp_path / "shards")
     moved = replace(recipe, mixture=recipe.mixture.replace(str(shards), str(data)))
-    record = json.loads((torn / "recipe.json").read_text())
-    (torn / "recipe.json").write_text(json.dumps(record | {"mixture": moved.mixture}))
+    record = json.loads((stopped / "recipe.json").read_text())
+    (stopped / "recipe.json").write_text(json.dumps(record | {"mixture": moved.mixture}))
     pack(data / "texts", 40, text_sample)
-    with pytest.raises(SetupError, match="its data changed since the run began"):
-        train(moved, torn, cpu=True)
+    with pytest.raises(SetupError, match="its data changed: "):
+        train(moved, stopped, cpu=True)
 
 
-def test_a_run_may_be_shorter_than_what_it_logs(recipe, tmp_path):
+def test_a_run_may_be_shorter_than_its_log_interval(recipe, tmp_path):
     train(replace(recipe, log_every=100), tmp_path, cpu=True)
     assert losses(tmp_path) == {}
     assert (tmp_path / "loss.png").is_file()
 
 
-def test_a_torn_checkpoint_is_passed_over(done, tmp_path):
-    torn = shutil.copytree(done[1], tmp_path / "torn")
-    (torn / "checkpoint-4" / "trainer_state.json").write_text('{"half')
-    assert last_checkpoint(torn).name == "checkpoint-2"
-    (torn / "checkpoint-2" / "model.safetensors").unlink()
-    assert last_checkpoint(torn) is None
+def test_an_incomplete_checkpoint_is_ignored(done, tmp_path):
+    stopped = shutil.copytree(done[1], tmp_path / "stopped")
+    (stopped / "checkpoint-4" / "trainer_state.json").write_text('{"half')
+    assert last_checkpoint(stopped).name == "checkpoint-2"
+    (stopped / "checkpoint-2" / "model.safetensors").unlink()
+    assert last_checkpoint(stopped) is None
 
 
 def test_evaluations_are_logged_and_change_nothing(done, tmp_path):
@@ -183,39 +186,39 @@ def test_evaluations_are_logged_and_change_nothing(done, tmp_path):
 def test_processes_must_share_a_step_evenly(recipe, tmp_path, monkeypatch):
     from qsv_eval.training import run
 
-    class Two:
+    class Three:
         num_processes = 3
 
-    monkeypatch.setattr(run, "PartialState", lambda **_: Two())
-    with pytest.raises(SetupError, match="cannot be shared by 3 processes"):
+    monkeypatch.setattr(run, "PartialState", lambda **_: Three())
+    with pytest.raises(SetupError, match="2 is not a multiple of 3 processes"):
         train(recipe, tmp_path, cpu=True)
 
 
 @pytest.mark.parametrize(
     ("changes", "processes", "says"),
     [
-        ({}, 1, "one process, so nothing to spread over"),
-        ({"rates": Rates(new_tokens=1e-3)}, 2, "only rows learn"),
+        ({}, 1, "sharding needs several processes"),
+        ({"rates": Rates(new_tokens=1e-3)}, 2, "new_tokens alone cannot be trained"),
         ({"optimiser": Optimiser("muon")}, 2, "Muon needs whole matrices"),
-        ({"evaluate_every": 2}, 2, "leave evaluate_every out"),
+        ({"evaluate_every": 2}, 2, "leave out evaluate_every"),
     ],
 )
-def test_what_cannot_be_sharded_is_refused(recipe, tmp_path, monkeypatch, changes, processes, says):
+def test_recipes_that_cannot_be_sharded_are_refused(recipe, tmp_path, monkeypatch, changes, processes, says):
     assert PartialState(cpu=True).num_processes == 1
     monkeypatch.setitem(PartialState._shared_state, "num_processes", processes)
     sharded = replace(recipe, sharded=True, mixture="none.yaml", **changes)
-    with pytest.raises(SetupError, match=says):  # before the mixture is looked for
+    with pytest.raises(SetupError, match=says):  # before the mixture is opened
         train(sharded, tmp_path, cpu=True)
-    with pytest.raises(SetupError, match=says if processes > 1 else "there is no file none.yaml"):
+    with pytest.raises(SetupError, match=says if processes > 1 else "none.yaml does not exist"):
         forecast_run(sharded)
 
 
 def test_one_process_uses_one_gpu_and_says_how_to_use_all(done, tmp_path, monkeypatch, capsys):
-    """By itself the Trainer would spread a batch over all that it sees, and ours cannot be cut up so."""
+    """The Trainer's default would split a micro-batch over all visible GPUs, which ours cannot be."""
     recipe, plain = done
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     train(recipe, tmp_path, cpu=False)
     assert losses(tmp_path) == losses(plain)
-    said = capsys.readouterr().err
-    assert "2 GPUs are visible and one is used" in said
-    assert "accelerate launch --num_processes 2" in said
+    warning = capsys.readouterr().err
+    assert "2 GPUs are visible, but this process uses one" in warning
+    assert "accelerate launch --num_processes 2" in warning

@@ -1,4 +1,4 @@
-"""A run's model before its first step."""
+"""Data types and training state of a run's model before its first step."""
 
 import json
 import shutil
@@ -15,16 +15,16 @@ from qsv_eval.training.setup import set_up
 
 
 def types_of(model):
-    """Return the types of each part's weights."""
-    found = {}
+    """Return the dtypes of each part's weights."""
+    types = {}
     for name, parameter in model.named_parameters():
-        found.setdefault(group_of(name), set()).add(parameter.dtype)
-    return found
+        types.setdefault(group_of(name), set()).add(parameter.dtype)
+    return types
 
 
 @pytest.mark.parametrize("is_half", [True, False])
-def test_what_is_only_read_is_halved_as_a_whole_where_that_loses_nothing(recipe, start, tmp_path, is_half):
-    """Else a layer norm of ones and zeros would be bfloat16, and what comes to it float32."""
+def test_a_frozen_part_is_bfloat16_if_that_is_lossless_for_all_of_it(recipe, start, tmp_path, is_half):
+    """By parameter, a layer norm of ones and zeros would be bfloat16, and its input float32."""
     loaded = load_checkpoint(start, dtype="float32")
     tower = loaded.model.model.perception.vision_tower
     for parameter in tower.parameters():
@@ -34,16 +34,16 @@ def test_what_is_only_read_is_halved_as_a_whole_where_that_loses_nothing(recipe,
     loaded.model.save_pretrained(tmp_path)
     loaded.processor.save_pretrained(tmp_path)
     changed = replace(recipe, dtype="bfloat16", start=Start(str(tmp_path)), rates=Rates(cubing=1e-3, resampler=1e-3))
-    found = types_of(set_up(changed).checkpoint.model)
-    assert found["vision_tower"] == {torch.bfloat16 if is_half else torch.float32}
-    assert found["language_model"] == {torch.float32}
-    assert found["cubing"] == found["resampler"] == {torch.float32}
+    types = types_of(set_up(changed).checkpoint.model)
+    assert types["vision_tower"] == {torch.bfloat16 if is_half else torch.float32}
+    assert types["language_model"] == {torch.float32}
+    assert types["cubing"] == types["resampler"] == {torch.float32}
 
 
 @pytest.fixture(scope="module")
-def first(recipe, make_halves):
-    """The first stage from two halves in bfloat16, as they are released."""
-    language_model, vision_tower = make_halves(torch.bfloat16)
+def first(recipe, make_start_models):
+    """The first stage from a language model and a vision tower in bfloat16, as they are released."""
+    language_model, vision_tower = make_start_models(torch.bfloat16)
     return replace(
         recipe,
         start=Start(language_model=language_model, vision_tower=vision_tower),
@@ -63,8 +63,8 @@ FROZEN_IN_HALF = {
 }
 
 
-def test_halves_in_bfloat16_stay_so_in_the_first_two_stages(first, tmp_path):
-    """The rows that learn are float32, also where they are read again."""
+def test_frozen_models_in_bfloat16_stay_so_in_the_first_two_stages(first, tmp_path):
+    """The trained rows are float32, also after they are loaded again."""
     assert types_of(set_up(first).checkpoint.model) == FROZEN_IN_HALF
     final = train(first, tmp_path / "whole", cpu=True)
     saved = load_checkpoint(final, dtype="float32").model.get_input_embeddings().weight
@@ -73,10 +73,10 @@ def test_halves_in_bfloat16_stay_so_in_the_first_two_stages(first, tmp_path):
     embedding = second.get_input_embeddings()
     assert isinstance(embedding, LearnedRows)
     assert torch.equal(embedding.rows, saved[embedding.row_ids])
-    assert not torch.equal(embedding.rows, embedding.rows.bfloat16().float()), "nothing that saving could round"
+    assert not torch.equal(embedding.rows, embedding.rows.bfloat16().float()), "bfloat16 would round them"
 
 
-def test_rows_beside_a_halved_table_are_resumed_exactly(first, tmp_path):
+def test_float32_rows_of_a_bfloat16_table_are_resumed_exactly(first, tmp_path):
     whole = train(first, tmp_path / "whole", cpu=True).parent
     torn = shutil.copytree(whole, tmp_path / "torn")
     shutil.rmtree(torn / "final")

@@ -1,4 +1,4 @@
-"""Losses and gradients: what learns, how it is averaged, and what is never touched."""
+"""Losses and gradients: trained parts, averaging over a step, frozen weights, and limits that stop a run."""
 
 import json
 import shutil
@@ -18,11 +18,11 @@ from qsv_eval.training.model import LossContext
 from qsv_eval.training.recipe import Rates
 from qsv_eval.training.run import make_trainer, train
 from qsv_eval.training.setup import set_up
-from qsv_eval.training.trainer import Stopped, TooManyBroken
+from qsv_eval.training.trainer import TooManySkippedSamples, TrainingError
 
 
-def batch_of(setup, number=0):
-    draws = list(setup.plan)[number]
+def batch_of(setup):
+    draws = next(iter(setup.plan))
     return collate([setup.samples[draw] for draw in draws], pad_id=0)
 
 
@@ -58,14 +58,14 @@ def test_packed_equals_padded(recipe, attention):
     assert close(packed[1], other[1])
 
 
-def test_checkpointing_and_chunks_change_no_gradient(only_videos):
+def test_checkpointing_and_chunk_size_do_not_change_gradients(only_videos):
     kept = loss_and_gradients(*with_batch(set_up(replace(only_videos, checkpointing=False))))
     again = loss_and_gradients(*with_batch(set_up(replace(only_videos, chunk_frames=5))))
     assert kept[0] == pytest.approx(again[0], rel=1e-5)
     assert close(kept[1], again[1])
 
 
-def test_a_batch_is_the_sum_of_its_samples(only_videos):
+def test_the_gradient_of_a_batch_is_the_sum_over_its_samples(only_videos):
     setup = set_up(only_videos)
     draws = next(iter(setup.plan))
     together = loss_and_gradients(setup, collate([setup.samples[draw] for draw in draws], 0))
@@ -75,7 +75,7 @@ def test_a_batch_is_the_sum_of_its_samples(only_videos):
     assert close(together[1], summed)
 
 
-def test_nothing_to_learn_is_finite(recipe):
+def test_a_batch_without_labels_has_a_finite_loss(recipe):
     setup = set_up(recipe)
     empty = collate([], pad_id=3)
     loss, gradients = loss_and_gradients(setup, empty)
@@ -83,8 +83,8 @@ def test_nothing_to_learn_is_finite(recipe):
     assert all(torch.isfinite(gradient).all() for gradient in gradients.values())
 
 
-def test_texts_alone_teach_perception_nothing_and_end_no_run(recipe, tmp_path, shards):
-    """As where the small model's first stage meets a micro-batch of texts, in one process."""
+def test_texts_leave_perception_unchanged_and_do_not_stop_the_run(recipe, tmp_path, shards):
+    """As in the small model's first stage, which has micro-batches of texts."""
     recipe = replace(
         recipe,
         rates=Rates(cubing=1e-3, resampler=1e-3),
@@ -100,7 +100,7 @@ def test_texts_alone_teach_perception_nothing_and_end_no_run(recipe, tmp_path, s
 
 
 @pytest.mark.parametrize("stage", ["vision_tower", "everything"])
-def test_the_tower_learns_from_the_second_stage_on(only_videos, stage):
+def test_the_tower_is_trained_from_the_second_stage_on(only_videos, stage):
     rates = Rates(
         cubing=1e-3, resampler=1e-3, vision_tower=1e-3, language_model=1e-3 if stage == "everything" else None
     )
@@ -112,13 +112,13 @@ def test_the_tower_learns_from_the_second_stage_on(only_videos, stage):
 
 
 @pytest.mark.parametrize("centred", [False, True])
-def test_the_gate_learns_through_the_thumbnail_alone(only_videos, centred):
+def test_the_gate_gets_a_gradient_through_the_thumbnail_alone(only_videos, centred):
     recipe = replace(only_videos, model={"gate_loss_weight": 0.0, "gate_centred": centred})
     _, gradients = loss_and_gradients(*with_batch(set_up(recipe)))
     assert gradients["model.perception.gate.logits.weight"].norm() > 0
 
 
-def test_centring_changes_no_value_and_only_the_gates_gradient(only_videos):
+def test_centring_changes_only_the_gates_gradient(only_videos):
     plain, centred = (
         loss_and_gradients(*with_batch(set_up(replace(only_videos, model={"gate_centred": on}))))
         for on in (False, True)
@@ -168,12 +168,12 @@ def test_the_first_stage_leaves_old_rows_bit_identical(recipe, tmp_path, referen
     assert torch.equal(before.model.state_dict()[tower], after.model.state_dict()[tower])
 
 
-def test_rows_alone_cannot_learn_in_a_tied_model(recipe):
-    with pytest.raises(SetupError, match="shares the embedding's rows"):
+def test_new_rows_alone_cannot_be_trained_in_a_tied_model(recipe):
+    with pytest.raises(SetupError, match="embedding and head of this model are tied"):
         set_up(replace(recipe, rates=Rates(new_tokens=1e-3)))
 
 
-def test_broken_samples_are_skipped_and_counted(recipe, tmp_path, shards):
+def test_unusable_samples_are_skipped_and_counted(recipe, tmp_path, shards):
     lines = [json.dumps({"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]})] * 60
     lines[5], lines[17] = (
         '{"broken',
@@ -198,10 +198,12 @@ def test_broken_samples_are_skipped_and_counted(recipe, tmp_path, shards):
     assert json.loads((tmp_path / "out" / "metrics.jsonl").read_text().splitlines()[-2])["skipped"] == 2
 
 
-def test_too_many_broken_samples_end_the_run(recipe, tmp_path):
-    spoken = [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]
-    (tmp_path / "data.jsonl").write_text((json.dumps({"image": "none.jpg", "conversations": spoken}) + "\n") * 200)
-    with pytest.raises(TooManyBroken, match=r"more than broken_share 1.0%"):
+def test_too_many_skipped_samples_stop_the_run(recipe, tmp_path):
+    conversation = [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]
+    (tmp_path / "data.jsonl").write_text(
+        (json.dumps({"image": "none.jpg", "conversations": conversation}) + "\n") * 200
+    )
+    with pytest.raises(TooManySkippedSamples, match=r"more than broken_share 1.0%"):
         train(
             replace(recipe, mixture=str(tmp_path / "data.jsonl"), batching=replace(recipe.batching, steps=50)),
             tmp_path / "out",
@@ -209,28 +211,28 @@ def test_too_many_broken_samples_end_the_run(recipe, tmp_path):
         )
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_says_what_its_advice_loses(recipe, tmp_path):
+def test_a_loss_of_nan_stops_the_run_with_advice(recipe, tmp_path):
     trainer = make_trainer(recipe, set_up(recipe), tmp_path, cpu=True)
     trainer.learner.lm_head.weight.data[:] = float("nan")
-    with pytest.raises(Stopped, match="its data, its schedule and the gate's noise from the start"):
+    with pytest.raises(TrainingError, match="it begins its data, its schedule and the gate's noise anew"):
         trainer.train()
 
 
-def test_too_long_a_sample_is_skipped_with_its_length(recipe):
+def test_a_sample_that_is_too_long_is_skipped(recipe):
     setup = set_up(replace(recipe, max_length=20))
     assert "more than max_length 20" in setup.samples[next(iter(setup.plan))[0]].reason
 
 
-def test_steps_are_not_said_to_take_what_the_set_up_and_trials_and_saving_took(recipe, tmp_path, monkeypatch):
-    late_s, clock = [0.0], time.perf_counter
-    monkeypatch.setattr(time, "perf_counter", lambda: clock() + late_s[0])
+def test_logged_times_exclude_set_up_evaluating_and_saving(recipe, tmp_path, monkeypatch):
+    delay_s, clock = [0.0], time.perf_counter
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + delay_s[0])
 
     def take_long(*_, **__):
-        late_s[0] += 1e6
+        delay_s[0] += 1e6
         return {"accuracy": 0.5}
 
     trainer = make_trainer(replace(recipe, save_every=1, log_every=2), set_up(recipe), tmp_path, cpu=True)
-    trainer.evaluate_by = take_long
+    trainer.evaluation = take_long
     trainer.add_callback(run._EvaluateEvery(1))
     monkeypatch.setattr(trainer, "_save_checkpoint", take_long)
     take_long()
@@ -241,8 +243,8 @@ def test_steps_are_not_said_to_take_what_the_set_up_and_trials_and_saving_took(r
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_micro_batches_come_by_pipe_and_are_moved_one_by_one(recipe, tmp_path, workers):
-    """Tensors come through /dev/shm, and accelerate would move a whole step at once."""
+def test_micro_batches_are_sent_as_arrays_and_moved_one_by_one(recipe, tmp_path, workers):
+    """Tensors would be sent through /dev/shm, and accelerate would move a whole step at once."""
     recipe = replace(recipe, batching=replace(recipe.batching, workers=workers))
     trainer = make_trainer(recipe, set_up(recipe), tmp_path, cpu=True)
     loader = trainer.get_train_dataloader()
@@ -267,6 +269,6 @@ def test_noise_depends_on_the_draw_alone(only_videos):
 
 
 @pytest.mark.parametrize("key", ["gate_init", "num_queries", "no_such_thing"])
-def test_what_made_a_checkpoint_cannot_be_changed_in_it(recipe, key):
+def test_settings_of_the_weights_cannot_be_changed_in_a_checkpoint(recipe, key):
     with pytest.raises(SetupError, match=f"model.{key}: cannot be changed"):
         set_up(replace(recipe, model={key: "sensitive"}))

@@ -1,1 +1,1 @@
-"""From data files to micro-batches: sample format, mixture, shards, costs, batches and labels."""
+"""Training data: sample format, mixtures, shards, costs, micro-batches and labels."""

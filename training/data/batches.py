@@ -1,8 +1,7 @@
-"""Which samples make up which forward pass: filled by cost, in a random order that is the same at every start.
+"""Micro-batches of a run, filled by cost from a seeded shuffle of the samples.
 
-A step is a fixed number of micro-batches, however many processes share them, and every micro-batch is worked out here,
-before the first one is read. So the course of a run does not depend on the number of processes, and resuming is
-skipping: nothing that was learned from is read again.
+A step is a fixed number of micro-batches, and all of them are planned before the first is read. So results do not
+depend on the number of processes, and a resumed run skips finished micro-batches without reading them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,17 +16,17 @@ __all__ = ["MicroBatches", "SampleDraw", "fill_step"]
 
 
 class SampleDraw(NamedTuple):
-    """A sample's turn in a run."""
+    """One use of a sample in a run."""
 
     sample: int
-    """Its number in the mixture."""
+    """Index in the mixture."""
     serial: int
-    """How many came before: seeds whatever is random about it, so that processes and resuming change nothing."""
+    """Number of draws before this one in the run; seeds the sample's randomness independently of the process."""
 
 
 @dataclass(frozen=True)
 class MicroBatches:
-    """Micro-batches of a whole run, as lists of draws; a batch sampler for torch's DataLoader."""
+    """The micro-batches of a whole run; iterates as a batch sampler of torch's DataLoader."""
 
     batches: tuple[tuple[int, ...], ...]
 
@@ -37,20 +36,20 @@ class MicroBatches:
     def __iter__(self) -> Iterator[list[SampleDraw]]:
         serial = 0
         for batch in self.batches:
-            yield [SampleDraw(sample, serial + place) for place, sample in enumerate(batch)]
+            yield [SampleDraw(sample, serial + i) for i, sample in enumerate(batch)]
             serial += len(batch)
 
     @property
     def samples(self) -> int:
-        """Samples of the run, each as often as it comes."""
+        """Number of draws in the run; a repeated sample counts each time."""
         return sum(map(len, self.batches))
 
     @classmethod
     def plan(cls, costs_N: np.ndarray, batching: Batching) -> "MicroBatches":
-        """Deal samples of the given costs into steps.
+        """Distribute samples of the given costs over steps.
 
-        Every epoch is a shuffle of its own, seeded by the recipe; the last samples of an epoch fill a step with the
-        first of the next. What does not fill the last step of the run is left out.
+        Every epoch is shuffled anew from the recipe's seed, and a step may span two epochs. Samples that do not fill
+        the last step of the run are left out.
         """
         if not len(costs_N):
             return cls(())
@@ -77,17 +76,17 @@ def _order(samples: int, batching: Batching) -> Iterator[int]:
 def fill_step(
     costs_N: np.ndarray, order: Iterator[int], waiting: Sequence[int], micro_batches: int, limit: int
 ) -> tuple[list[tuple[int, ...]], list[int]]:
-    """Take samples for one step, and deal the largest first to whichever micro-batch has least.
+    """Take samples for one step, and give each, largest first, to the micro-batch with the lowest cost.
 
     Args:
         costs_N: cost of every sample.
-        order: samples to come.
-        waiting: samples that did not fit into the step before; they go first.
-        micro_batches: how many to fill.
-        limit: cost of a micro-batch at the most; a sample that is larger alone gets one of its own.
+        order: further samples, taken as needed.
+        waiting: samples that did not fit into the previous step; they are taken first.
+        micro_batches: number of micro-batches to fill.
+        limit: maximum cost of a micro-batch; a sample above it gets its own micro-batch.
 
     Returns:
-        the micro-batches, fewer than wanted when `order` ends, and the samples that did not fit.
+        the micro-batches (fewer than requested when `order` ends) and the samples that did not fit.
     """
     taken = list(waiting)
     room = micro_batches * limit - sum(min(int(costs_N[sample]), limit) for sample in taken)
@@ -100,11 +99,11 @@ def fill_step(
     bins: list[list[int]] = [[] for _ in range(micro_batches)]
     loads = np.zeros(micro_batches)
     left = []
-    for sample in sorted(taken, key=lambda one: (-costs_N[one], one)):
+    for sample in sorted(taken, key=lambda sample: (-costs_N[sample], sample)):
         lightest = int(np.argmin(loads))
         if bins[lightest] and loads[lightest] + costs_N[sample] > limit:
             left.append(sample)
             continue
         bins[lightest].append(sample)
         loads[lightest] += costs_N[sample]
-    return [tuple(one) for one in bins if one], left
+    return [tuple(batch) for batch in bins if batch], left

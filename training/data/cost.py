@@ -1,6 +1,6 @@
-"""What a sample costs, before anything of it is opened: tokens of the language model, and frames of the tower.
+"""Estimated cost of a sample in language model tokens and vision tower frames, before its media are opened.
 
-Text is estimated from its bytes. What the JSON does not say of images and videos is taken to be the most it can be.
+Text is estimated from its bytes. Where the JSON lacks the size of images or videos, the maximum is assumed.
 """
 
 from typing import NamedTuple
@@ -14,24 +14,24 @@ from qsv_eval.training.data.readers import SizeHint
 
 __all__ = ["Size", "Sizing", "costs", "frame_cost"]
 
-_BYTES_A_TOKEN = 3.5
-"""Less than texts have, 4 to 4.5, and so with room for the template's tokens around each turn."""
-_TOKENS_A_TIMESTAMP = 4
-_TILES_AT_MOST = 5
+_BYTES_PER_TOKEN = 3.5
+"""Lower than the usual 4 to 4.5, which leaves room for the template's tokens around each turn."""
+_TOKENS_PER_TIMESTAMP = 4
+_MAX_TILES = 5
 _TURN_TOKENS = 16
 
 
 class Size(NamedTuple):
-    """Of a sample."""
+    """Tokens and frames of one sample."""
 
     tokens: int
-    """After merging, visual ones included."""
+    """Tokens after merging, visual tokens included."""
     frames: int
-    """Frames and tiles that the tower sees."""
+    """Frames and image tiles encoded by the vision tower."""
 
 
 class Sizing(NamedTuple):
-    """How sizes follow from hints."""
+    """Model settings that determine the size of a sample."""
 
     queries: int
     cube_rule: CubeRule
@@ -40,19 +40,19 @@ class Sizing(NamedTuple):
 
     @classmethod
     def of(cls, config: QuicksviewerConfig, rule: FrameRule) -> "Sizing":
-        """Take what decides sizes from a model's configuration."""
+        """Read the settings from a model's configuration."""
         return cls(config.num_queries, config.cube_rule, config.use_thumbnail, rule)
 
     def size(self, hint: SizeHint) -> Size:
-        """Return the size of a sample, or the most that it can be."""
-        text = _TURN_TOKENS + int(hint.text_bytes / _BYTES_A_TOKEN)
+        """Return an upper bound of a sample's size."""
+        text = _TURN_TOKENS + int(hint.text_bytes / _BYTES_PER_TOKEN)
         if not hint.has_video:
-            tiles = hint.images * _TILES_AT_MOST
+            tiles = hint.images * _MAX_TILES
             return Size(text + tiles * (self.queries + 2), tiles)
         frames = self._frames(hint)
         cubes = self.cube_rule.cubes(frames)
         blocks = cubes + self.thumbnail
-        return Size(text + blocks * self.queries + cubes * _TOKENS_A_TIMESTAMP, frames)
+        return Size(text + blocks * self.queries + cubes * _TOKENS_PER_TIMESTAMP, frames)
 
     def _frames(self, hint: SizeHint) -> int:
         limit = self.rule.max_frames
@@ -66,7 +66,7 @@ class Sizing(NamedTuple):
 
 
 def frame_cost(config: QuicksviewerConfig) -> float:
-    """Return the tower's arithmetic on a frame, in tokens of the language model (FLOPs by parameters, spec 4.5)."""
+    """Return the vision tower's FLOPs for a frame, divided by the language model's FLOPs for a token."""
     text, vision = config.text_config, config.vision_config
     patches = (vision.image_size // vision.patch_size) ** 2
     layer = 4 * vision.hidden_size**2 + 2 * vision.hidden_size * vision.intermediate_size
@@ -77,5 +77,5 @@ def frame_cost(config: QuicksviewerConfig) -> float:
 
 
 def costs(sizes: np.ndarray, per_frame: float) -> np.ndarray:
-    """Return costs in tokens of sizes (N, 2)."""
+    """Return the costs in tokens of sizes (N, 2): tokens plus `per_frame` tokens for each frame."""
     return np.asarray(sizes[:, 0] + np.ceil(sizes[:, 1] * per_frame), np.int64)

@@ -1,7 +1,6 @@
-"""Data files opened as sequences of samples: `.jsonl`, `.json`, and packed shards (`.tar`).
+"""Data files as sequences of samples: `.jsonl`, `.json`, and packed shards (`.tar`).
 
-Opening one finds where the samples are; what those that are chosen cost is estimated from their JSON, and nothing else
-stays in memory. A sample is read, checked and decoded when it is wanted.
+Opening a file indexes its samples; a sample is read, validated and decoded when it is requested.
 """
 
 import json
@@ -14,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.plurals import counted
 from qsv_eval.model_adapters.quicksviewer.messages import VideoInput
 from qsv_eval.training.data.media import MediaReader
 from qsv_eval.training.data.sample import BadSample, TrainingSample, read_sample
@@ -23,11 +23,11 @@ __all__ = ["RawSample", "SampleSource", "open_samples"]
 
 
 class RawSample(NamedTuple):
-    """A sample as it lies in its file, checked, and how to open what belongs to it."""
+    """A validated sample, with functions that read its media."""
 
     sample: TrainingSample
-    place: str
-    """File and number, for messages."""
+    location: str
+    """File and line, entry or sample number, for error messages."""
     images: Callable[[], list[Image.Image]]
     video: Callable[[], VideoInput]
 
@@ -39,33 +39,33 @@ class SampleSource(Protocol):
         """Return the number of samples."""
         ...
 
-    def hints(self, numbers: Sequence[int]) -> Iterator["SizeHint"]:
-        """Yield what is known of each of these samples, given in their order, without opening media."""
+    def hints(self, indices: Sequence[int]) -> Iterator["SizeHint"]:
+        """Yield the size hints of samples, given in ascending order, without opening media."""
         ...
 
-    def read(self, number: int) -> RawSample:
+    def read(self, index: int) -> RawSample:
         """Read a sample; raises `BadSample`."""
         ...
 
 
 class SizeHint(NamedTuple):
-    """What a sample's JSON tells of its size."""
+    """Facts about a sample's size that its JSON states."""
 
     text_bytes: int
-    """In UTF-8: a Chinese character takes three, and about as many tokens as three Latin letters or more."""
+    """Length of the text in UTF-8; scripts with more bytes per character also have more tokens per character."""
     images: int
     seconds: float | None
-    """Of the video; None where there is none or nobody knows."""
+    """Length of the video; None without a video or if unknown."""
     has_video: bool
     frames: int | None = None
-    """Exactly, where they are stored."""
-    broken: str | None = None
-    """Why it is no sample, with its place; it then counts nothing."""
+    """Exact number of frames, if they are stored in the data file."""
+    error: str | None = None
+    """Location and error of an invalid sample, whose size is 0."""
 
     @property
     def modality(self) -> str:
-        """What it shows, in a word."""
-        if self.broken is not None:
+        """Name of the modality: broken, video, image or text."""
+        if self.error is not None:
             return "broken"
         return "video" if self.has_video else "image" if self.images else "text"
 
@@ -75,50 +75,49 @@ def open_samples(path: Path, media: Path | None, reader: MediaReader) -> SampleS
 
     Args:
         path: `.jsonl`, `.json` (a list) or `.tar`.
-        media: folder that relative media paths start from; the file's own by default.
-        reader: reads images and videos.
+        media: base folder of relative media paths; default: the file's folder.
+        reader: reader of images and videos.
     """
     match path.suffix:
         case ".jsonl" | ".json":
             return LinesSource(path, media or path.parent, reader)
         case ".tar":
             return ShardSource(path, reader)
-    raise SetupError(f"mixture: {path} is neither .jsonl, .json nor .tar")
+    raise SetupError(f"mixture: {path} is not a .jsonl, .json or .tar file")
 
 
 class LinesSource:
-    """JSON lines, or a JSON list, with media in files."""
+    """JSON lines or a JSON list, with media in separate files."""
 
     def __init__(self, path: Path, media: Path, reader: MediaReader) -> None:
         self.path, self.media, self.reader = path, media, reader
-        self._lines = _offsets(path) if path.suffix == ".jsonl" else _list_of(path)
+        self._lines = _line_offsets(path) if path.suffix == ".jsonl" else _list_entries(path)
 
     def __len__(self) -> int:
         return len(self._lines)
 
-    def hints(self, numbers: Sequence[int]) -> Iterator[SizeHint]:
+    def hints(self, indices: Sequence[int]) -> Iterator[SizeHint]:
         """Yield each sample's hint, in one pass through the file."""
         with self.path.open("rb") as file:
-            for number in numbers:
-                yield _hint(self._line(number, file), self._place(number))
+            for index in indices:
+                yield _hint(self._line(index, file), self._location(index))
 
-    def read(self, number: int) -> RawSample:
+    def read(self, index: int) -> RawSample:
         """Read a sample."""
-        place = self._place(number)
+        location = self._location(index)
         with self.path.open("rb") as file:
-            sample = read_sample(self._line(number, file), place)
-        images = partial(self._images, sample)
-        return RawSample(sample, place, images, partial(self._video, sample))
+            sample = read_sample(self._line(index, file), location)
+        return RawSample(sample, location, partial(self._images, sample), partial(self._video, sample))
 
-    def _line(self, number: int, file: BinaryIO) -> bytes:
-        where = self._lines[number]
-        if isinstance(where, bytes):
-            return where
-        file.seek(int(where))
+    def _line(self, index: int, file: BinaryIO) -> bytes:
+        line_or_offset = self._lines[index]
+        if isinstance(line_or_offset, bytes):
+            return line_or_offset
+        file.seek(int(line_or_offset))
         return file.readline()
 
-    def _place(self, number: int) -> str:
-        return f"{self.path}, line {number + 1}" if self.path.suffix == ".jsonl" else f"{self.path}, entry {number + 1}"
+    def _location(self, index: int) -> str:
+        return f"{self.path}, {'line' if self.path.suffix == '.jsonl' else 'entry'} {index + 1}"
 
     def _images(self, sample: TrainingSample) -> list[Image.Image]:
         return [self.reader.image(self.media / path) for path in sample.images]
@@ -138,33 +137,34 @@ class ShardSource:
     def __len__(self) -> int:
         return len(self.shard)
 
-    def hints(self, numbers: Sequence[int]) -> Iterator[SizeHint]:
-        """Yield each sample's hint, its frames exactly."""
-        for number in numbers:
-            hint = _hint(self.shard.line(number), self._place(number))
-            yield hint._replace(frames=self.shard.pictures(number)) if hint.has_video else hint
+    def hints(self, indices: Sequence[int]) -> Iterator[SizeHint]:
+        """Yield each sample's hint, with the exact number of frames."""
+        for index in indices:
+            hint = _hint(self.shard.line(index), self._location(index))
+            yield hint._replace(frames=self.shard.pictures(index)) if hint.has_video else hint
 
-    def read(self, number: int) -> RawSample:
+    def read(self, index: int) -> RawSample:
         """Read a sample with its pictures."""
-        place = self._place(number)
-        line, pictures = self.shard.read(number)
-        sample = read_sample(line, place)
+        location = self._location(index)
+        line, pictures = self.shard.read(index)
+        sample = read_sample(line, location)
         if sample.timestamps is not None and len(sample.timestamps) != len(pictures):
-            raise BadSample(f"{place}: has {len(sample.timestamps)} timestamps for {len(pictures)} frames")
+            timestamps = counted(len(sample.timestamps), "timestamp")
+            raise BadSample(f"{location}: has {timestamps} for {counted(len(pictures), 'frame')}")
         if sample.video_path is None and len(sample.images) != len(pictures):
-            raise BadSample(f"{place}: names {len(sample.images)} images and holds {len(pictures)}")
+            raise BadSample(f"{location}: names {counted(len(sample.images), 'image')} but holds {len(pictures)}")
         video = partial(self.reader.stored_video, pictures, sample.timestamps)
-        return RawSample(sample, place, lambda: [self.reader.image(picture) for picture in pictures], video)
+        return RawSample(sample, location, lambda: [self.reader.image(picture) for picture in pictures], video)
 
-    def _place(self, number: int) -> str:
-        return f"{self.path}, sample {number}"
+    def _location(self, index: int) -> str:
+        return f"{self.path}, sample {index}"
 
 
-def _hint(line: bytes, place: str) -> SizeHint:
+def _hint(line: bytes, location: str) -> SizeHint:
     try:
-        sample = read_sample(line, place)
+        sample = read_sample(line, location)
     except BadSample as error:
-        return SizeHint(0, 0, None, False, broken=str(error))
+        return SizeHint(0, 0, None, False, error=str(error))
     text = sum(len(segment.text.encode()) for turn in sample.turns() for segment in turn.segments)
     seconds = sample.video_len
     if sample.start_sec is not None and sample.end_sec is not None:
@@ -173,8 +173,8 @@ def _hint(line: bytes, place: str) -> SizeHint:
     return SizeHint(text, len(sample.images), seconds if has_video else None, has_video)
 
 
-def _offsets(path: Path) -> np.ndarray:
-    """Return where each line that is not blank begins."""
+def _line_offsets(path: Path) -> np.ndarray:
+    """Return the byte offset of each line that is not blank."""
     offsets, position = [], 0
     with path.open("rb") as file:
         for line in file:
@@ -184,11 +184,11 @@ def _offsets(path: Path) -> np.ndarray:
     return np.array(offsets, np.int64)
 
 
-def _list_of(path: Path) -> list[bytes]:
+def _list_entries(path: Path) -> list[bytes]:
     try:
         entries = json.loads(path.read_bytes())
     except json.JSONDecodeError as error:
-        raise SetupError(f"{path}: is no JSON ({error})") from error
+        raise SetupError(f"{path}: not valid JSON ({error})") from error
     if not isinstance(entries, list):
-        raise SetupError(f"{path}: holds a {type(entries).__name__}, not a list of samples")
+        raise SetupError(f"{path}: expected a list of samples, not {type(entries).__name__}")
     return [json.dumps(entry).encode() for entry in entries]

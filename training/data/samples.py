@@ -1,6 +1,6 @@
-"""Samples as the model takes them: read, laid out, tokenised, labelled, and gathered into a micro-batch.
+"""The training dataset and its collator: samples are read, tokenised, labelled and collated into micro-batches.
 
-A sample that cannot be used is left out and counted, with its place and the reason; nothing stands in for it.
+A sample that cannot be used is skipped and counted, with its location and the reason; nothing replaces it.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from qsv_eval.model_adapters.errors import MediaError
+from qsv_eval.model_adapters.plurals import counted
 from qsv_eval.model_adapters.quicksviewer.merge_inputs import IGNORED
 from qsv_eval.model_adapters.quicksviewer.messages import DecodedImage
 from qsv_eval.model_adapters.quicksviewer.padding import pad_rows
@@ -23,31 +24,31 @@ from qsv_eval.training.data.mixture import Mixture
 from qsv_eval.training.data.readers import RawSample
 from qsv_eval.training.data.sample import BadSample, Turn
 
-__all__ = ["Batch", "ModelSample", "SkippedSample", "TrainingSamples", "collate", "collate_arrays", "with_tensors"]
+__all__ = ["Batch", "ModelSample", "SkippedSample", "TrainingSamples", "collate", "collate_arrays", "to_tensors"]
 
 Batch = dict[str, Any]
-"""Keyword arguments of the model, `uniform_G2` for the gate's noise, and `skipped`."""
+"""Keyword arguments of the model, `uniform_G2` for the gate's noise, `samples` (a count), and `skipped` (reasons)."""
 
 
 class SkippedSample(NamedTuple):
-    """A sample that was left out."""
+    """A sample that cannot be used."""
 
     reason: str
 
 
 class ModelSample(NamedTuple):
-    """A sample, ready for a batch."""
+    """A sample as model inputs."""
 
     tokens: PromptTokens
     labels: list[int]
     tiles_PCHW: Tensor | None
     frames_TCHW: Tensor | None
     uniform_G2: Tensor
-    """Random numbers for the gaps between the frames."""
+    """Uniform random numbers for the gate's noise, one pair for each gap between frames."""
 
 
 class TrainingSamples(Dataset[ModelSample | SkippedSample]):
-    """The samples of a mixture by their draws."""
+    """The samples of a mixture, indexed by `SampleDraw`."""
 
     def __init__(
         self,
@@ -66,37 +67,34 @@ class TrainingSamples(Dataset[ModelSample | SkippedSample]):
 
     def __getitem__(self, draw: SampleDraw) -> ModelSample | SkippedSample:
         try:
-            stored = self.mixture.read(draw.sample)
+            raw = self.mixture.read(draw.sample)
         except (BadSample, OSError) as error:
             return SkippedSample(str(error))
         try:
-            return self._prepare(stored, draw)
+            return self._prepare(raw, draw)
         except (BadSample, MediaError, OSError, ValueError) as error:
-            return SkippedSample(f"{stored.place}: {error}")
+            return SkippedSample(f"{raw.location}: {error}")
 
-    def _prepare(self, stored: RawSample, draw: SampleDraw) -> ModelSample:
-        turns = stored.sample.turns(draw.serial)
+    def _prepare(self, raw: RawSample, draw: SampleDraw) -> ModelSample:
+        turns = raw.sample.turns(draw.serial)
         used = sorted({segment.image for turn in turns for segment in turn.segments if segment.kind == "image"})
-        images = stored.images() if used else []
-        tiles, counts = None, dict[int, int]()
+        images = raw.images() if used else []
+        tiles, media = None, dict[str, Any]()
         if used:
-            pixels = self.processor.image_processor.preprocess([images[number] for number in used])
+            pixels = self.processor.image_processor.preprocess([images[index] for index in used])
             tiles = pixels["pixel_values"]
-            counts = dict(zip(used, pixels["tile_counts"].tolist(), strict=True))
-        video, frames = None, None
+            counts = zip(used, pixels["tile_counts"].tolist(), strict=True)
+            media = {f"image{index}": DecodedImage(count) for index, count in counts}
+        frames = None
         if any(segment.kind == "video" for turn in turns for segment in turn.segments):
-            read = stored.video()
-            video = read.without_pixels()
-            frames = self.processor.video_processor.preprocess([read.frames_THWC])["pixel_values_videos"]
-        media: dict[str, Any] = {
-            "video": video,
-            **{f"image{number}": DecodedImage(count) for number, count in counts.items()},
-        }
-        tokens, learned = self.processor.learning_tokens([_message(turn, media) for turn in turns])
-        if not any(learned):
-            raise BadSample("nothing in it is said by the assistant")
+            video = raw.video()
+            media["video"] = video.without_pixels()
+            frames = self.processor.video_processor.preprocess([video.frames_THWC])["pixel_values_videos"]
+        tokens, loss_mask = self.processor.learning_tokens([_message(turn, media) for turn in turns])
+        if not any(loss_mask):
+            raise BadSample("the assistant says nothing, so there is nothing to learn")
         self._check_length(tokens, 0 if frames is None else len(frames))
-        labels = [id_ if keep else IGNORED for id_, keep in zip(tokens.input_ids, learned, strict=True)]
+        labels = [id_ if keep else IGNORED for id_, keep in zip(tokens.input_ids, loss_mask, strict=True)]
         gaps = 0 if frames is None else max(len(frames) - 1, 0)
         rng = np.random.default_rng((self.seed, draw.serial))
         uniform = rng.random((gaps, 2), np.float32)
@@ -105,7 +103,7 @@ class TrainingSamples(Dataset[ModelSample | SkippedSample]):
         return ModelSample(tokens, labels, tiles, frames, torch.from_numpy(uniform))
 
     def _check_length(self, tokens: PromptTokens, frames: int) -> None:
-        """Raise for a sample that is too long after merging, as far as that is known before the gate has cut."""
+        """Raise for a sample whose estimated length after merging exceeds the limit; the gate decides the exact one."""
         placeholder: Any = self.processor.image_token_id
         outside = [id_ for id_, frame in zip(tokens.input_ids, tokens.frame_ids, strict=True) if frame < 0]
         length = len(outside) + (self.sizing.queries - 1) * outside.count(placeholder)
@@ -113,29 +111,29 @@ class TrainingSamples(Dataset[ModelSample | SkippedSample]):
             times = (len(tokens.input_ids) - len(outside)) / frames
             length += round(self.sizing.cube_rule.cubes(frames) * (times + self.sizing.queries - 1))
         if length > self.max_length:
-            raise BadSample(f"has about {length} tokens, more than max_length {self.max_length}")
+            raise BadSample(f"has about {counted(length, 'token')}, more than max_length {self.max_length}")
 
 
 def _without_cubes(tokens: PromptTokens, labels: list[int]) -> tuple[PromptTokens, list[int]]:
-    """Leave out all that stands for frames."""
-    kept = [place for place, frame in enumerate(tokens.frame_ids) if frame < 0]
-    return PromptTokens(*([column[place] for place in kept] for column in tokens)), [labels[place] for place in kept]
+    """Remove the tokens of all frames, so that only the thumbnail shows the video."""
+    kept = [i for i, frame in enumerate(tokens.frame_ids) if frame < 0]
+    return PromptTokens(*([column[i] for i in kept] for column in tokens)), [labels[i] for i in kept]
 
 
 def _message(turn: Turn, media: dict[str, Any]) -> dict[str, Any]:
-    """Return a turn in the processor's form, nothing between its parts."""
+    """Return a turn as a message for the processor, without separators between its parts."""
     parts: list[dict[str, Any]] = []
     for segment in turn.segments:
         if segment.kind == "text":
             parts.append({"type": "text", "text": segment.text})
         else:
-            seen = media["video" if segment.kind == "video" else f"image{segment.image}"]
-            parts.append({"type": segment.kind, segment.kind: seen})
+            key = "video" if segment.kind == "video" else f"image{segment.image}"
+            parts.append({"type": segment.kind, segment.kind: media[key]})
     return {"role": turn.role, "content": parts, "glued": True}
 
 
 def collate(samples: Sequence[ModelSample | SkippedSample], pad_id: int) -> Batch:
-    """Make a micro-batch. One whose samples were all left out holds a single padding token and nothing to learn."""
+    """Make a micro-batch; if all its samples were skipped, it is one padding token without labels."""
     skipped = [sample.reason for sample in samples if isinstance(sample, SkippedSample)]
     kept = [sample for sample in samples if isinstance(sample, ModelSample)]
     if not kept:
@@ -164,31 +162,32 @@ def collate(samples: Sequence[ModelSample | SkippedSample], pad_id: int) -> Batc
 
 
 _PIXELS = ("pixel_values", "pixel_values_videos")
-"""Their channels lie last in memory, and a convolution rounds by how they lie."""
+"""Tensors in channels-last memory format, which must be kept: the rounding of convolutions depends on it."""
 
 
 def collate_arrays(samples: Sequence[ModelSample | SkippedSample], pad_id: int) -> Batch:
-    """Make a micro-batch of arrays, pixels with their channels last, to be sent by the process that read it.
+    """Make a micro-batch of numpy arrays, pixels channels-last, in a data worker.
 
-    They go through a pipe. Tensors would go through `/dev/shm`, of which containers give 64 MB: less than one video.
+    Workers send arrays through a pipe. Tensors would go through `/dev/shm`, which in containers often has only 64 MB,
+    less than one video.
     """
     batch = collate(samples, pad_id)
     batch |= {key: batch[key].permute(0, 2, 3, 1) for key in _PIXELS if key in batch}
     return {key: value.numpy() if isinstance(value, Tensor) else value for key, value in batch.items()}
 
 
-def with_tensors(batch: Batch) -> Batch:
-    """Return what `collate_arrays` made as `collate` would have, without a copy."""
+def to_tensors(batch: Batch) -> Batch:
+    """Turn the result of `collate_arrays` into that of `collate`, without copying."""
     tensors = {key: torch.from_numpy(value) for key, value in batch.items() if isinstance(value, np.ndarray)}
     return batch | tensors | {key: tensors[key].permute(0, 3, 1, 2) for key in _PIXELS if key in tensors}
 
 
 def _empty(pad_id: int) -> Batch:
-    one = torch.zeros(1, 1, dtype=torch.long)
+    zero = torch.zeros(1, 1, dtype=torch.long)
     return {
-        "input_ids": one + pad_id,
-        "attention_mask": one + 1,
-        "visual_kind": one,
-        "frame_ids": one - 1,
-        "labels": one + IGNORED,
+        "input_ids": zero + pad_id,
+        "attention_mask": zero + 1,
+        "visual_kind": zero,
+        "frame_ids": zero - 1,
+        "labels": zero + IGNORED,
     }

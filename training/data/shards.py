@@ -1,8 +1,7 @@
-"""Packed samples: tar files in WebDataset's layout, with an index so that any sample can be read at once.
+"""Shards: tar files of samples in WebDataset's layout, indexed on opening for random access.
 
-A sample `000042` of a shard is `000042.json` and its pictures in order, `000042.0000.jpg`, `000042.0001.jpg`, …: the
-images, or the frames of the video at the model's size, whose seconds are `timestamps` in the JSON. WebDataset and
-`datasets` read them too. A video decoded once is then a single short read, in any order, at every epoch.
+Sample `000042` is `000042.json`, followed by its pictures `000042.0000.jpg`, `000042.0001.jpg`, …: the images, or the
+video's frames at the model's size, with their times in `timestamps` of the JSON. So a video is decoded only once.
 """
 
 import io
@@ -23,15 +22,15 @@ __all__ = ["PackedSample", "Shard", "ShardWriter", "jpeg"]
 
 
 class PackedSample(NamedTuple):
-    """What a shard holds of a sample."""
+    """A sample as stored in a shard."""
 
     line: bytes
-    """The sample's JSON."""
+    """JSON of the sample."""
     pictures: list[bytes]
 
 
 class ShardWriter:
-    """Writes samples into `FOLDER/PREFIX-000000.tar`, … of about the same size; a shard appears when it is whole."""
+    """Writer of samples into `FOLDER/PREFIX-000000.tar`, … of similar size; a shard appears when it is complete."""
 
     def __init__(self, folder: Path, prefix: str = "shard", shard_bytes: int = 512 << 20, first: int = 0) -> None:
         self.folder, self.prefix, self.shard_bytes = folder, prefix, shard_bytes
@@ -45,17 +44,17 @@ class ShardWriter:
         """Append a sample."""
         if self._tar is None:
             self._part = self.folder / f".{self._name()}.part"
-            self._tar = tarfile.open(self._part, "w")  # noqa: SIM115 - open until the shard is full
+            self._tar = tarfile.open(self._part, "w")  # noqa: SIM115 - closed when the shard is full
         key = f"{self._in_shard:06d}"
         self._add(f"{key}.json", json.dumps(sample, ensure_ascii=False).encode())
-        for number, picture in enumerate(pictures):
-            self._add(f"{key}.{number:04d}.{suffix}", picture)
+        for i, picture in enumerate(pictures):
+            self._add(f"{key}.{i:04d}.{suffix}", picture)
         self._in_shard += 1
         if self._tar.offset >= self.shard_bytes:
             self.close()
 
     def close(self) -> None:
-        """Finish the shard at hand."""
+        """Finish the current shard."""
         if self._tar is None or self._part is None:
             return
         self._tar.close()
@@ -90,7 +89,7 @@ class _TarMember(NamedTuple):
 
 
 class Shard:
-    """Reads samples of a shard by their number; safe in forked and in spawned workers."""
+    """Reader of a shard's samples by index; safe in forked and spawned workers."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -104,34 +103,34 @@ class Shard:
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_file": None}
 
-    def pictures(self, number: int) -> int:
-        """Return how many pictures a sample has."""
-        return len(self._samples[number]) - 1
+    def pictures(self, index: int) -> int:
+        """Return the number of pictures of a sample."""
+        return len(self._samples[index]) - 1
 
-    def line(self, number: int) -> bytes:
-        """Read a sample's JSON."""
-        member = self._samples[number][0]
+    def line(self, index: int) -> bytes:
+        """Read the JSON of a sample."""
+        member = self._samples[index][0]
         return self._read(member.offset, member.size)
 
-    def read(self, number: int) -> PackedSample:
-        """Read a sample in one go."""
-        members = self._samples[number]
+    def read(self, index: int) -> PackedSample:
+        """Read a sample with one read of the file."""
+        members = self._samples[index]
         begin = members[0].offset
         data = self._read(begin, members[-1].offset + members[-1].size - begin)
-        line, *pictures = (data[one.offset - begin : one.offset - begin + one.size] for one in members)
+        line, *pictures = (data[offset - begin : offset - begin + size] for offset, size in members)
         return PackedSample(line, pictures)
 
     def _read(self, offset: int, size: int) -> bytes:
-        if self._file is None or self._pid != os.getpid():  # a fork shares the place in an open file
+        if self._file is None or self._pid != os.getpid():  # a forked process opens the file itself
             self._file, self._pid = self.path.open("rb"), os.getpid()
         data = os.pread(self._file.fileno(), size, offset)
         if len(data) != size:
-            raise OSError(f"{self.path}: ends within a sample at byte {offset}; write the shard again")
+            raise OSError(f"{self.path}: truncated within the sample at byte {offset}; write the shard again")
         return data
 
 
 def _index(path: Path) -> list[list[_TarMember]]:
-    """Return for each sample where its JSON and its pictures are."""
+    """Return the tar members of each sample: its JSON, then its pictures."""
     samples: list[list[_TarMember]] = []
     key = None
     try:
@@ -142,15 +141,15 @@ def _index(path: Path) -> list[list[_TarMember]]:
                     samples.append([])
                     key = name
                 elif name != key:
-                    raise SetupError(f"{path}: {entry.name} does not stand behind its {name}.json; pack it again")
+                    raise SetupError(f"{path}: {entry.name} does not follow {name}.json; write the shard again")
                 samples[-1].append(_TarMember(entry.offset_data, entry.size))
     except tarfile.TarError as error:
-        raise SetupError(f"{path}: is no whole tar file ({error}); pack it again") from error
+        raise SetupError(f"{path}: not a complete tar file ({error}); write the shard again") from error
     return samples
 
 
 def jpeg(frame_HWC: np.ndarray, quality: int = 95) -> bytes:
-    """Return a uint8 RGB picture as JPEG, its colours at full resolution."""
+    """Encode a uint8 RGB picture as JPEG without chroma subsampling."""
     buffer = io.BytesIO()
     Image.fromarray(frame_HWC).save(buffer, "JPEG", quality=quality, subsampling=0)
     return buffer.getvalue()

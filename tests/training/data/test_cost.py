@@ -11,18 +11,18 @@ SIZING = Sizing(64, CubeRule(), True, FrameRule(max_frames=420))
 
 
 def test_a_long_video_is_85_blocks():
-    """Spec training.md, section 0: (84 + 1) · 64 visual tokens for 420 frames."""
+    """420 frames give (84 + 1) · 64 visual tokens (docs/reference.md)."""
     size = SIZING.size(SizeHint(0, 0, 3600.0, True))
     assert size.frames == 420
     assert 85 * 64 < size.tokens < 85 * 64 + 84 * 6 + 20
 
 
 @pytest.mark.parametrize(("frames", "cubes"), [(2, 2), (12, 2), (13, 3), (18, 4), (22, 4), (420, 84), (480, 96)])
-def test_the_table_of_cubes(frames, cubes):
+def test_number_of_cubes(frames, cubes):
     assert SIZING.cube_rule.cubes(frames) == cubes
 
 
-def test_what_nobody_knows_is_the_most_it_can_be():
+def test_unknown_sizes_are_the_maximum():
     assert SIZING.size(SizeHint(0, 0, None, True)).frames == 420
     assert SIZING.size(SizeHint(0, 0, None, True, frames=30)).frames == 30
     assert SIZING.size(SizeHint(0, 2, None, False)) == Size(16 + 10 * 66, 10)

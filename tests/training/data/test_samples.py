@@ -1,4 +1,4 @@
-"""Prompts and labels are the reference's (docs/reference.md, sections 6 and 9)."""
+"""Prompts and labels equal the reference's (docs/reference.md)."""
 
 import json
 
@@ -39,18 +39,18 @@ def opened(model, file, **options):
     return TrainingSamples(mixture, model.processor, Sizing.of(model.model.config, rule), 4096, seed=0, **options)
 
 
-def spoken(*values):
-    return [{"from": ("human", "gpt")[number % 2], "value": value} for number, value in enumerate(values)]
+def dialogue(*values):
+    return [{"from": ("human", "gpt")[i % 2], "value": value} for i, value in enumerate(values)]
 
 
-def shown(model, prepared):
-    """Return the prompt as text, and what of it is learned, piece by piece."""
+def decoded(model, prepared):
+    """Return the prompt as text, and its parts with labels."""
     decode = model.processor.tokenizer.decode
     pieces, last = [], -2
-    for place, label in enumerate(prepared.labels):
+    for i, label in enumerate(prepared.labels):
         if label != IGNORED:
-            pieces = [*pieces, [label]] if place != last + 1 else [*pieces[:-1], [*pieces[-1], label]]
-            last = place
+            pieces = [*pieces, [label]] if i != last + 1 else [*pieces[:-1], [*pieces[-1], label]]
+            last = i
     return decode(prepared.tokens.input_ids), [decode(piece) for piece in pieces]
 
 
@@ -69,9 +69,9 @@ def bare(text):
 
 def test_an_image_and_its_answer(model, tmp_path):
     Image.new("RGB", (100, 100)).save(tmp_path / "a.jpg")
-    line = {"image": "a.jpg", "conversations": spoken("<image>\nWhere is it?", "Luoyang.")}
+    line = {"image": "a.jpg", "conversations": dialogue("<image>\nWhere is it?", "Luoyang.")}
     prepared = samples_of(model, tmp_path, line)[SampleDraw(0, 0)]
-    text, learned = shown(model, prepared)
+    text, learned = decoded(model, prepared)
     kind = family(model)
     tiles = "<patch_start><image><patch_end>" * len(prepared.tiles_PCHW)
     expected = f"{USER[kind]}<im_start>{tiles}<im_end>\nWhere is it?{ENDS[kind]}{ASSISTANT[kind]}Luoyang.{ENDS[kind]}"
@@ -79,11 +79,11 @@ def test_an_image_and_its_answer(model, tmp_path):
     assert learned == ["Luoyang." + ENDS[kind]]
 
 
-def test_two_rounds_are_both_learned(model, tmp_path):
+def test_the_replies_of_both_rounds_have_labels(model, tmp_path):
     for name in "ab":
         Image.new("RGB", (100, 100)).save(tmp_path / f"{name}.jpg")
-    line = {"image": ["a.jpg", "b.jpg"], "conversations": spoken("Compare.", "A.", "Why?", "Because.")}
-    text, learned = shown(model, samples_of(model, tmp_path, line)[SampleDraw(0, 0)])
+    line = {"image": ["a.jpg", "b.jpg"], "conversations": dialogue("Compare.", "A.", "Why?", "Because.")}
+    text, learned = decoded(model, samples_of(model, tmp_path, line)[SampleDraw(0, 0)])
     kind = family(model)
     assert "<im_end><im_start>" in text
     assert f"<im_end>\nCompare.{ENDS[kind]}{ASSISTANT[kind]}A.{ENDS[kind]}{USER[kind]}Why?{ENDS[kind]}" in text
@@ -95,78 +95,78 @@ def test_a_video_before_the_cubes_are_merged(model, tmp_path, clips):
         "video": str(clips[0]),
         "start_sec": 0,
         "end_sec": 2,
-        "conversations": spoken("<video>\nDescribe.", "A car."),
+        "conversations": dialogue("<video>\nDescribe.", "A car."),
     }
-    text, learned = shown(model, samples_of(model, tmp_path, line)[SampleDraw(0, 0)])
+    text, learned = decoded(model, samples_of(model, tmp_path, line)[SampleDraw(0, 0)])
     kind = family(model)
     video = "<video_start><thumbnail_start><image><thumbnail_end>0.5<image>1.5<image>2.5<image><video_end>"
     assert bare(text) == f"{USER[kind]}{video}\nDescribe.{ENDS[kind]}{ASSISTANT[kind]}A car.{ENDS[kind]}"
     assert learned == ["A car." + ENDS[kind]]
 
 
-def test_a_caption_is_glued(qwen, tmp_path, clips):
+def test_a_caption_prompt_follows_the_video_without_a_newline(qwen, tmp_path, clips):
     line = {"data_type": "caption", "video": str(clips[0]), "caption": "A car."}
-    text, _ = shown(qwen, samples_of(qwen, tmp_path, line)[SampleDraw(0, 0)])
+    text, _ = decoded(qwen, samples_of(qwen, tmp_path, line)[SampleDraw(0, 0)])
     assert "<video_end>Describe this video.<|im_end|>" in text
 
 
-def test_interleaved_text_is_the_assistants(qwen, tmp_path):
+def test_interleaved_text_is_the_assistants_reply(qwen, tmp_path):
     Image.new("RGB", (100, 100)).save(tmp_path / "a.jpg")
     line = {"data_type": "interleave", "image": ["a.jpg", None, None], "caption": [None, "one", "two"]}
-    text, learned = shown(qwen, samples_of(qwen, tmp_path, line)[SampleDraw(0, 0)])
+    text, learned = decoded(qwen, samples_of(qwen, tmp_path, line)[SampleDraw(0, 0)])
     assert text.endswith("<im_end><|im_end|>\n<|im_start|>assistant\none two<|im_end|>\n")
     assert learned == ["one two<|im_end|>\n"]
 
 
-def test_tokens_that_a_corpus_holds_stay_text(qwen, tmp_path):
-    line = {"conversations": spoken("What is <|im_end|>?", "<|im_start|> begins.")}
+def test_special_tokens_in_the_data_stay_text(qwen, tmp_path):
+    line = {"conversations": dialogue("What is <|im_end|>?", "<|im_start|> begins.")}
     prepared = samples_of(qwen, tmp_path, line)[SampleDraw(0, 0)]
     end = qwen.processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert prepared.tokens.input_ids.count(end) == 2
-    assert shown(qwen, prepared)[1] == ["<|im_start|> begins.<|im_end|>\n"]
+    assert decoded(qwen, prepared)[1] == ["<|im_start|> begins.<|im_end|>\n"]
 
 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ({"video": "none.mp4", "conversations": spoken("?", "!")}, "missing"),
-        ({"video": "sound.jsonl", "conversations": spoken("?", "!")}, "undecodable"),
-        ({"image": "a.jpg", "conversations": spoken("<image><image>", "!")}, "2 places for media"),
+        ({"video": "none.mp4", "conversations": dialogue("?", "!")}, "missing"),
+        ({"video": "sound.jsonl", "conversations": dialogue("?", "!")}, "undecodable"),
+        ({"image": "a.jpg", "conversations": dialogue("<image><image>", "!")}, "2 media placeholders"),
         ({"conversations": []}, "line 1"),
     ],
 )
-def test_what_cannot_be_used_is_skipped_with_its_reason(qwen, tmp_path, line, says):
+def test_an_unusable_sample_is_skipped_with_its_reason(qwen, tmp_path, line, says):
     (tmp_path / "sound.jsonl").write_text("no video")
     (tmp_path / "a.jpg").write_bytes(b"")
-    found = samples_of(qwen, tmp_path, line)[SampleDraw(0, 0)]
-    assert isinstance(found, SkippedSample)
-    assert says in found.reason
-    assert "data.jsonl, line 1" in found.reason
+    skipped = samples_of(qwen, tmp_path, line)[SampleDraw(0, 0)]
+    assert isinstance(skipped, SkippedSample)
+    assert says in skipped.reason
+    assert "data.jsonl, line 1" in skipped.reason
 
 
-def test_a_packed_sample_that_is_not_whole_is_skipped(qwen, tmp_path):
-    asked = {"image": ["0", "1"], "conversations": spoken("<image> <image>", "!")}
+def test_an_incomplete_packed_sample_is_skipped(qwen, tmp_path):
+    two_images = {"image": ["0", "1"], "conversations": dialogue("<image> <image>", "!")}
     with ShardWriter(tmp_path) as writer:
-        writer.write(asked, [jpeg(np.zeros((8, 8, 3), np.uint8))])
-        writer.write({"conversations": spoken("?", "!")})
+        writer.write(two_images, [jpeg(np.zeros((8, 8, 3), np.uint8))])
+        writer.write({"conversations": dialogue("?", "!")})
     shard = tmp_path / "shard-000000.tar"
     samples = opened(qwen, shard)
-    assert "sample 0: names 2 images and holds 1" in samples[SampleDraw(0, 0)].reason
+    assert "sample 0: names 2 images but holds 1" in samples[SampleDraw(0, 0)].reason
     shard.write_bytes(shard.read_bytes()[:1024])
-    assert "ends within a sample" in samples[SampleDraw(1, 1)].reason
+    assert "truncated within the sample" in samples[SampleDraw(1, 1)].reason
 
 
 def test_frames_are_counted_over_a_batch(qwen, tmp_path, clips):
-    line = {"video": str(clips[0]), "conversations": spoken("?", "!")}
-    samples = samples_of(qwen, tmp_path, line, {"conversations": spoken("?", "!")}, line)
-    batch = collate([samples[SampleDraw(number, number)] for number in range(3)], pad_id=0)
+    line = {"video": str(clips[0]), "conversations": dialogue("?", "!")}
+    samples = samples_of(qwen, tmp_path, line, {"conversations": dialogue("?", "!")}, line)
+    batch = collate([samples[SampleDraw(i, i)] for i in range(3)], pad_id=0)
     assert batch["frame_ids"].max(1).values.tolist() == [2, -1, 5]
     assert batch["frame_counts"].tolist() == [3, 3]
     assert batch["uniform_G2"].shape == (4, 2)
     assert batch["input_ids"].shape == batch["labels"].shape == batch["attention_mask"].shape
 
 
-def test_a_batch_of_nothing_stands_for_nothing():
+def test_a_batch_of_skipped_samples_has_no_labels():
     batch = collate([SkippedSample("why")], pad_id=7)
     assert batch["input_ids"].tolist() == [[7]]
     assert (batch["labels"] == IGNORED).all()
@@ -174,29 +174,29 @@ def test_a_batch_of_nothing_stands_for_nothing():
     assert "pixel_values" not in batch
 
 
-def test_the_noise_is_the_draws_own(qwen, tmp_path, clips):
-    samples = samples_of(qwen, tmp_path, {"video": str(clips[0]), "conversations": spoken("?", "!")})
+def test_the_noise_depends_on_the_draw(qwen, tmp_path, clips):
+    samples = samples_of(qwen, tmp_path, {"video": str(clips[0]), "conversations": dialogue("?", "!")})
     one, again, later = (samples[SampleDraw(0, serial)] for serial in (3, 3, 4))
     assert isinstance(one, ModelSample)
     assert np.array_equal(one.uniform_G2, again.uniform_G2)
     assert not np.array_equal(one.uniform_G2, later.uniform_G2)
 
 
-def test_a_share_of_the_videos_shows_its_thumbnail_alone(qwen, tmp_path, clips):
-    line = {"video": str(clips[0]), "conversations": spoken("<video>\nWhat?", "A cat.")}
+def test_a_fraction_of_the_videos_shows_only_the_thumbnail(qwen, tmp_path, clips):
+    line = {"video": str(clips[0]), "conversations": dialogue("<video>\nWhat?", "A cat.")}
     whole = samples_of(qwen, tmp_path, line)[SampleDraw(0, 0)]
-    share = samples_of(qwen, tmp_path, line, thumbnails_only=0.3)
-    drawn = [share[SampleDraw(0, serial)] for serial in range(60)]
-    hidden = [one for one in drawn if max(one.tokens.frame_ids) < 0]
+    mixed = samples_of(qwen, tmp_path, line, thumbnails_only=0.3)
+    drawn = [mixed[SampleDraw(0, serial)] for serial in range(60)]
+    hidden = [sample for sample in drawn if max(sample.tokens.frame_ids) < 0]
     assert 8 <= len(hidden) <= 28
-    text, learned = shown(qwen, hidden[0])
-    assert text.count("<image>") == 1, "the thumbnail's place"
-    assert learned == shown(qwen, whole)[1]
+    text, learned = decoded(qwen, hidden[0])
+    assert text.count("<image>") == 1, "the thumbnail"
+    assert learned == decoded(qwen, whole)[1]
     assert len(hidden[0].frames_TCHW) == len(whole.frames_TCHW)
 
 
 def test_hidden_cubes_leave_a_gradient_to_the_gate_and_none_to_the_resampler(qwen, tmp_path, clips):
-    line = {"video": str(clips[0]), "conversations": spoken("<video>\nWhat?", "A cat.")}
+    line = {"video": str(clips[0]), "conversations": dialogue("<video>\nWhat?", "A cat.")}
     samples = samples_of(qwen, tmp_path, line, thumbnails_only=1.0)
     batch = collate([samples[SampleDraw(0, 0)], samples[SampleDraw(0, 1)]], 0)
     batch = {name: value for name, value in batch.items() if name not in ("skipped", "samples", "uniform_G2")}

@@ -25,7 +25,7 @@ def test_samples_come_back_in_any_order(shard):
     assert opened.read(2) == (b'{"uid": "c"}', [b"three"])
     assert opened.read(0).pictures == [b"one", b"two"]
     assert opened.line(1) == '{"uid": "ü"}'.encode()
-    assert [opened.pictures(number) for number in range(3)] == [2, 0, 1]
+    assert [opened.pictures(i) for i in range(3)] == [2, 0, 1]
 
 
 def test_the_layout_is_webdatasets(shard):
@@ -55,29 +55,29 @@ def test_a_new_shard_begins_when_one_is_full(tmp_path):
     assert sum(len(Shard(path)) for path in tmp_path.glob("*.tar")) == 10
 
 
-def test_a_torn_write_leaves_no_shard(tmp_path):
-    def torn():
+def test_an_interrupted_write_leaves_no_shard(tmp_path):
+    def interrupted():
         with ShardWriter(tmp_path) as writer:
             writer.write({})
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        torn()
+        interrupted()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_no_shard(tmp_path):
+def test_a_file_that_is_not_a_shard(tmp_path):
     path = tmp_path / "a.tar"
     path.write_bytes(b"not a tar" * 100)
-    with pytest.raises(SetupError, match=r"a\.tar: is no whole tar file"):
+    with pytest.raises(SetupError, match=r"a\.tar: not a complete tar file"):
         Shard(path)
 
 
-def test_a_foreign_order_is_refused(tmp_path):
+def test_a_picture_before_its_json_is_refused(tmp_path):
     path = tmp_path / "a.tar"
     with tarfile.open(path, "w") as tar:
         tar.addfile(tarfile.TarInfo("000000.0000.jpg"), io.BytesIO())
-    with pytest.raises(SetupError, match="does not stand behind"):
+    with pytest.raises(SetupError, match=r"does not follow 000000\.json"):
         Shard(path)
 
 
