@@ -15,6 +15,7 @@ from qsv_eval.cli_options import (
     JudgeUrl,
     judge_settings,
 )
+from qsv_eval.model_adapters.plurals import counted
 
 __all__ = ["register"]
 
@@ -132,7 +133,7 @@ def prepare(
         raise SetupError("data prepare: name the folder of the benchmarks by --to or QSV_DATA")
     done = prepare_benchmark(benchmark_named(benchmark), source, place, remove_archives=remove_archives)
     for part, count in done.samples.items():
-        typer.echo(f"{benchmark} {part}: {count} samples")
+        typer.echo(f"{benchmark} {part}: {counted(count, 'sample')}")
     typer.echo(f"in {done.folder}")
     for path in done.missing[:20]:
         typer.echo(f"missing: {path}")

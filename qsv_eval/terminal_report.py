@@ -1,4 +1,4 @@
-"""The end of a run in the terminal: a table of scores with what stands behind them."""
+"""Report at the end of a run in the terminal: scores, breakdowns, and the time of the run."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qsv_eval.leaderboard.tables import format_number
+from qsv_eval.model_adapters.plurals import counted
 from qsv_eval.run import RunReport, TaskReport
 
 if TYPE_CHECKING:
@@ -26,14 +27,20 @@ def print_report(report: RunReport) -> None:
     if others:
         console.print(_plain(others))
     if report.efficiency.get("questions"):
-        console.print(_efficiency(report.efficiency))
-    answered = f"{report.asked} questions asked in this run"
+        console.print(_stages(report.efficiency))
+        console.print(_figures(report.efficiency))
+        console.print(_reading(report.efficiency), highlight=False, soft_wrap=True)
+    answered = f"{counted(report.asked, 'question')} asked in this run"
     console.print(Text(f"{answered}; results in {report.results_file}"), soft_wrap=True)
     if report.damaged:
-        console.print(f"{report.damaged} answers rest on videos with frames that could not be decoded: see lost_frames")
+        console.print(
+            f"{counted(report.damaged, 'answer')} from videos with frames that could not be decoded: see lost_frames"
+        )
     for task in report.tasks:
         if task.degraded:
-            console.print(f"{task.task}: DEGRADED: {task.degraded} answers rest on fewer frames, for want of memory")
+            console.print(
+                f"{task.task}: DEGRADED: {counted(task.degraded, 'answer')} from fewer frames, for want of memory"
+            )
     if not report.complete:
         console.print(
             "INCOMPLETE: some questions have no answer. Our scores leave them out and show the possible range; "
@@ -78,7 +85,9 @@ def _provenance(name: str, summary: Mapping[str, Any]) -> str:
     scale = "" if summary["scale"] == "percent" else f" ({summary['scale']})"
     parts = [f"{name}{scale}: {summary['average']}"]
     if summary["disagreements"]:
-        parts.append(f"the reference's extractor reads {summary['disagreements']} replies otherwise")
+        parts.append(
+            f"the reference's extractor reads {counted(summary['disagreements'], 'reply', 'replies')} otherwise"
+        )
     if judge := summary.get("judge"):
         parts.append(
             f"judge {judge['model']}: {judge['cached']} known, {judge['calls']} calls, {judge['failed']} failed"
@@ -86,28 +95,33 @@ def _provenance(name: str, summary: Mapping[str, Any]) -> str:
     return "; ".join([*parts, f"protocol {summary['protocol']['hash']}"])
 
 
-def _efficiency(figures: Mapping[str, Any]) -> Table:
-    """Show what the questions that were asked now cost: of the answering threads' time each stage's part."""
-    stages = figures["stages"]
-    spent_s = sum(stages.values())
-    table = Table("time", "", "per question", "")
-    per_question = [
-        ("p50 / p95", f"{figures['p50_s']:.2f} / {figures['p95_s']:.2f} s"),
-        ("frames", f"{figures['frames']:.0f}"),
-        ("cubes", f"{figures['cubes']:.0f}"),
-        ("visual tokens", f"{figures['visual_tokens']:,.0f}"),
-        ("questions a minute", f"{figures['questions_per_minute']:.1f}"),
-        ("videos a minute", f"{figures['videos_per_minute']:.1f}"),
-    ]
-    for (name, seconds), figure in zip(stages.items(), per_question, strict=True):
-        table.add_row(name, f"{seconds:.1f} s, {seconds / spent_s:.0%}", *figure)
-    overlap = "" if figures["overlap"] is None else f", {figures['overlap']:.0%} of it hidden"
-    table.caption = (
-        f"{figures['wall_s']:.1f} s with {figures['processes']} processes; reading {figures['read_s']:.1f} s in the "
-        f"background{overlap}; {figures['reads']} reads of {figures['videos']} videos; "
-        f"peak {figures['peak_bytes'] / 1e9:.1f} GB"
-    )
+def _stages(efficiency: Mapping[str, Any]) -> Table:
+    """Show the seconds of the answering processes by stage, and their share of the whole."""
+    stages = efficiency["stages"]
+    table = Table("stage", "seconds", "share")
+    for name, seconds in stages.items():
+        table.add_row(name, f"{seconds:.1f}", f"{seconds / sum(stages.values()):.0%}")
     return table
+
+
+def _figures(efficiency: Mapping[str, Any]) -> Table:
+    """Show latency, size and rate of the questions that were asked in this run."""
+    table = Table("questions of this run", "")
+    table.add_row("seconds, p50 / p95", f"{efficiency['p50_s']:.2f} / {efficiency['p95_s']:.2f}")
+    for name in ("frames", "cubes", "visual_tokens"):
+        table.add_row(f"{name.replace('_', ' ')}, mean", f"{efficiency[name]:,.0f}")
+    table.add_row("questions a minute", f"{efficiency['questions_per_minute']:.1f}")
+    table.add_row("videos a minute", f"{efficiency['videos_per_minute']:.1f}")
+    return table
+
+
+def _reading(efficiency: Mapping[str, Any]) -> str:
+    overlap = "" if efficiency["overlap"] is None else f", {efficiency['overlap']:.0%} of it hidden"
+    return (
+        f"{efficiency['wall_s']:.1f} s with {counted(efficiency['processes'], 'process', 'processes')}; "
+        f"reading {efficiency['read_s']:.1f} s in the background{overlap}; {counted(efficiency['reads'], 'read')} of "
+        f"{counted(efficiency['videos'], 'video')}; peak {efficiency['peak_bytes'] / 1e9:.1f} GB"
+    )
 
 
 def _plain(tasks: list[TaskReport]) -> Table:

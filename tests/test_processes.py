@@ -143,7 +143,7 @@ def test_a_killed_rank_ends_all_and_costs_only_the_answer_in_hand(start, finish,
     assert 0 < len(safe) < QUESTIONS
     assert len(missing) == QUESTIONS - len(safe)
     assert f"rank 1 of 2 (pid {victim}) was killed by SIGKILL" in err
-    assert f"{len(safe)} answers are safe in {out}; {len(missing)} are missing: {missing[0].task} " in err
+    assert f"{len(safe)} answers safe in {out}; {len(missing)} are missing: {missing[0].task} " in err
     assert missing[0].sample_id in err
     assert "Traceback" not in err.split("qsv-eval: rank 1")[1]
 
@@ -167,6 +167,6 @@ def test_ctrl_c_stops_in_order_and_says_how_to_go_on(start, tmp_path, processes)
         _, err = process.communicate(timeout=60)
     assert left_over(started) == []
     assert process.returncode == 130
-    line = f"qsv-eval: stopped; {len(answers(out))} answers are safe in {out}; give the same command again to go on"
+    line = f"qsv-eval: stopped; {len(answers(out))} answers safe in {out}; give the same command again to go on"
     assert err.splitlines()[-1] == line
     assert {rank.state for rank in read_status(out, datetime.now(UTC)).ranks} == {RankState.STOPPED}

@@ -17,6 +17,7 @@ from qsv_eval.data.sample import Sample
 from qsv_eval.doctor.defects import Defect, DefectKind, FileEntry, annotation_defects, check_files
 from qsv_eval.model_adapters.errors import MediaError, SetupError
 from qsv_eval.model_adapters.frames import read_image
+from qsv_eval.model_adapters.plurals import counted
 from qsv_eval.scoring.scorers import Choice
 from qsv_eval.tasks.registry import all_tasks
 from qsv_eval.tasks.task import Task
@@ -121,7 +122,9 @@ _SHOWN = 50
 def print_diagnosis(found: Diagnosis, manifest: Path | None) -> None:
     """Print a table of defects, the first of them in full, and where the manifest is."""
     console = Console()
-    console.print(f"{found.benchmark}: {found.samples} samples, {len(found.entries)} files readable")
+    console.print(
+        f"{found.benchmark}: {counted(found.samples, 'sample')}, {counted(len(found.entries), 'file')} readable"
+    )
     if found.defects:
         table = Table("defect", "where", "what", "samples")
         for defect in found.defects[:_SHOWN]:

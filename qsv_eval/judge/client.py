@@ -13,6 +13,7 @@ from openai.types.chat import ChatCompletion
 from qsv_eval.judge.settings import JudgeSettings, api_key
 from qsv_eval.judge.types import Message
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.plurals import counted
 
 __all__ = ["JudgeClient", "JudgeReply", "LateError", "UnansweredError"]
 
@@ -50,7 +51,7 @@ class LateError(Exception):
     """A request ran out of time."""
 
     def __init__(self, requests: int) -> None:
-        super().__init__(f"no reply in time after {requests} requests")
+        super().__init__(f"no reply in time after {counted(requests, 'request')}")
         self.requests = requests
 
 

@@ -18,6 +18,7 @@ from qsv_eval.launching.rank_status import die_with_parent
 from qsv_eval.launching.signals import exit_code, stop_message
 from qsv_eval.launching.supervisor import LaunchPlan, LaunchResult, RankExit, launch
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.plurals import counted
 from qsv_eval.status.progress import RunStatus, read_status, safe_answers
 from qsv_eval.status.table import sample_name
 
@@ -130,7 +131,7 @@ def _what_is_safe(ending: LaunchResult, output: Path) -> str:
         status: RunStatus | None = read_status(output, ending.started_at)
     except SetupError:
         status = None
-    safe = f"qsv-eval: {safe_answers(output)} answers are safe in {output}"
+    safe = f"qsv-eval: {counted(safe_answers(output), 'answer')} safe in {output}"
     if status is None or status.started_at < ending.started_at:
         return f"{safe}; this run had not begun to ask; give the same command again"
     missing = sum(task.missing for task in status.tasks)

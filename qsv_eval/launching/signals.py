@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from qsv_eval.launching.rank_status import STOP_SIGNALS, is_supervised, note_end
+from qsv_eval.model_adapters.plurals import counted
 from qsv_eval.status.progress import safe_answers
 
 __all__ = ["exit_code", "stop_message", "stop_on_signals"]
@@ -28,10 +29,9 @@ def exit_code(signal_number: int) -> int:
 
 
 def stop_message(output: Path) -> str:
-    """Say what is safe and how to go on."""
-    return (
-        f"qsv-eval: stopped; {safe_answers(output)} answers are safe in {output}; give the same command again to go on"
-    )
+    """Return the last line of a stopped run: how many answers are safe, and how to go on."""
+    safe = f"{counted(safe_answers(output), 'answer')} safe in {output}"
+    return f"qsv-eval: stopped; {safe}; give the same command again to go on"
 
 
 @contextmanager

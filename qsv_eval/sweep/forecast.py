@@ -29,6 +29,7 @@ from qsv_eval.model_adapters.engine.scheduler import PlannedRequest, WorkItem, m
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import ClipRequest, FrameRule
 from qsv_eval.model_adapters.model_args import ModelArgs
+from qsv_eval.model_adapters.plurals import counted
 from qsv_eval.model_adapters.quicksviewer.checkpoint import read_config
 from qsv_eval.sweep.grid import Grid
 from qsv_eval.sweep.run_sweep import models
@@ -118,8 +119,8 @@ def print_forecast(found: SweepForecast) -> None:
     alone = sum(cell.seconds for cell in found.cells)
     if least := sum(cell.seconds for cell in found.dearest.values()):
         console.print(
-            f"{len(found.cells)} cells: {_time(found.seconds)} together, {found.seconds / least:.2f} times the "
-            f"largest alone; one by one {_time(alone)}. The times are those of a nominal machine.",
+            f"{counted(len(found.cells), 'cell')}: {_time(found.seconds)} together, {found.seconds / least:.2f} times "
+            f"the largest alone; one by one {_time(alone)}. The times are those of a nominal machine.",
             highlight=False,
         )
     for name in found.unknown:

@@ -13,6 +13,7 @@ from rich.text import Text
 from qsv_eval.leaderboard.tables import format_number
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.model_args import ModelArgs
+from qsv_eval.model_adapters.plurals import counted
 from qsv_eval.model_adapters.quicksviewer.checkpoint import read_config
 from qsv_eval.model_adapters.variant_name import MARK
 from qsv_eval.run import RunReport, TaskReport, refuse_foreign_output, run, run_name
@@ -86,7 +87,7 @@ def print_cells(checkpoint: str, report: RunReport) -> None:
     console = Console()
     console.print(Text(checkpoint, style="bold"), soft_wrap=True)
     console.print(_table(report))
-    asked = f"{report.asked} questions asked in this run; results in {report.results_file}"
+    asked = f"{counted(report.asked, 'question')} asked in this run; results in {report.results_file}"
     console.print(Text(asked), soft_wrap=True)
     console.print("seconds: what cells share, such as a video's frames, is divided among their questions")
     if not report.complete:

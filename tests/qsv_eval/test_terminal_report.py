@@ -31,20 +31,23 @@ def shown(capsys, *tasks, asked=4, damaged=0, efficiency=None):
     return capsys.readouterr().out
 
 
-def test_what_the_run_cost(capsys):
-    one = Efficiency(wall_s=10.0, stages={"wait": 1.0, "vit": 6.0, "other": 3.0}, read_s=5.0, reads=2, files={"a", "b"})
+def test_the_cost_of_the_run_is_printed(capsys):
+    seconds = {"wait": 1.0, "vit": 6.0, "other": 3.0}
+    one = Efficiency(wall_s=10.0, stages=seconds, read_s=5.0, reads=2, files={"a", "b"})
     one.request_s, one.frames = [4.0, 6.0], 40
     text = shown(capsys, efficiency=summarise_efficiency([one]))
-    assert "6.0 s, 60%" in text
-    assert "5.00 / 5.90 s" in text
+    rows = {tuple(cell.strip() for cell in line.strip("│ ").split("│")) for line in text.splitlines()}
+    assert ("vit", "6.0", "60%") in rows
+    assert ("seconds, p50 / p95", "5.00 / 5.90") in rows
     assert "reading 5.0 s in the background" in " ".join(text.split())
     assert "80% of it hidden" in " ".join(text.split())
+    assert "with 1 process; " in text
     assert "2 reads of 2 videos" in " ".join(text.split())
 
 
 def test_degraded_answers_are_counted_beside_the_score(capsys):
     task = TaskReport("qsv_demo", {"accuracy": 50.0}, 0, degraded=3)
-    assert "qsv_demo: DEGRADED: 3 answers rest on fewer frames" in shown(capsys, task)
+    assert "qsv_demo: DEGRADED: 3 answers from fewer frames" in shown(capsys, task)
 
 
 def test_a_complete_run(capsys):
@@ -99,4 +102,4 @@ def test_lmms_evals_own_tasks(capsys, failures, complete):
 
 def test_damaged_videos_are_counted(capsys):
     outcome = summary("correct")
-    assert "2 answers rest on videos" in shown(capsys, TaskReport("qsv_demo", {"outcome": outcome}, 0), damaged=2)
+    assert "2 answers from videos" in shown(capsys, TaskReport("qsv_demo", {"outcome": outcome}, 0), damaged=2)

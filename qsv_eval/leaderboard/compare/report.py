@@ -19,6 +19,7 @@ from qsv_eval.leaderboard.markdown import escaped, lines_of
 from qsv_eval.leaderboard.safe_text import LONGEST, plain
 from qsv_eval.leaderboard.tables import format_number
 from qsv_eval.leaderboard.write import write_texts
+from qsv_eval.model_adapters.plurals import counted
 
 __all__ = [
     "AVERAGES",
@@ -161,7 +162,9 @@ def print_comparison(found: RunComparison, *, flips: int = 10) -> None:
         if comparison.flips[:flips]:
             console.print(_table(FLIPS, comparison.flips[:flips]))
         if len(comparison.flips) > flips:
-            _say(console, f"{len(comparison.flips)} questions on which only one is right; --output writes all")
+            _say(
+                console, f"{counted(len(comparison.flips), 'question')} on which only one is right; --output writes all"
+            )
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

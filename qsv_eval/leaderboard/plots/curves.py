@@ -12,6 +12,7 @@ from qsv_eval.leaderboard.plots.points import Point, doubtful, lines_of, split
 from qsv_eval.leaderboard.plots.style import COLOURS, HOLLOW, MARKERS, legend, new_figure, note, shortened
 from qsv_eval.leaderboard.records import PARTS, TaskCost
 from qsv_eval.leaderboard.safe_text import natural
+from qsv_eval.model_adapters.plurals import counted
 
 __all__ = ["against_frames", "against_tokens", "cost_breakdown", "group_bars", "lacking", "logarithmic", "score_label"]
 
@@ -118,7 +119,7 @@ def cost_breakdown(task: str, points: Sequence[Point]) -> Figure | None:
     """Draw seconds for a question by part; None if they are known of no run."""
     drawn, left = split(points, lambda point: "" if point.usage else "its seconds are not known")
     if len(drawn) > _MOST:
-        left.append(f"left out, for want of room: {len(drawn) - _MOST} runs")
+        left.append(f"left out, for want of room: {counted(len(drawn) - _MOST, 'run')}")
         drawn = drawn[:_MOST]
     if not drawn:
         return None
@@ -206,6 +207,6 @@ def _left_out(scores: pd.DataFrame, runs: Sequence[Any], groups: Sequence[str]) 
     more_runs, more_groups = len(runs) - _MOST_RUNS, len(groups) - _MOST_GROUPS
     return [
         *([f"left out, no score: {without} bars"] if without else []),
-        *([f"left out, for want of room: {more_runs} runs"] if more_runs > 0 else []),
+        *([f"left out, for want of room: {counted(more_runs, 'run')}"] if more_runs > 0 else []),
         *([f"left out, for want of room: {more_groups} groups"] if more_groups > 0 else []),
     ]

@@ -85,7 +85,7 @@ def test_a_set_up_that_is_wrong_is_one_line(tmp_path):
 def test_a_stop_says_how_to_go_on(tmp_path):
     code, [line] = next_step(ending(silent(0, None), spoke(1, 130), stopped=signal.SIGINT), tmp_path)
     assert code == 130
-    assert line == f"qsv-eval: stopped; 0 answers are safe in {tmp_path}; give the same command again to go on"
+    assert line == f"qsv-eval: stopped; 0 answers safe in {tmp_path}; give the same command again to go on"
 
 
 def test_a_death_names_rank_signal_and_what_is_missing(tmp_path):
@@ -100,7 +100,7 @@ def test_a_death_names_rank_signal_and_what_is_missing(tmp_path):
     assert code == 3
     assert lines[0].startswith("qsv-eval: rank 1 of 2 (pid 101) was killed by SIGKILL")
     assert lines[0].endswith("the other was ended")
-    assert f"1 answers are safe in {tmp_path}; 7 are missing: mme b, mme c, mme d, mme e, mme f …" in lines[1]
+    assert f"1 answer safe in {tmp_path}; 7 are missing: mme b, mme c, mme d, mme e, mme f …" in lines[1]
     assert f"qsv-eval status {tmp_path} --missing" in lines[1]
     assert lines[1].endswith("give the same command again to go on")
 

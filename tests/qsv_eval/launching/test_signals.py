@@ -56,7 +56,7 @@ def stopped(how, number, **options):
 def test_a_signal_ends_in_one_line(number, code):
     returned, out, err = stopped("wait_in_python", number)
     assert (returned, out) == (code, "journal ended\n")
-    assert err == "qsv-eval: stopped; 0 answers are safe in out; give the same command again to go on\n"
+    assert err == "qsv-eval: stopped; 0 answers safe in out; give the same command again to go on\n"
 
 
 def test_a_process_that_never_comes_back_to_python_ends_too():
@@ -89,4 +89,4 @@ def test_the_last_line_counts_what_is_safe(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop, stop_on_signals(tmp_path):
         os.kill(os.getpid(), signal.SIGINT)
     assert stop.value.code == 130
-    assert f"0 answers are safe in {tmp_path}" in capsys.readouterr().err
+    assert f"0 answers safe in {tmp_path}" in capsys.readouterr().err
