@@ -118,9 +118,13 @@ cli_leaderboard.register(app)
 
 @app.command(epilog="Example: qsv-eval demo --limit 20 --output demo_run")
 def demo(
-    limit: Annotated[int, typer.Option(min=1, help="Questions to ask, of 420.")] = 60,
-    output: Annotated[Path, typer.Option(help="Folder for results and journal.")] = Path("qsv_runs/demo"),
-    pretrained: Annotated[str | None, typer.Option(help="Checkpoint to ask instead of the built-in one.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Number of questions to ask, of 420.")] = 60,
+    output: Annotated[Path, typer.Option(help="Folder for results and journal; the same folder resumes.")] = Path(
+        "qsv_runs/demo"
+    ),
+    pretrained: Annotated[
+        str | None, typer.Option(help="Checkpoint to evaluate; the built-in one if not given.")
+    ] = None,
     device: Device = None,
     processes: Processes = None,
 ) -> None:
@@ -142,12 +146,15 @@ def demo(
 
 @app.command(name="run", epilog="Example: qsv-eval run --tasks videomme --pretrained CHECKPOINT --output OUT")
 def run_command(
-    tasks: Annotated[str, typer.Option(help="Names, separated by commas; `qsv-eval tasks` lists ours.")],
+    tasks: Annotated[str, typer.Option(help="Task names, separated by commas; `qsv-eval tasks` lists ours.")],
     pretrained: Pretrained,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for results and journal; the same folder resumes.")
+        Path | None,
+        typer.Option(help="Folder for results and journal; the same folder resumes; below qsv_runs/ if not given."),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Questions of each task at the most.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Largest number of questions of each task; all if not given.")
+    ] = None,
     max_frames: MaxFrames = 420,
     fps: Fps = 1.0,
     frame_rule: Rule = FrameRuleName.REFERENCE,
@@ -199,8 +206,10 @@ def run_command(
 @app.command(epilog="Example: qsv-eval status OUT")
 def status(
     folder: Annotated[Path, typer.Argument(help="The --output folder of a run, or a journal folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the same, and all names, as JSON.")] = False,
-    missing: Annotated[bool, typer.Option("--missing", help="Print only the missing questions, all of them.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with the names of all failed and missing questions.")
+    ] = False,
+    missing: Annotated[bool, typer.Option("--missing", help="Print the missing questions only, one a line.")] = False,
 ) -> None:
     """Say how far a run is, also while it goes on; exit with 0 if it is complete and with 3 if not."""
     import json
@@ -220,12 +229,15 @@ def status(
 @app.command(epilog='Example: qsv-eval ask --pretrained CHECKPOINT --video clip.mp4 "What happens first?"')
 def ask(
     pretrained: Pretrained,
-    question: Annotated[str, typer.Argument(help="What to ask.")] = "",
-    video: Annotated[list[Path] | None, typer.Option(help="A video file; may be given several times.")] = None,
-    image: Annotated[list[Path] | None, typer.Option(help="An image file; likewise.")] = None,
-    messages: Annotated[Path | None, typer.Option(help="A conversation in chat form, as JSON, instead.")] = None,
+    question: Annotated[str, typer.Argument(help="Question to ask.")] = "",
+    video: Annotated[list[Path] | None, typer.Option(help="Video file; may be given several times.")] = None,
+    image: Annotated[list[Path] | None, typer.Option(help="Image file; may be given several times.")] = None,
+    messages: Annotated[
+        Path | None,
+        typer.Option(help="JSON file with a conversation in chat form, instead of question, videos and images."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print text, token_ids, prompt, frames and cubes.")] = False,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Where to stop at the latest.")] = 512,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Largest number of tokens of the reply.")] = 512,
     max_frames: MaxFrames = 420,
     fps: Fps = 1.0,
     frame_rule: Rule = FrameRuleName.REFERENCE,
@@ -252,16 +264,22 @@ def ask(
 
 @app.command(name="train", epilog="Example: qsv-eval train stage1 mixture=data.yaml rates.cubing=2e-4 --dry-run")
 def train_command(
-    stage: Annotated[
-        str, typer.Argument(help="stage1, stage2, stage3, or tiny for the built-in model's whole course.")
-    ],
-    changes: Annotated[list[str] | None, typer.Argument(help="Changes of the recipe: key=value …")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder of the run; the same folder resumes.")] = None,
-    preset: Annotated[str, typer.Option(help="paper, or script for what the published scripts say.")] = "paper",
-    backbone: Annotated[str, typer.Option(help="qwen2 or llama3, where stage1 starts from.")] = "qwen2",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would learn, from what, for how long.")] = False,
+    stage: Annotated[str, typer.Argument(help="stage1, stage2, stage3, or tiny for all stages of the built-in model.")],
+    changes: Annotated[list[str] | None, typer.Argument(help="Changes of the recipe, as key=value.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the run; the same folder resumes; below qsv_runs/ if not given.")
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="Settings of the paper, or of the published scripts: paper or script.")
+    ] = "paper",
+    backbone: Annotated[str, typer.Option(help="Language model that stage1 starts from: qwen2 or llama3.")] = "qwen2",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the trained parts, data, steps and memory without loading weights.")
+    ] = False,
     device: Device = None,
-    report_to: Annotated[str, typer.Option(help="A tracker beside the files, such as wandb.")] = "none",
+    report_to: Annotated[
+        str, typer.Option(help="Experiment tracker beside the metrics files, such as wandb.")
+    ] = "none",
 ) -> None:
     """Train a stage. Several GPUs: accelerate launch -m qsv_eval.cli train …; a run that was stopped goes on."""
     from qsv_eval.model_adapters.errors import SetupError

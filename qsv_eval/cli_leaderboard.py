@@ -17,12 +17,16 @@ def register(app: typer.Typer) -> None:
 
 
 def leaderboard(
-    folders: Annotated[list[Path], typer.Argument(help="Folders with results files of lmms-eval, whoever's they are.")],
+    folders: Annotated[list[Path], typer.Argument(help="Folders with results files of lmms-eval, of any model.")],
     output: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("results"),
-    peers: Annotated[Path | None, typer.Option(help="Published numbers, instead of the built-in ones.")] = None,
-    page: Annotated[bool, typer.Option(help="Also index.html, with a browser for samples.")] = True,
-    plots: Annotated[bool, typer.Option(help="Also plots as SVG and PNG.")] = True,
-    samples_per_task: Annotated[int, typer.Option(min=0, help="Samples of each task of a run on the page.")] = 100,
+    peers: Annotated[
+        Path | None, typer.Option(help="CSV file of published numbers; the built-in one if not given.")
+    ] = None,
+    page: Annotated[bool, typer.Option(help="Write index.html, a page with tables and samples.")] = True,
+    plots: Annotated[bool, typer.Option(help="Write plots as SVG and PNG.")] = True,
+    samples_per_task: Annotated[
+        int, typer.Option(min=0, help="Number of samples of each task of a run on the page.")
+    ] = 100,
 ) -> None:
     """Make tables of runs: Markdown, CSV and LaTeX, plots and a page. Exit with 3 if a score is incomplete."""
     from qsv_eval.leaderboard.publish import publish
@@ -42,11 +46,18 @@ def leaderboard(
 def compare(
     first: Annotated[
         Path,
-        typer.Argument(metavar="A", help="Folder of a run, or a results file; SWEEP@max_frames=64 for a cell."),
+        typer.Argument(
+            metavar="A", help="Folder of a run, or a results file; SWEEP@max_frames=64 for a cell of a sweep."
+        ),
     ],
-    second: Annotated[Path, typer.Argument(metavar="B", help="That of another one.")],
-    output: Annotated[Path | None, typer.Option(help="Folder for the same as files, with all questions.")] = None,
-    flips: Annotated[int, typer.Option(min=0, help="Questions to print on which only one run is right.")] = 10,
+    second: Annotated[Path, typer.Argument(metavar="B", help="Folder or results file of the other run.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the comparison as files, with all questions; none are written if not given."),
+    ] = None,
+    flips: Annotated[
+        int, typer.Option(min=0, help="Number of questions to print on which only one run is right.")
+    ] = 10,
 ) -> None:
     """Compare two runs on the questions that both were asked: protocols first, then scores, then replies."""
     from qsv_eval.leaderboard.compare.compare import compare_runs

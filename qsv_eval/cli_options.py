@@ -72,54 +72,112 @@ class Resize(StrEnum):
     FAST = "fast"
 
 
-Pretrained = Annotated[str, typer.Option(help="Checkpoint folder, hub id or PEFT adapter.")]
-Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]
-Subfolder = Annotated[str, typer.Option(help="Folder within the checkpoint.")]
-MaxFrames = Annotated[int, typer.Option(min=1, help="Frames of a video at the most.")]
-Fps = Annotated[float, typer.Option(help="Frames for each second, before --max-frames thins them.")]
+Pretrained = Annotated[str, typer.Option(help="Checkpoint: a folder, a hub id or a PEFT adapter.")]
+Revision = Annotated[
+    str | None, typer.Option(help="Branch, tag or commit of a hub id; its default branch if not given.")
+]
+Subfolder = Annotated[str, typer.Option(help="Folder within the checkpoint; its root if empty.")]
+MaxFrames = Annotated[int, typer.Option(min=1, help="Largest number of frames of a video.")]
+Fps = Annotated[float, typer.Option(help="Frames per second of video, before --max-frames thins them.")]
 Rule = Annotated[
     FrameRuleName,
-    typer.Option(help="The middle of every second, or of every 1/fps; nested thins so that few are among many."),
+    typer.Option(
+        help="Instants to read. reference: the middle of each part of a second; blocks: the middle of every 1/fps; "
+        "nested: as reference, with smaller frame sets as subsets of larger ones."
+    ),
 ]
-ResizeBy = Annotated[Resize, typer.Option(help="exact is the reference's; fast decodes sooner.")]
-Cubing = Annotated[str | None, typer.Option(help="learned, equal or difference; as the checkpoint says by default.")]
-FramesPerCube = Annotated[float | None, typer.Option(help="Frames of a cube on average; likewise.")]
-MaxCubes = Annotated[int | None, typer.Option(min=1, help="Cubes of a video at the most; likewise.")]
-Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
-Attention = Annotated[str | None, typer.Option(help="flash_attention_2, sdpa or eager; the best there is by default.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 …; the accelerator if there is one.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Questions answered at once.")]
+ResizeBy = Annotated[
+    Resize,
+    typer.Option(help="Resizing of frames. exact: Pillow's, as in the reference; fast: FFmpeg's, in less time."),
+]
+Cubing = Annotated[
+    str | None, typer.Option(help="Rule that cuts cubes: learned, equal or difference; the checkpoint's if not given.")
+]
+FramesPerCube = Annotated[
+    float | None, typer.Option(help="Mean number of frames of a cube; the checkpoint's if not given.")
+]
+MaxCubes = Annotated[
+    int | None, typer.Option(min=1, help="Largest number of cubes of a video; the checkpoint's if not given.")
+]
+Dtype = Annotated[str, typer.Option(help="Type of the weights: auto, float32, bfloat16 or float16.")]
+Attention = Annotated[
+    str | None, typer.Option(help="Attention: flash_attention_2, sdpa or eager; the fastest available if not given.")
+]
+Device = Annotated[
+    str | None, typer.Option(help="Device: cpu, cuda, cuda:1, …; the accelerator, else the CPU, if not given.")
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Number of questions on one video that are answered in one batch.")]
 Processes = Annotated[
-    str | None, typer.Option(help="Processes on this machine: a number, or auto for one for each GPU.")
+    str | None,
+    typer.Option(help="Number of processes on this machine, or auto for one per GPU; this process alone if not given."),
 ]
 GpusPerProcess = Annotated[
-    int, typer.Option(min=1, max=2, help="2 puts the vision tower on one GPU, the language model on another.")
+    int,
+    typer.Option(
+        min=1,
+        max=2,
+        help="Number of GPUs of a process; 2 puts the vision tower on one and the language model on the other.",
+    ),
 ]
-DeviceMap = Annotated[str | None, typer.Option(help="As transformers has it, for example auto.")]
-LoadIn4Bit = Annotated[bool, typer.Option(help="Quantise the language model (CUDA, bitsandbytes).")]
-LoadIn8Bit = Annotated[bool, typer.Option(help="Likewise.")]
-ChunkFrames = Annotated[int | None, typer.Option(min=1, help="Frames in the vision tower at once.")]
-Readers = Annotated[int | None, typer.Option(min=0, help="Processes that read videos ahead; 0 for none.")]
-ReadaheadGb = Annotated[float, typer.Option(help="Main memory for frames read ahead.")]
-ReadLimit = Annotated[float, typer.Option(help="A reader that takes longer for a file is ended.")]
-CacheGb = Annotated[float, typer.Option(help="Memory for keys and values of a batch.")]
-FrameStore = Annotated[Path | None, typer.Option(help="Folder that keeps frames for other runs.")]
-FrameStoreGb = Annotated[float, typer.Option(help="What it may hold.")]
-AllowDegraded = Annotated[bool, typer.Option(help="Fewer frames where memory runs out, and marked.")]
+DeviceMap = Annotated[
+    str | None, typer.Option(help="Device map of transformers, such as auto; one device if not given.")
+]
+LoadIn4Bit = Annotated[bool, typer.Option(help="Quantise the language model to 4 bits (bitsandbytes).")]
+LoadIn8Bit = Annotated[bool, typer.Option(help="Quantise the language model to 8 bits (bitsandbytes).")]
+ChunkFrames = Annotated[
+    int | None,
+    typer.Option(min=1, help="Number of frames in the vision tower at once; 16, or 4 on a CPU, if not given."),
+]
+Readers = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Number of processes that read videos ahead, 0 for none; by the number of cores if not given."
+    ),
+]
+ReadaheadGb = Annotated[float, typer.Option(help="Main memory for frames read ahead, in GB.")]
+ReadLimit = Annotated[
+    float, typer.Option(help="Time limit for reading one file, in seconds; its questions fail after it.")
+]
+CacheGb = Annotated[float, typer.Option(help="Device memory for keys and values of a batch, in GB.")]
+FrameStore = Annotated[
+    Path | None, typer.Option(help="Folder that keeps decoded frames for other runs; none are kept if not given.")
+]
+FrameStoreGb = Annotated[
+    float, typer.Option(help="Size limit of the frame store, in GB; the least recently used entries are removed.")
+]
+AllowDegraded = Annotated[
+    bool, typer.Option(help="Answer from fewer frames where memory runs out; such answers are marked.")
+]
 JudgeModel = Annotated[
-    str | None, typer.Option(envvar="QSV_JUDGE_MODEL", help="Judge of open answers, as its server knows it.")
+    str | None,
+    typer.Option(
+        envvar="QSV_JUDGE_MODEL",
+        help="Model name of the judge on its API server; open answers stay unscored if not given.",
+    ),
 ]
 JudgeUrl = Annotated[
-    str | None, typer.Option(envvar="OPENAI_BASE_URL", help="Its OpenAI-compatible server, ending in /v1.")
+    str | None,
+    typer.Option(
+        envvar="OPENAI_BASE_URL",
+        help="Address of the judge's OpenAI-compatible server, ending in /v1; OpenAI's own if not given.",
+    ),
 ]
 JudgeBudget = Annotated[
-    int | None, typer.Option(envvar="QSV_JUDGE_BUDGET", min=0, help="Tokens that it may cost at the most.")
+    int | None,
+    typer.Option(
+        envvar="QSV_JUDGE_BUDGET", min=0, help="Largest number of tokens that judging may use; no limit if not given."
+    ),
 ]
 JudgePrice = Annotated[
     str | None,
-    typer.Option(envvar="QSV_JUDGE_PRICE", help="Dollars for a million tokens in and out, as in 0.15,0.60."),
+    typer.Option(
+        envvar="QSV_JUDGE_PRICE",
+        help="US dollars for a million input and output tokens, as in 0.15,0.60; costs are not shown if not given.",
+    ),
 ]
-JudgeConcurrency = Annotated[int, typer.Option(envvar="QSV_JUDGE_CONCURRENCY", min=1, help="Calls at once.")]
+JudgeConcurrency = Annotated[
+    int, typer.Option(envvar="QSV_JUDGE_CONCURRENCY", min=1, help="Number of simultaneous calls.")
+]
 
 
 def model_options(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,14 +35,16 @@ def register(app: typer.Typer) -> None:
         protocol
     )
     app.command(epilog="Example: qsv-eval doctor videomme")(doctor)
-    data = typer.Typer(no_args_is_help=True, help="Benchmarks on disk.")
+    data = typer.Typer(no_args_is_help=True, help="Prepare benchmarks on disk.")
     data.command(epilog="Example: qsv-eval data prepare mvbench --from ~/downloads/MVBench")(prepare)
     app.add_typer(data, name="data")
 
 
 def score(
     folder: Annotated[Path, typer.Argument(help="The --output folder of a run.")],
-    extractor: Annotated[ExtractorName, typer.Option(help="What reads letters.")] = ExtractorName.STRICT,
+    extractor: Annotated[
+        ExtractorName, typer.Option(help="Extractor that reads letters out of replies.")
+    ] = ExtractorName.STRICT,
     judge_model: JudgeModel = None,
     judge_url: JudgeUrl = None,
     judge_budget: JudgeBudget = None,
@@ -62,10 +64,12 @@ def score(
 
 def agreement(
     folder: Annotated[Path, typer.Argument(help="The --output folder of a run.")],
-    judge_model: Annotated[str, typer.Option(envvar="QSV_JUDGE_MODEL", help="One judge.")],
-    other_model: Annotated[str, typer.Option(help="The other judge.")],
+    judge_model: Annotated[str, typer.Option(envvar="QSV_JUDGE_MODEL", help="Model name of the first judge.")],
+    other_model: Annotated[str, typer.Option(help="Model name of the second judge.")],
     judge_url: JudgeUrl = None,
-    other_url: Annotated[str | None, typer.Option(help="Its server, if it is another one.")] = None,
+    other_url: Annotated[
+        str | None, typer.Option(help="Address of the second judge's server; the first judge's if not given.")
+    ] = None,
     judge_budget: JudgeBudget = None,
     judge_concurrency: JudgeConcurrency = 16,
 ) -> None:
@@ -81,9 +85,14 @@ def agreement(
 
 
 def protocol(
-    task: Annotated[str, typer.Argument(help="A task's name.")],
-    run: Annotated[Path | None, typer.Option(help="Print what a run stored, instead of what a run would.")] = None,
-    against: Annotated[Path | None, typer.Option(help="Print only where another run's differs.")] = None,
+    task: Annotated[str, typer.Argument(help="Task name.")],
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a run whose stored protocol is printed; that of a new run if not given."),
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Folder of a run to compare with; only differences are printed.")
+    ] = None,
 ) -> None:
     """Print everything that moves a task's score, or where two runs differ in it."""
     import json
@@ -98,8 +107,10 @@ def protocol(
 
 
 def doctor(
-    benchmark: Annotated[str, typer.Argument(help="A benchmark's name, such as videomme.")],
-    threads: Annotated[int | None, typer.Option(min=1, help="Files that are looked at at once.")] = None,
+    benchmark: Annotated[str, typer.Argument(help="Benchmark name, such as videomme.")],
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Number of files checked at once; by the number of cores if not given.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the defects as JSON.")] = False,
 ) -> None:
     """Examine a benchmark on disk: every file opens and is whole, annotations make sense. Exit with 3 if not."""
@@ -117,9 +128,9 @@ def doctor(
 
 
 def prepare(
-    benchmark: Annotated[str, typer.Argument(help="A benchmark's name, such as videomme.")],
-    source: Annotated[Path, typer.Option("--from", help="What was downloaded, in any official layout.")],
-    root: Annotated[Path | None, typer.Option("--to", help="Folder of all benchmarks; $QSV_DATA by default.")] = None,
+    benchmark: Annotated[str, typer.Argument(help="Benchmark name, such as videomme.")],
+    source: Annotated[Path, typer.Option("--from", help="Download of the benchmark, in any official layout.")],
+    root: Annotated[Path | None, typer.Option("--to", help="Folder of all benchmarks; $QSV_DATA if not given.")] = None,
     remove_archives: Annotated[bool, typer.Option(help="Delete each archive once its content is in place.")] = False,
 ) -> None:
     """Unpack a benchmark and convert its annotations, once for all runs. Given again, it goes on."""

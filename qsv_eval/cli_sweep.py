@@ -53,18 +53,29 @@ def register(app: typer.Typer) -> None:
 
 
 def sweep(
-    tasks: Annotated[str, typer.Option(help="Names, separated by commas, as for `run`; so with all lists here.")] = "",
-    pretrained: Annotated[str, typer.Option(help="Checkpoints.")] = "",
-    frames: Annotated[str, typer.Option(help="Frames of a video at the most, as in 8,16,32,64,128,256,420.")] = "",
-    fps: Annotated[str, typer.Option(help="Frames for each second, as in 1,2.")] = "",
-    frame_rule: Annotated[str, typer.Option(help="reference, blocks or nested.")] = "",
-    cubing: Annotated[str, typer.Option(help="learned, equal or difference.")] = "",
-    frames_per_cube: Annotated[str, typer.Option(help="Frames of a cube on average, as in 2.5,5,10.")] = "",
-    max_cubes: Annotated[str, typer.Option(help="Cubes of a video at the most, as in 16,32.")] = "",
-    grid: Annotated[Path | None, typer.Option(help="YAML file with these lists; options replace what it says.")] = None,
-    output: Annotated[Path, typer.Option(help="Folder; the same folder resumes.")] = Path("qsv_runs/sweep"),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cells, and what each would take.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Questions of each task at the most.")] = None,
+    tasks: Annotated[str, typer.Option(help="Task names. Lists of this command are separated by commas.")] = "",
+    pretrained: Annotated[str, typer.Option(help="Checkpoints: folders, hub ids or PEFT adapters.")] = "",
+    frames: Annotated[
+        str, typer.Option(help="Largest numbers of frames of a video, as in 8,16,32,64,128,256,420.")
+    ] = "",
+    fps: Annotated[str, typer.Option(help="Frames per second of video, as in 1,2.")] = "",
+    frame_rule: Annotated[str, typer.Option(help="Frame rules: reference, blocks or nested.")] = "",
+    cubing: Annotated[str, typer.Option(help="Rules that cut cubes: learned, equal or difference.")] = "",
+    frames_per_cube: Annotated[str, typer.Option(help="Mean numbers of frames of a cube, as in 2.5,5,10.")] = "",
+    max_cubes: Annotated[str, typer.Option(help="Largest numbers of cubes of a video, as in 16,32.")] = "",
+    grid: Annotated[
+        Path | None,
+        typer.Option(help="YAML file with these lists, which options replace; the options alone if not given."),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder for results and journals; the same folder resumes.")] = Path(
+        "qsv_runs/sweep"
+    ),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the cells with their forecast of time and memory; nothing is run.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Largest number of questions of each task; all if not given.")
+    ] = None,
     resize: ResizeBy = Resize.EXACT,
     dtype: Dtype = "auto",
     attn_implementation: Attention = None,
