@@ -20,7 +20,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from qsv_eval.model_adapters.engine.cost_model import UnitCosts  # noqa: E402 - found through the line above
+from qsv_eval.model_adapters.cubing import CubeRule  # noqa: E402 - found through the line above
+from qsv_eval.model_adapters.engine.cost_model import UnitCosts  # noqa: E402
 from qsv_eval.model_adapters.engine.scheduler import PlannedMedia, PlannedRequest, WorkItem, assign, make_work_items  # noqa: E402
 from qsv_eval.model_adapters.frames import FrameRule, VideoInfo  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig  # noqa: E402
@@ -80,7 +81,13 @@ def requests_on(videos: Sequence[str]) -> list[PlannedRequest]:
     """Return all requests in the benchmark's order."""
     return [
         PlannedRequest(
-            f"{video}-{question}", "videomme", (video, question), (PlannedMedia("video", video, video),), RULE, "greedy"
+            f"{video}-{question}",
+            "videomme",
+            (video, question),
+            (PlannedMedia("video", video, video),),
+            RULE,
+            CubeRule(),
+            "greedy",
         )
         for video in videos
         for question in range(QUESTIONS)

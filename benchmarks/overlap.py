@@ -158,6 +158,7 @@ def draw(case: Case, items: int) -> list[Times]:
 
 def plan(times: Sequence[Times]) -> tuple[list[Any], dict[str, Any]]:
     """Return a work item and a request for each pair of times."""
+    from qsv_eval.model_adapters.cubing import CubeRule
     from qsv_eval.model_adapters.engine.request import GenerationSettings, Request
     from qsv_eval.model_adapters.engine.scheduler import FileRead, PlannedMedia, PlannedRequest, WorkItem
 
@@ -165,7 +166,7 @@ def plan(times: Sequence[Times]) -> tuple[list[Any], dict[str, Any]]:
     for index, item in enumerate(times):
         key, path = str(index), f"{index}/{item.decode}"
         media = (PlannedMedia("video", key, path),)
-        planned = PlannedRequest(key, "overlap", (index,), media, RULE, "greedy")
+        planned = PlannedRequest(key, "overlap", (index,), media, RULE, CubeRule(), "greedy")
         items.append(WorkItem(((planned,),), (FileRead(path, key, (ClipRequest(RULE),), FRAMES),)))
         requests[key] = Request("overlap", index, "test", 0, key, [], GenerationSettings(), RULE)
     return items, requests
