@@ -1,18 +1,12 @@
-"""What are learned cubes worth? Learned against equally long ones, from one shared beginning.
+"""Accuracy of learned cubes against cubes of equal length, trained from one shared starting model.
 
     python benchmarks/ablation_cubes.py --output RUNS [--shared 300] [--steps 120] [--seeds 0 1 2] [--clips 150]
 
-All runs start from one model: quicksviewer-tiny, which then learned clips for so many steps cut at random, into as many
-cubes as ever, so that it is used to neither kind; the first table says what it answers with cubes that are equally long
-and with such as begin at the true cuts. Its gate is the one it had. Each run is so many steps of stage 3. Each seed
-orders the samples; with it the two kinds of cubes see the same clips in the same order. Questions are on clips of the
-split `val`, paired over the two and clustered by clip. What is done is not done again; the tables are printed as
-Markdown. The last shows what the procedure finds where it is known what is there: two runs of equal cubes that differ
-by their seeds alone, and points planted in one.
-
-On two cores, `--rules learned` and `--rules equal` beside each other, each with OMP_NUM_THREADS=1, take less time than
-one after the other; whichever comes first makes the beginning, and the other waits for it. What came of the trials is
-in RUNS/trials, and all that the tables are made of: `--tables` prints them again.
+The shared model is quicksviewer-tiny, trained further on randomly cut clips with its gate unchanged. Each run is stage
+3 with one kind of cubes; with the same seed, both kinds see the same clips in the same order. Differences are paired
+by question and clustered by clip of the split `val`. The last table is a control: differences between seeds of equal
+cubes, without and with planted points. Finished runs and trials are kept; `--tables` prints the tables of RUNS/trials.
+On two cores, run `--rules learned` and `--rules equal` at the same time, each with OMP_NUM_THREADS=1.
 """
 
 import argparse
@@ -43,18 +37,18 @@ from qsv_eval.training.run import train
 
 RULES = ("learned", "equal")
 TRUE_OR_EQUAL = {"learned": "difference", "equal": "equal"}
-"""How the shared beginning is cut for its trials; of clips drawn here, plain differences find every true cut."""
-[LEG] = (leg for leg in tiny_stages(TinyBudget()) if leg.name == "stage3")
+"""Cube rule for the trials of the shared model; `difference` finds every true cut of the generated clips."""
+[STAGE] = (stage for stage in tiny_stages(TinyBudget()) if stage.name == "stage3")
 
 
 def shared(folder: Path, steps: int) -> Path:
-    """Train quicksviewer-tiny on clips cut at random, and return a checkpoint with its own gate again."""
+    """Train quicksviewer-tiny on randomly cut clips, and return a checkpoint with its original gate."""
     state = PartialState(cpu=True)
     with state.main_process_first():
-        mixture = draw_data(folder / "data", LEG, TinyBudget())
+        mixture = draw_data(folder / "data", STAGE, TinyBudget())
         blank = _with_blank_gate(folder / "blank")
-    recipe = tiny("shared", replace(LEG.rates, cubing=None), steps, LEG.tokens, mixture)
-    # Where the gate says nothing, its noise alone says where cubes begin.
+    recipe = tiny("shared", replace(STAGE.rates, cubing=None), steps, STAGE.tokens, mixture)
+    # With a blank gate, the noise alone decides where cubes begin.
     recipe = replace(recipe, start=Start(str(blank)), noise=Noise(start=1.0, end=1.0))
     final = train(recipe, folder / "shared-training", cpu=True)
     with state.main_process_first():
@@ -62,8 +56,8 @@ def shared(folder: Path, steps: int) -> Path:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep other jobs out of a folder meanwhile; of several processes of one job the first does it for all."""
+def locked(folder: Path) -> Iterator[None]:
+    """Lock a folder against other jobs; the processes of one job share the lock."""
     folder.mkdir(parents=True, exist_ok=True)
     state, lock = PartialState(cpu=True), FileLock(folder / ".lock")
     if state.is_main_process:
@@ -86,83 +80,82 @@ def _with_blank_gate(folder: Path) -> Path:
 
 
 def run(start: Path, folder: Path, rule: str, seed: int, steps: int) -> Path:
-    """Train with cubes cut by a rule; return the last checkpoint."""
-    recipe = tiny(f"{rule}-{seed}", LEG.rates, steps, LEG.tokens, draw_data(folder / "data", LEG, TinyBudget()))
+    """Train with a cube rule, and return the final checkpoint."""
+    recipe = tiny(f"{rule}-{seed}", STAGE.rates, steps, STAGE.tokens, draw_data(folder / "data", STAGE, TinyBudget()))
     recipe = replace(recipe, start=Start(str(start)), batching=replace(recipe.batching, seed=seed))
     recipe = replace(recipe, noise=Noise(start=0.01, end=0.01), model={"cubing": rule})
     return train(recipe, folder / recipe.name, cpu=True)
 
 
-def trial(final: Path, tested: str, clips: int, kept: Path) -> None:
-    """Ask about clips, cut by a rule that need not be the one of training, and keep what came of it in a file."""
-    if not kept.is_file() or len({one.clip for one in read_trial(kept).answers}) != clips:
-        model = load_pretrained(final, device="cpu")
-        model.model.config.cubing = tested
-        done = evaluate_clips(model, clips, progress=lambda indices: tqdm(indices, desc=kept.stem))
-        with atomic_write(kept) as draft:
-            draft.write_text(json.dumps(done._asdict()))
+def trial(checkpoint: Path, rule: str, clips: int, path: Path) -> None:
+    """Evaluate a checkpoint on clips with a cube rule, and write the result to a file unless it is there."""
+    if not path.is_file() or len({answer.clip for answer in read_trial(path).answers}) != clips:
+        model = load_pretrained(checkpoint, device="cpu")
+        model.model.config.cubing = rule
+        result = evaluate_clips(model, clips, progress=lambda indices: tqdm(indices, desc=path.stem))
+        with atomic_write(path) as draft:
+            draft.write_text(json.dumps(result._asdict()))
 
 
-def read_trial(kept: Path) -> Trial:
-    """Return what came of a trial."""
-    content = json.loads(kept.read_text())
-    return Trial([TrialAnswer(*one) for one in content["answers"]], content["true_cuts"], content["found_cuts"])
+def read_trial(path: Path) -> Trial:
+    """Read the result of a trial."""
+    content = json.loads(path.read_text())
+    return Trial([TrialAnswer(*answer) for answer in content["answers"]], content["true_cuts"], content["found_cuts"])
 
 
 def difference(pairs: Sequence[tuple[Trial, Trial]]) -> Difference:
-    """Compare learned cubes with equal ones over some seeds, on the same questions."""
-    first = [one.right for learned, _ in pairs for one in learned.answers]
-    second = [one.right for _, equal in pairs for one in equal.answers]
-    return paired_difference(first, second, [one.clip for learned, _ in pairs for one in learned.answers])
+    """Return the paired difference of learned and equal cubes, over several seeds."""
+    first = [answer.right for learned, _ in pairs for answer in learned.answers]
+    second = [answer.right for _, equal in pairs for answer in equal.answers]
+    return paired_difference(first, second, [answer.clip for learned, _ in pairs for answer in learned.answers])
 
 
 def planted(trials: Sequence[Trial], points: float, draws: int = 40) -> str:
-    """Return how often a difference is found between two runs that differ by their seeds and by what is planted.
-
-    Wrong answers of one, drawn at random, are made right. Every run is compared with every other.
-    """
+    """Return how often a difference is significant between two seeds, one with randomly corrected answers."""
     rng = np.random.default_rng(0)
-    found = list[bool]()
-    for one, other in permutations(trials, 2):
-        plain = np.array([answer.right for answer in one.answers], float)
+    significant = list[bool]()
+    for first, second in permutations(trials, 2):
+        plain = np.array([answer.right for answer in first.answers], float)
         for _ in range(draws if points else 1):
             better = plain.copy()
             better[rng.choice(np.flatnonzero(plain == 0), round(points * len(plain)), replace=False)] = 1
-            against = [float(answer.right) for answer in other.answers]
-            clips = [answer.clip for answer in other.answers]
-            found.append(paired_difference(better.tolist(), against, clips, resamples=2_000).p < 0.05)
-    return f"{sum(found)} of {len(found)}"
+            other = [float(answer.right) for answer in second.answers]
+            clips = [answer.clip for answer in second.answers]
+            significant.append(paired_difference(better.tolist(), other, clips, resamples=2_000).p < 0.05)
+    return f"{sum(significant)} of {len(significant)}"
 
 
-def share(answers: Sequence[TrialAnswer], *, brief: bool = False) -> str:
-    """Return the percentage of right answers, of all or of those on brief scenes."""
-    of = [one.right for one in answers if one.brief or not brief]
-    return f"{100 * sum(of) / len(of):.1f}"
+def accuracy(answers: Sequence[TrialAnswer], *, brief: bool = False) -> str:
+    """Return the percentage of right answers, of all questions or of those on brief scenes."""
+    right = [answer.right for answer in answers if answer.brief or not brief]
+    return f"{100 * sum(right) / len(right):.1f}"
 
 
 def row(name: str, pairs: Sequence[tuple[Trial, Trial]]) -> str:
-    """Return a line of the table."""
-    learned, equal = ([one for pair in pairs for one in pair[side].answers] for side in (0, 1))
-    found = difference(pairs)
-    gap = f"{100 * found.mean:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
-    brief = f"{share(learned, brief=True)} / {share(equal, brief=True)}"
-    return f"| {name} | {share(learned)} | {share(equal)} | {gap} | {found.p:.3f} | {brief} | {found.questions} |"
+    """Return a line of the table of differences."""
+    learned, equal = ([answer for pair in pairs for answer in pair[side].answers] for side in (0, 1))
+    gap = difference(pairs)
+    interval = f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
+    brief = f"{accuracy(learned, brief=True)} / {accuracy(equal, brief=True)}"
+    return (
+        f"| {name} | {accuracy(learned)} | {accuracy(equal)} | {interval} | {gap.p:.3f} | {brief} | {gap.questions} |"
+    )
 
 
 def report(trials: Path) -> str:
-    """Return the tables of all seeds that were tried out with both kinds of cubes."""
+    """Return the tables of all seeds with trials of both kinds of cubes."""
     done = [{int(path.stem.split("-")[1]) for path in trials.glob(f"{rule}-*-as-equal.json")} for rule in RULES]
     seeds = sorted(set.intersection(*done))
     if not seeds:
-        return "no seed is done with both kinds of cubes yet\n"
+        return f"{trials}: no seed has trials of both kinds of cubes; run the benchmark without --tables\n"
     pairs, recalls = list[tuple[Trial, Trial]](), list[str]()
     for seed in seeds:
         learned, equal = (read_trial(trials / f"{rule}-{seed}-as-{rule}.json") for rule in RULES)
         swapped = read_trial(trials / f"learned-{seed}-as-equal.json")
         pairs.append((learned, equal))
-        found = " | ".join(f"{100 * learned.metrics()[f'{rule}_cut_recall']:.1f}" for rule in RULES)
-        recalls.append(f"| {seed} | {found} | {share(swapped.answers)} |")
-    beginning = [share(read_trial(trials / f"shared-as-{TRUE_OR_EQUAL[rule]}.json").answers) for rule in RULES]
+        recall = " | ".join(f"{100 * learned.metrics()[f'{rule}_cut_recall']:.1f}" for rule in RULES)
+        recalls.append(f"| {seed} | {recall} | {accuracy(swapped.answers)} |")
+    beginning = [accuracy(read_trial(trials / f"shared-as-{TRUE_OR_EQUAL[rule]}.json").answers) for rule in RULES]
     lines = [
         "| the beginning, cut at true cuts | equally |",
         "|---|---|",
@@ -185,26 +178,26 @@ def report(trials: Path) -> str:
 
 
 def main() -> None:
-    """Run what is missing, and print the tables."""
+    """Run missing trainings and trials, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--shared", type=int, default=300)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES))
-    parser.add_argument("--steps", type=int, default=120)
-    parser.add_argument("--clips", type=int, default=150)
-    parser.add_argument("--tables", action="store_true")
-    chosen = parser.parse_args()
-    trials = chosen.output / "trials"
-    if not chosen.tables:
+    parser.add_argument("--output", type=Path, required=True, help="folder of runs and trials")
+    parser.add_argument("--shared", type=int, default=300, help="training steps of the shared model (default: 300)")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="seeds of the data (default: 0 1 2)")
+    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES), help="kinds of cubes (default: both)")
+    parser.add_argument("--steps", type=int, default=120, help="training steps of each run (default: 120)")
+    parser.add_argument("--clips", type=int, default=150, help="clips of each trial (default: 150)")
+    parser.add_argument("--tables", action="store_true", help="only print the tables of finished trials")
+    options = parser.parse_args()
+    trials = options.output / "trials"
+    if not options.tables:
         join(on_cpu=True)
-        with alone(chosen.output):
-            start = shared(chosen.output, chosen.shared)
-        for seed, rule in product(chosen.seeds, chosen.rules):
-            trial(start, TRUE_OR_EQUAL[rule], chosen.clips, trials / f"shared-as-{TRUE_OR_EQUAL[rule]}.json")
-            final = run(start, chosen.output, rule, seed, chosen.steps)
+        with locked(options.output):
+            start = shared(options.output, options.shared)
+        for seed, rule in product(options.seeds, options.rules):
+            trial(start, TRUE_OR_EQUAL[rule], options.clips, trials / f"shared-as-{TRUE_OR_EQUAL[rule]}.json")
+            final = run(start, options.output, rule, seed, options.steps)
             for tested in dict.fromkeys((rule, "equal")):
-                trial(final, tested, chosen.clips, trials / f"{rule}-{seed}-as-{tested}.json")
+                trial(final, tested, options.clips, trials / f"{rule}-{seed}-as-{tested}.json")
     print(report(trials), end="")
 
 

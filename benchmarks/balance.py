@@ -1,14 +1,12 @@
-"""How evenly the plan loads 8 processes, against dealing requests by their index: a simulation of Video-MME.
+"""Load balance of 8 processes, scheduled against dealt by request index, in a simulation of Video-MME.
 
     python benchmarks/balance.py
 
-900 videos: 300 of 11 seconds to 2 minutes, 300 of 4 to 15 minutes, 300 of half an hour to an hour, drawn evenly from
-a seed, in the benchmark's order (short, medium, long) with 3 questions each; 360p to 1080p. Costs are the plan's own
-estimate for a 7B model: decoding at most 420 frames, vision tower, prefill. Dealing gives request i to process i % 8,
-as lmms-eval does; every question then decodes and looks anew as in the reference, or (`with reuse`) a process that
-gets two questions on one video does it once. The makespan is the load of the busiest process; the ideal is the larger
-of an even share of the plan's total and its largest unit, which cannot be divided. Real costs are not the estimates:
-in the lower rows each video's differs from its estimate by a random factor, which neither side knew beforehand.
+900 videos of 11 s to 1 h with 3 questions each, in the benchmark's order; costs are the scheduler's estimates for a 7B
+model. Dealing gives request i to process i % 8, as lmms-eval does; then every question decodes and encodes its video
+again or, `with reuse`, each process does it once per video. The makespan is the load of the busiest process, and its
+ideal the larger of an even split and the largest work item. In the lower rows, the real cost of each video differs from
+its estimate by a random factor.
 """
 
 import statistics
@@ -22,7 +20,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from qsv_eval.model_adapters.engine.cost_model import UnitCosts  # noqa: E402 - found through the line above
+from qsv_eval.model_adapters.cubing import CubeRule  # noqa: E402 - found through the line above
+from qsv_eval.model_adapters.engine.cost_model import UnitCosts  # noqa: E402
 from qsv_eval.model_adapters.engine.scheduler import PlannedMedia, PlannedRequest, WorkItem, assign, make_work_items  # noqa: E402
 from qsv_eval.model_adapters.frames import FrameRule, VideoInfo  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer import QuicksviewerConfig  # noqa: E402
@@ -34,13 +33,13 @@ VIDEOS_EACH = 300
 SIZES = ((640, 360), (854, 480), (1280, 720), (1920, 1080))
 SEEDS = range(10)
 SPREADS = (0.0, 0.2, 0.5)
-"""Standard deviation of the logarithm of the factor between a video's real cost and its estimate."""
+"""Standard deviations of the logarithm of a video's real cost divided by its estimate."""
 RULE = FrameRule(fps=1, max_frames=420)
 LIMIT = 1.05
 
 
 class Loads(NamedTuple):
-    """Makespan over ideal of the three ways."""
+    """Makespan divided by the ideal, for the three ways of distributing requests."""
 
     planned: float
     dealt_reuse: float
@@ -73,52 +72,54 @@ def draw_videos(rng: np.random.Generator) -> dict[str, VideoInfo]:
     lengths = [rng.uniform(low, high) for low, high in DURATIONS_S for _ in range(VIDEOS_EACH)]
     sizes = [SIZES[rng.integers(len(SIZES))] for _ in lengths]
     return {
-        f"{number:03d}": VideoInfo(length_s, 30.0, int(length_s * 30), *size)
-        for number, (length_s, size) in enumerate(zip(lengths, sizes, strict=True))
+        f"{i:03d}": VideoInfo(length_s, 30.0, int(length_s * 30), *size)
+        for i, (length_s, size) in enumerate(zip(lengths, sizes, strict=True))
     }
 
 
 def requests_on(videos: Sequence[str]) -> list[PlannedRequest]:
-    """Return all questions in the benchmark's order."""
+    """Return all requests in the benchmark's order."""
     return [
         PlannedRequest(
-            f"{video}-{question}", "videomme", (video, question), (PlannedMedia("video", video, video),), RULE, "greedy"
+            f"{video}-{question}",
+            "videomme",
+            (video, question),
+            (PlannedMedia("video", video, video),),
+            RULE,
+            CubeRule(),
+            "greedy",
         )
         for video in videos
         for question in range(QUESTIONS)
     ]
 
 
-def video_of(asked: PlannedRequest) -> str:
-    return asked.media[0].content_id
-
-
-def busiest(shares: Sequence[Sequence[float]]) -> float:
-    return max(map(sum, shares))
+def video_of(request: PlannedRequest) -> str:
+    return request.media[0].content_id
 
 
 def simulate(seed: int, spread: float, costs: UnitCosts) -> Loads:
-    """Plan and deal one draw of the benchmark; `spread` says how wrong the estimates are."""
+    """Distribute one random draw of the benchmark; `spread` is the error of the estimates."""
     rng = np.random.default_rng(seed)
-    facts = draw_videos(rng)
-    asked = requests_on(list(facts))
-    factor = {video: float(rng.lognormal(0.0, spread)) for video in facts}
+    videos = draw_videos(rng)
+    requests = requests_on(list(videos))
+    factor = {video: float(rng.lognormal(0.0, spread)) for video in videos}
 
-    def real_s(unit: WorkItem) -> float:
-        return unit.cost_s * factor[video_of(unit.batches[0][0])]
+    def real_s(item: WorkItem) -> float:
+        return item.cost_s * factor[video_of(item.batches[0][0])]
 
-    def units_of(questions: Sequence[PlannedRequest]) -> list[WorkItem]:
-        return make_work_items(questions, facts, costs, batch_size=QUESTIONS, cache_bytes=8 << 30)
+    def items_of(requests: Sequence[PlannedRequest]) -> list[WorkItem]:
+        return make_work_items(requests, videos, costs, batch_size=QUESTIONS, cache_bytes=8 << 30)
 
-    units = units_of(asked)
-    real = [real_s(unit) for unit in units]
+    items = items_of(requests)
+    real = [real_s(item) for item in items]
     ideal = max(sum(real) / PROCESSES, max(real))
-    planned = [[real_s(unit) for unit in share] for share in assign(units, PROCESSES)]
-    dealt = [asked[rank::PROCESSES] for rank in range(PROCESSES)]
-    with_reuse = [[real_s(unit) for unit in units_of(share)] for share in dealt]
-    alone = {video_of(one): real_s(units_of([one])[0]) for one in asked[::QUESTIONS]}
-    anew = [[alone[video_of(one)] for one in share] for share in dealt]
-    return Loads(*(busiest(shares) / ideal for shares in (planned, with_reuse, anew)))
+    planned = [sum(map(real_s, assigned)) for assigned in assign(items, PROCESSES)]
+    dealt = [requests[rank::PROCESSES] for rank in range(PROCESSES)]
+    with_reuse = [sum(map(real_s, items_of(requests))) for requests in dealt]
+    single = {video_of(request): real_s(items_of([request])[0]) for request in requests[::QUESTIONS]}
+    without_reuse = [sum(single[video_of(request)] for request in requests) for requests in dealt]
+    return Loads(*(max(loads) / ideal for loads in (planned, with_reuse, without_reuse)))
 
 
 def main() -> None:
@@ -131,7 +132,7 @@ def main() -> None:
         print(f"| {f'off by {spread:.0%}' if spread else 'exact'} | {' | '.join(cells)} |", flush=True)
         if not spread:
             worst = max(draw.planned for draw in draws)
-    print(f"\nWith exact estimates the plan stays within {worst:.3f} of the ideal; the limit is {LIMIT}.")
+    print(f"\nWith exact estimates the scheduler's makespan is at most {worst:.3f} of the ideal; the limit is {LIMIT}.")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,11 @@
-"""The engine against a naive pipeline: 12 videos of 1 to 10 minutes, 3 questions on each.
+"""Time and memory of the engine against naive_pipeline.py, on 12 videos of 1 to 10 minutes with 3 questions each.
 
     python benchmarks/engine.py [--runs 3] [--videos 12] [--lean] [--processes 1 2 4] [--hour]
 
-Both sides answer the same questions with the same weights in float32, threads and attention: fps 1, at most 420
-frames, greedy, 16 new tokens. Each runs in a process of its own, one after the other in turns. The naive side is
-naive_pipeline.py, made as the reference works; the engine is the one that lmms-eval's adapter calls, with a new
-journal. Time is from the first question to the last answer: imports and loading are left out on both sides, starting
-the reader processes is not. The peak is the most that a side's processes hold together (frames that two of them share
-count once), looked at ten times a second; `above start` is that without what the process held when the model was
-loaded. `--lean` adds a naive side that resizes each frame as it is decoded. `--processes` runs the engine alone with
-so many processes, requests dealt by index as lmms-eval does, and shows that a video is read once and that the answers
-are the same. `--hour` runs the engine alone on a video of an hour.
+Both sides answer the same questions with the same weights in float32, in a process each, in turns: 1 fps, at most 420
+frames, greedy, 16 new tokens. Times include the start of reader processes, but not imports and loading. Peak memory is
+sampled ten times a second over all processes of a side, shared memory counted once; `above start` subtracts the memory
+after loading the model.
 """
 
 import argparse
@@ -32,70 +27,68 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-SAFE_GAP = 1e-3
-"""Distance of the two best logits from which on float32 noise cannot change a greedy token."""
 BATCH_SIZE = int(os.environ.get("BENCHMARK_BATCH_SIZE", 1))
 NAIVE, LEAN, ENGINE = "naive", "lean", "engine"
 
 
-class Ask(NamedTuple):
-    """One question."""
+class Question(NamedTuple):
+    """A question on a video file."""
 
-    number: int
+    index: int
     path: str
     text: str
 
 
 @dataclass
 class Result:
-    """What one side did."""
+    """Answers, times and memory of one side."""
 
     answers: dict[str, str]
-    """By the question's number."""
+    """Answer by the question's index."""
     stages: dict[str, float]
-    """Seconds of decode (on the engine's side in the background), vit, perception, llm, wait and other."""
+    """Seconds of decode (the engine's runs in the background), vit, perception, llm, wait and other."""
     reads: int
-    """How often a video was decoded."""
+    """Number of times that a video was decoded."""
     gaps: dict[str, float] = field(default_factory=dict)
-    """Smallest distance of the two best logits in each answer; known to the naive side only."""
+    """Smallest distance of the two best logits in each answer; only of the naive side."""
     wall_s: float = 0.0
     cpu_s: float = 0.0
     start_mb: float = 0.0
     peak_mb: float = 0.0
     self_mb: float = 0.0
-    """The kernel's own figure for the answering process (ru_maxrss)."""
+    """Peak memory of the answering process by the kernel (ru_maxrss)."""
 
 
-def asks(videos: int) -> list[Ask]:
-    """Return the questions on so many videos; on the hour for 0."""
+def make_questions(videos: int) -> list[Question]:
+    """Return the questions on the first `videos` videos; for 0, on the video of an hour."""
     from naive_pipeline import questions_on
     from videos import hour_video
     from videos import videos as make
 
     paths = make(videos) if videos else [hour_video()]
-    texts = [(str(path), text) for number, path in enumerate(paths) for text in questions_on(number)]
-    return [Ask(number, *entry) for number, entry in enumerate(texts)]
+    texts = [(str(path), text) for video, path in enumerate(paths) for text in questions_on(video)]
+    return [Question(index, *entry) for index, entry in enumerate(texts)]
 
 
-# ---- inside a side's process
+# ---- in the process of a side
 
 
-def run_naive(questions: Sequence[Ask], model: Any, *, lean: bool) -> Result:
+def run_naive(questions: Sequence[Question], model: Any, *, lean: bool) -> Result:
     from naive_pipeline import NaivePipeline
 
     pipeline = NaivePipeline(model, lean=lean)
-    replies = [pipeline.answer(Path(ask.path), ask.text) for ask in questions]
+    replies = [pipeline.answer(Path(question.path), question.text) for question in questions]
     names = ("decode", "vit", "perception", "llm")
     return Result(
-        answers={str(ask.number): reply.text for ask, reply in zip(questions, replies, strict=True)},
+        answers={str(question.index): reply.text for question, reply in zip(questions, replies, strict=True)},
         stages={name: sum(getattr(reply.seconds, name) for reply in replies) for name in names},
         reads=len(replies),
-        gaps={str(ask.number): reply.smallest_gap for ask, reply in zip(questions, replies, strict=True)},
+        gaps={str(question.index): reply.smallest_gap for question, reply in zip(questions, replies, strict=True)},
     )
 
 
 def make_engine(model: Any, journal: Path) -> Any:
-    """Return the engine with the options that are lmms-eval's defaults here."""
+    """Return the engine with the adapter's default options."""
     from naive_pipeline import CHECKPOINT
 
     from qsv_eval.model_adapters.engine.cache_key import REPLY_VERSION, AnswerSettings, checkpoint_fingerprint
@@ -109,34 +102,37 @@ def make_engine(model: Any, journal: Path) -> Any:
     fingerprint = checkpoint_fingerprint(str(CHECKPOINT))
     rules = model.frame_rule, model.model.config.cube_rule
     settings = AnswerSettings(fingerprint, REPLY_VERSION, "float32", *rules, "pyav", "exact")
-    # None: only images in memory and further rounds need the harness.
+    # No harness: it is needed only for images in memory and for tasks of several rounds.
     return Engine(model, Journal(journal), settings, None, options)  # type: ignore[arg-type]
 
 
-def questions_of(asked: Sequence[Ask], rule: Any, task: str = "benchmark") -> list[Any]:
-    """Return the questions as the engine takes them."""
+def make_requests(questions: Sequence[Question], rule: Any, task: str = "benchmark") -> list[Any]:
+    """Return the questions as requests to the engine."""
     from naive_pipeline import MAX_NEW_TOKENS
 
     from qsv_eval.model_adapters.engine.request import GenerationSettings, Request
 
-    def messages(ask: Ask) -> list[dict[str, Any]]:
-        return [{"role": "user", "content": [{"type": "video", "video": ask.path}, {"type": "text", "text": ask.text}]}]
+    def messages(path: str, text: str) -> list[dict[str, Any]]:
+        return [{"role": "user", "content": [{"type": "video", "video": path}, {"type": "text", "text": text}]}]
 
     generation = GenerationSettings(max_new_tokens=MAX_NEW_TOKENS)
-    return [Request(task, ask.number, "test", 0, str(ask.number), messages(ask), generation, rule) for ask in asked]
+    return [
+        Request(task, index, "test", 0, str(index), messages(path, text), generation, rule)
+        for index, path, text in questions
+    ]
 
 
-def run_engine(questions: Sequence[Ask], model: Any, journal: Path) -> Result:
-    """Give the questions to the engine."""
+def run_engine(questions: Sequence[Question], model: Any, journal: Path) -> Result:
+    """Answer the questions by the engine."""
     from qsv_eval.model_adapters.engine.records import AnswerStatus, ExitReason
 
     engine = make_engine(model, journal)
-    answers = engine.answer(questions_of(questions, model.frame_rule))
+    answers = engine.answer(make_requests(questions, model.frame_rule))
     engine.journal.end(ExitReason.DONE)
     assert all(answer.status is AnswerStatus.ANSWERED for answer in answers), [answer.reason for answer in answers]
     stages = engine.efficiency.stages
     return Result(
-        answers={str(ask.number): answer.text for ask, answer in zip(questions, answers, strict=True)},
+        answers={str(question.index): answer.text for question, answer in zip(questions, answers, strict=True)},
         stages={
             "decode": engine.efficiency.read_s,
             "vit": stages["vit"],
@@ -150,13 +146,13 @@ def run_engine(questions: Sequence[Ask], model: Any, journal: Path) -> Result:
 
 
 def side(name: str, videos: int, output: Path) -> None:
-    """Run one side and write down what it did."""
+    """Run one side, and write its result to a file."""
     from naive_pipeline import CHECKPOINT, RULE
 
     from qsv_eval.model_adapters.quicksviewer import load_pretrained
 
     rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    questions = asks(videos)[rank::world_size]
+    questions = make_questions(videos)[rank::world_size]
     model = load_pretrained(CHECKPOINT, device="cpu", dtype="float32", frame_rule=RULE)
     if world_size > 1:
         from qsv_eval.model_adapters.engine import distributed
@@ -177,13 +173,13 @@ def side(name: str, videos: int, output: Path) -> None:
 
 
 def _cpu_s() -> float:
-    """Return the CPU seconds of this process and of those it started and waited for."""
+    """Return the CPU seconds of this process and of its finished children."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 
 
 def _reap() -> None:
-    """Wait for readers that were ended, so that their seconds count."""
+    """Wait for the reader processes, so that their CPU seconds are counted."""
     while True:
         try:
             os.wait()
@@ -191,19 +187,19 @@ def _reap() -> None:
             return
 
 
-# ---- around it
+# ---- in the main process
 
 
-class Watch(threading.Thread):
-    """Looks at how much memory a process and all it started hold."""
+class MemoryMonitor(threading.Thread):
+    """Thread that samples the memory of a process and its descendants."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
-        self.pid, self.peak_kb, self.over = pid, 0, threading.Event()
+        self.pid, self.peak_kb, self.stop = pid, 0, threading.Event()
 
     def run(self) -> None:
-        """Look until it is over."""
-        while not self.over.wait(0.1):
+        """Sample ten times a second until stopped."""
+        while not self.stop.wait(0.1):
             self.peak_kb = max(self.peak_kb, sum(map(_held_kb, _family(self.pid))))
 
 
@@ -218,30 +214,27 @@ def _family(pid: int) -> list[int]:
 
 
 def _held_kb(pid: int) -> int:
-    """Return what a process holds: its own memory, its files', and its part of memory that it shares.
-
-    Programs and libraries count in full, whoever else on this machine has them open.
-    """
+    """Return the memory of a process: private memory, mapped files in full, and its part of shared memory."""
     try:
         rolled, status = (Path(f"/proc/{pid}/{name}").read_text() for name in ("smaps_rollup", "status"))
-    except OSError:  # it has just ended
+    except OSError:  # the process has just ended
         return 0
     fields = dict(line.split(":", 1) for line in (rolled.split("\n", 1)[-1] + status).splitlines() if ":" in line)
     return sum(int(fields.get(name, "0").split()[0]) for name in ("Pss_Anon", "Pss_Shmem", "RssFile"))
 
 
 def run_side(name: str, videos: int, environment: dict[str, str] | None = None) -> Result:
-    """Run one side in a process of its own."""
+    """Run one side in a new process."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "result.json")
         process = _start(name, videos, output, environment or {})
-        watch = Watch(process.pid)
-        watch.start()
+        monitor = MemoryMonitor(process.pid)
+        monitor.start()
         if process.wait():
-            raise RuntimeError(f"the {name} side failed")
-        watch.over.set()
+            raise RuntimeError(f"the {name} side failed with exit code {process.returncode}")
+        monitor.stop.set()
         result = Result(**json.loads(output.read_text()))
-    result.peak_mb = max(watch.peak_kb / 1024, result.self_mb if name != ENGINE else 0)
+    result.peak_mb = max(monitor.peak_kb / 1024, result.self_mb if name != ENGINE else 0)
     return result
 
 
@@ -252,7 +245,7 @@ def _start(name: str, videos: int, output: Path, environment: dict[str, str]) ->
 
 
 def run_processes(videos: int, count: int) -> list[Result]:
-    """Run the engine with several processes; return what each did."""
+    """Run the engine with several processes, and return the result of each."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         common = {
@@ -272,12 +265,12 @@ def run_processes(videos: int, count: int) -> list[Result]:
         ]
         statuses = [process.wait() for process in processes]
         if any(statuses):
-            raise RuntimeError(f"a process of {count} failed")
+            raise RuntimeError(f"of {count} processes, one failed; exit codes {statuses}")
         return [Result(**json.loads(output.read_text())) for output in outputs]
 
 
 def show(results: dict[str, list[Result]], videos: int) -> None:
-    """Print the medians of all sides, and the ratios to the engine."""
+    """Print the medians of all sides, and their ratios to the engine."""
     others = [name for name in results if name != ENGINE]
     print(f"\n| what | {' | '.join(others)} | engine | {' | '.join(f'{name} / engine' for name in others)} |")
     print("|--|" + "--:|" * (2 * len(others) + 1))
@@ -299,30 +292,32 @@ def show(results: dict[str, list[Result]], videos: int) -> None:
 
 
 def show_answers(naive: Result, engine: Result) -> None:
-    differing = [number for number, text in naive.answers.items() if engine.answers[number] != text]
-    unsafe = [number for number, gap in naive.gaps.items() if gap <= SAFE_GAP]
-    equal = len(naive.answers) - len(differing)
+    """Print how many answers are equal, and which differ although the two best logits were never close."""
+    from naive_pipeline import SAFE_GAP
+
+    differing = {index for index, text in naive.answers.items() if engine.answers[index] != text}
+    close = {index for index, gap in naive.gaps.items() if gap <= SAFE_GAP}
     print(
-        f"\n{equal} of {len(naive.answers)} answers are equal; {len(unsafe)} have two best "
-        f"logits within {SAFE_GAP} somewhere; different although all are further apart: "
-        f"{sorted(set(differing) - set(unsafe), key=int) or 'none'}. Smallest distance {min(naive.gaps.values()):.4f}."
+        f"\n{len(naive.answers) - len(differing)} of {len(naive.answers)} answers are equal. In {len(close)} the two "
+        f"best logits are somewhere within {SAFE_GAP}; different although they are not: "
+        f"{sorted(differing - close, key=int) or 'none'}. Smallest distance {min(naive.gaps.values()):.4f}."
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--videos", type=int, default=12)
-    parser.add_argument("--lean", action="store_true")
-    parser.add_argument("--processes", type=int, nargs="*")
-    parser.add_argument("--hour", action="store_true")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each side (default: 3)")
+    parser.add_argument("--videos", type=int, default=12, help="number of videos, up to 12 (default: 12)")
+    parser.add_argument("--lean", action="store_true", help="add a naive side that resizes each frame when decoded")
+    parser.add_argument("--processes", type=int, nargs="*", help="run only the engine, with these numbers of processes")
+    parser.add_argument("--hour", action="store_true", help="run only the engine, on a video of an hour")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
         side(options.side, options.videos, options.output)
         return
-    asks(0 if options.hour else options.videos)  # makes the videos
+    make_questions(0 if options.hour else options.videos)  # creates missing videos
     if options.hour:
         result = run_side(ENGINE, 0)
         print(f"an hour, 420 frames: {result.wall_s:.1f} s, {result.peak_mb - result.start_mb:.0f} MB above start")
@@ -346,13 +341,14 @@ def main() -> None:
 
 
 def compare_processes(videos: int, counts: Sequence[int]) -> None:
+    """Print reads and equal answers of the engine for several numbers of processes, with requests dealt by index."""
     print("| processes | WORLD_SIZE seen | decodes for each video | answers as with the first |\n|--:|--:|--:|--:|")
     first: dict[str, str] = {}
     for count in counts:
         results = run_processes(videos, count)
-        answers = {number: text for result in results for number, text in result.answers.items()}
+        answers = {index: text for result in results for index, text in result.answers.items()}
         first = first or answers
-        same = sum(first[number] == text for number, text in answers.items())
+        same = sum(first[index] == text for index, text in answers.items())
         reads = sum(result.reads for result in results) / videos
         print(f"| {count} | {len(results)} | {reads:.2f} | {same} of {len(answers)} |", flush=True)
 

@@ -1,7 +1,6 @@
-"""Ways to read frames of a video that benchmarks/frames.py sets side by side.
+"""Frame readers compared by benchmarks/frames.py; each returns the job's frames as uint8 (T, 384, 384, 3).
 
-All take the wanted frame numbers of a video with a constant rate and give uint8 (T, 384, 384, 3), resized by Pillow
-but for `ours_fast`. None keeps more pictures than it must.
+All but `ours_fast` resize with Pillow, and none keeps more full-size pictures than necessary.
 """
 
 import importlib.util
@@ -26,12 +25,12 @@ SIZE = (384, 384)
 
 
 class Job(NamedTuple):
-    """What is to be read."""
+    """A video, the frames to read, and the facts that readers need."""
 
     path: Path
     rule: FrameRule
     indices: list[int]
-    """The frames that the rule picks."""
+    """Indices of the frames that the rule selects."""
     fps: float
     width: int
     height: int
@@ -67,7 +66,7 @@ def store_again(job: Job) -> np.ndarray:
 
 
 def plain_plan(job: Job) -> np.ndarray:
-    """Scan, plan, decode as plainly as it can be written: for sound H.264 in mp4 and nothing else."""
+    """Scan packets, plan and decode with PyAV, without checks: works only for intact H.264 in mp4."""
     with av.open(job.path) as container:
         packets = [(packet.pts, packet.is_keyframe) for packet in container.demux(video=0) if packet.pts is not None]
     times = sorted(pts for pts, _ in packets)
@@ -98,23 +97,23 @@ def sequential(job: Job) -> np.ndarray:
     wanted = set(job.indices)
     with av.open(job.path) as container:
         decoded = itertools.islice(container.decode(video=0), job.indices[-1] + 1)
-        kept = (frame.to_ndarray(format="rgb24") for number, frame in enumerate(decoded) if number in wanted)
+        kept = (frame.to_ndarray(format="rgb24") for index, frame in enumerate(decoded) if index in wanted)
         return resized(kept, len(wanted))
 
 
 def opencv(job: Job) -> np.ndarray:
-    """Get every picture of the whole file from OpenCV, as the reference does."""
+    """Decode every frame of the file with OpenCV, as the reference does."""
     import cv2
 
     wanted = set(job.indices)
 
     def pictures() -> Iterable[np.ndarray]:
         capture = cv2.VideoCapture(str(job.path))
-        for number in itertools.count():
-            is_there, picture_HWC = capture.read()
-            if not is_there:
+        for index in itertools.count():
+            success, picture_HWC = capture.read()
+            if not success:
                 return
-            if number in wanted:
+            if index in wanted:
                 yield cv2.cvtColor(picture_HWC, cv2.COLOR_BGR2RGB)
 
     return resized(pictures(), len(wanted))
@@ -128,7 +127,7 @@ def decord(job: Job) -> np.ndarray:
 
 
 def ffmpeg_seek(job: Job) -> np.ndarray:
-    """Start FFmpeg's command line for each frame."""
+    """Run FFmpeg's command line once per frame."""
 
     def pictures() -> Iterable[np.ndarray]:
         for index in job.indices:
@@ -139,15 +138,15 @@ def ffmpeg_seek(job: Job) -> np.ndarray:
 
 
 def ffmpeg_select(job: Job) -> np.ndarray:
-    """Start FFmpeg's command line once, with a filter that lets the middle of each second through.
+    """Run FFmpeg's command line once, with a filter that selects the middle frame of each second.
 
-    A filter that names 420 frames is more than its parser takes, so those that the rule thins out are dropped here.
+    FFmpeg cannot parse a filter with 420 frame numbers, so frames that the rule leaves out are dropped here.
     """
     first, step = job.indices[0], math.gcd(*(index - job.indices[0] for index in job.indices))
     chosen = ["-vf", f"select='gte(n,{first})*not(mod(n-{first},{step}))'", "-fps_mode", "passthrough"]
     wanted = set(job.indices)
     passed = zip(itertools.count(first, step), _piped(job, [], chosen), strict=False)
-    return resized((picture for number, picture in passed if number in wanted), len(wanted))
+    return resized((picture for index, picture in passed if index in wanted), len(wanted))
 
 
 def _piped(job: Job, before: list[str], after: list[str]) -> Iterable[np.ndarray]:
@@ -167,7 +166,7 @@ def ffmpeg_program() -> str | None:
 
 
 def missing(reader: Callable[[Job], np.ndarray]) -> str:
-    """Say what a reader lacks here; nothing if it can run."""
+    """Return the dependency that a reader lacks on this machine; empty if it can run."""
     module = {"decord": "decord", "opencv": "cv2"}.get(reader.__name__)
     if module and importlib.util.find_spec(module) is None:
         return f"{module} not installed"

@@ -1,12 +1,11 @@
-"""Core-seconds and peak memory of reading frames, against other ways to the same frames.
+"""Core-seconds and peak memory of our frame reader against other readers of the same frames.
 
     python benchmarks/frames.py            # all tables, about ten minutes
-    python benchmarks/frames.py 1 2        # the first and the second, which have the shortest videos
+    python benchmarks/frames.py 1 2        # the first two tables, which have the shortest videos
 
-The videos are made on first use (benchmarks/videos.py). decord and FFmpeg's command line (PyPI: imageio-ffmpeg) take
-part if they are installed. Every reading has a process of its own, so that its peak memory is its own; imports are in
-the memory and not in the time. Readings of different readers take turns. "plain_plan" is the best exact strategy that
-was found before this reader was written, in its simplest form. All but `ours_fast` must give the same bytes.
+Videos are made on first use (benchmarks/videos.py). decord and FFmpeg's command line (PyPI: imageio-ffmpeg) take part
+if installed. Every reading runs in a new process, in turns; memory includes imports, time does not. All readers but
+`ours_fast` must return the same bytes.
 """
 
 import argparse
@@ -45,7 +44,7 @@ from qsv_eval.model_adapters.frames.packet_index import index_packets
 
 Reader = Callable[[Job], np.ndarray]
 ALWAYS: tuple[Reader, ...] = (ours, ours_fast, store_first, store_again, plain_plan)
-# What decodes the whole file anyway is not run twice on the hour.
+# Readers that decode the whole file are run for only one of the two frame counts of the video of an hour.
 SPARSE: tuple[Reader, ...] = (*ALWAYS, sequential, opencv, decord, ffmpeg_seek)
 DENSE: tuple[Reader, ...] = (*ALWAYS, sequential, opencv, decord, ffmpeg_select)
 CASES: tuple[tuple[VideoSpec, int, tuple[Reader, ...]], ...] = (
@@ -58,28 +57,28 @@ CASES: tuple[tuple[VideoSpec, int, tuple[Reader, ...]], ...] = (
 )
 RUNS = 3
 LONG_S = 8.0
-"""A reader that takes longer than this runs once."""
+"""A reader of others that takes longer than this runs once."""
 
 
 class Cost(NamedTuple):
-    """Of one reading."""
+    """Cost and result of one reading."""
 
     core_s: float
-    """Processor seconds, those of child processes included."""
+    """CPU seconds, child processes included."""
     elapsed_s: float
     peak_mb: float
-    """Of the process itself."""
+    """Peak memory of the process, without its children."""
     checksums: list[int]
-    """Of each frame."""
+    """CRC-32 of each frame."""
 
 
 def core_seconds() -> float:
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def peak_mb() -> float:
-    """Of this program since it was started; what getrusage says begins with the size of the process that forked it."""
+    """Return the peak memory of this process; getrusage's would include that of the process that forked it."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
@@ -91,7 +90,7 @@ def measure(reader: Reader, job: Job) -> Cost:
     return Cost(core_s, elapsed_s, peak_mb(), [zlib.crc32(frame.tobytes()) for frame in frames_THWC])
 
 
-def in_a_process(reader: Reader, job: Job) -> Cost:
+def measure_in_process(reader: Reader, job: Job) -> Cost:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(measure, (reader, job))
 
@@ -99,33 +98,35 @@ def in_a_process(reader: Reader, job: Job) -> Cost:
 def readings(readers: tuple[Reader, ...], job: Job) -> dict[Reader, list[Cost]]:
     costs: dict[Reader, list[Cost]] = {reader: [] for reader in readers if not missing(reader)}
     for _ in range(RUNS):
-        for reader, before in costs.items():
-            if not before or before[0].elapsed_s < LONG_S or reader in ALWAYS:
-                before.append(in_a_process(reader, job))
+        for reader, measured in costs.items():
+            if not measured or measured[0].elapsed_s < LONG_S or reader in ALWAYS:
+                measured.append(measure_in_process(reader, job))
     return costs
 
 
 def rows(readers: tuple[Reader, ...], job: Job) -> Iterator[str]:
     costs = readings(readers, job)
-    base, right = statistics.median(cost.core_s for cost in costs[ours]), costs[ours][0].checksums
+    base, expected = statistics.median(cost.core_s for cost in costs[ours]), costs[ours][0].checksums
     for reader in readers:
-        if why := missing(reader):
-            yield f"| {reader.__name__} | {why} | | | | | |"
+        if reason := missing(reader):
+            yield f"| {reader.__name__} | {reason} | | | | | |"
             continue
         core_s, elapsed_s, peak = (
             statistics.median(getattr(cost, name) for cost in costs[reader])
             for name in ("core_s", "elapsed_s", "peak_mb")
         )
-        same = min(sum(map(int.__eq__, cost.checksums, right)) for cost in costs[reader])
+        same = min(sum(map(int.__eq__, cost.checksums, expected)) for cost in costs[reader])
         yield (
             f"| {reader.__name__} | {len(costs[reader])} | {core_s:.2f} | {core_s / base:.2f} | {elapsed_s:.2f} "
-            f"| {peak:.0f} | {same} of {len(right)} |"
+            f"| {peak:.0f} | {same} of {len(expected)} |"
         )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("cases", nargs="*", type=int, default=range(1, len(CASES) + 1))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "cases", nargs="*", type=int, default=range(1, len(CASES) + 1), help=f"tables, 1 to {len(CASES)} (default: all)"
+    )
     for spec, max_frames, readers in (CASES[case - 1] for case in parser.parse_args().cases):
         path, rule = ensure(spec), FrameRule(max_frames=max_frames)
         indices = rule.indices(FPS, index_packets(path).frame_count)
@@ -138,7 +139,7 @@ def main() -> None:
                 print(row, flush=True)
             kept = sum(file.stat().st_size for file in job.store.glob("*/*"))
             raw = len(indices) * 384 * 384 * 3
-            print(f"\nThe store holds {kept / 1e6:.0f} MB, {kept / raw:.2f} of the frames' bytes.")
+            print(f"\nThe frame store takes {kept / 1e6:.0f} MB, {kept / raw:.2f} of the frames' raw bytes.")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""Campaign on one GPU, for a 7B-sized model with random weights: stages, memory, attention, types, bits, out of memory.
+"""Speed, memory and equal replies of a 7B-sized model with random weights on one GPU.
 
     python benchmarks/gpu.py                                   # everything, a few minutes
     python benchmarks/gpu.py --only stages,memory --output gpu.json
     python benchmarks/gpu.py --device cpu --size tiny          # the same code without a GPU
 
-Needs the package's dependencies but for lmms-eval, and no network. Random weights cost what trained ones do; the model
-is made on the device, in bfloat16. A section that fails says why in its row and does not stop the others. One table is
-printed.
+Needs neither lmms-eval nor a network. The model is made on the device in bfloat16. A section that fails prints its
+error in its row and does not stop the others.
 """
 
 import argparse
@@ -48,16 +47,16 @@ class Row:
 
 
 def milliseconds(work: Callable[[], Any], device: torch.device, runs: int = RUNS) -> float:
-    """Median time of some runs after one that is not counted; waits for the device."""
-    taken = []
+    """Return the median time of several runs, after a warm-up run."""
+    times_ms = []
     for run in range(runs + 1):
         synchronize(device)
         start = time.perf_counter()
         work()
         synchronize(device)
         if run:
-            taken.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(taken)
+            times_ms.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(times_ms)
 
 
 def synchronize(device: torch.device) -> None:
@@ -71,10 +70,10 @@ def rate(flop: float, ms: float) -> str:
 
 @torch.inference_mode()
 def stages(qv: Quicksviewer, size: Size) -> list[Row]:
-    """Milliseconds of each stage for one video of the most frames, against the arithmetic of its work."""
+    """Measure the time of each stage for one video of `size.frames` frames, beside its FLOP."""
     model, device = qv.model, qv.model.device
     perception, config = model.model.perception, model.config
-    work = UnitCosts.of(config, frame_size=1, value_bytes=2, flops=1.0)  # so that its seconds are FLOP
+    work = UnitCosts.of(config, frame_size=1, value_bytes=2, flops=1.0)  # with 1 FLOP/s, costs are in FLOP
     frames, side = size.frames, config.vision_config.image_size
     pixels = torch.randint(0, 256, (frames, 3, side, side), dtype=torch.uint8, device=device)
     chunk = perception.chunk_frames
@@ -86,40 +85,40 @@ def stages(qv: Quicksviewer, size: Size) -> list[Row]:
 
     rows = []
 
-    def note(what: str, ms: float, arithmetic: str) -> None:
+    def add_row(what: str, ms: float, arithmetic: str) -> None:
         rows.append(Row("stages", what, f"{ms:.1f} ms", arithmetic))
 
     vit_ms = milliseconds(tower, device, runs)
-    note(f"vision tower, {frames} frames", vit_ms, rate(frames * work.frame_s, vit_ms))
-    seen_ms = milliseconds(lambda: perception.summarise(pixels), device, runs)
+    add_row(f"vision tower, {frames} frames", vit_ms, rate(frames * work.frame_s, vit_ms))
+    perception_ms = milliseconds(lambda: perception.summarise(pixels), device, runs)
     tokens, d, width = config.grid_size**2, config.vision_config.hidden_size, config.text_config.hidden_size
     scores = config.num_queries * config.resampler_heads
     fold = frames * 2 * (tokens * d * (d + 2 * scores) + config.num_queries * width * d)
-    fold_ms = max(seen_ms - vit_ms, 1e-3)
-    note("fold into summaries (all but the tower)", fold_ms, rate(fold, fold_ms))
+    fold_ms = max(perception_ms - vit_ms, 1e-3)
+    add_row("fold into summaries (all but the tower)", fold_ms, rate(fold, fold_ms))
     summaries = perception.summarise(pixels)
     cut_ms = milliseconds(lambda: perception.tokens(None, summaries, (frames,)), device)
-    note("gate, cubes and thumbnail", cut_ms, "")
+    add_row("gate, cubes and thumbnail", cut_ms, "")
     visual = perception.tokens(None, summaries, (frames,))
     written = prompt_of(qv, frames)
     merge_ms = milliseconds(lambda: merge_prompt(model, written, visual), device)
     prompt = merge_prompt(model, written, visual)
-    note(f"merge into {len(prompt)} tokens", merge_ms, "")
+    add_row(f"merge into {len(prompt)} tokens", merge_ms, "")
     layers, length = config.text_config.num_hidden_layers, len(prompt)
     prefill = length * work.token_s + 2 * layers * length**2 * width
     prefill_ms = milliseconds(lambda: read_prefix(model, prompt, length - 1), device, runs)
-    note("prefill", prefill_ms, rate(prefill, prefill_ms))
+    add_row("prefill", prefill_ms, rate(prefill, prefill_ms))
     prefix = read_prefix(model, prompt, length - 1)
     options = qv.generation(NEW_TOKENS, min_new_tokens=NEW_TOKENS)
     decode_ms = milliseconds(lambda: generate(model, [prompt], options, prefix), device, runs) / NEW_TOKENS
     weights = sum(p.numel() * p.element_size() for p in model.model.language_model.parameters())
-    note("decode, a token", decode_ms, f"{weights / 1e9:.2f} GB of weights, {weights / decode_ms / 1e6:.0f} GB/s")
+    add_row("decode, a token", decode_ms, f"{weights / 1e9:.2f} GB of weights, {weights / decode_ms / 1e6:.0f} GB/s")
     return rows
 
 
 @torch.inference_mode()
 def attention(qv: Quicksviewer, size: Size) -> list[Row]:
-    """Prefill with each backend of SDPA, and with flash-attn where it is installed."""
+    """Measure prefill with each backend of SDPA, and with flash-attn if it is installed."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from transformers.utils import is_flash_attn_2_available
 
@@ -139,21 +138,21 @@ def attention(qv: Quicksviewer, size: Size) -> list[Row]:
     ):
         try:
             with sdpa_kernel(backend):
-                found = f"{milliseconds(read, device, 3):.1f} ms"
+                result = f"{milliseconds(read, device, 3):.1f} ms"
         except RuntimeError as error:
-            found = f"cannot be used here: {str(error).splitlines()[0][:60]}"
-        rows.append(Row("attention", f"SDPA {backend.name.lower()}, {length} tokens", found))
-    found = "not installed"
+            result = f"cannot be used here: {str(error).splitlines()[0][:60]}"
+        rows.append(Row("attention", f"SDPA {backend.name.lower()}, {length} tokens", result))
+    result = "not installed"
     if is_flash_attn_2_available() and device.type == "cuda":
         model.set_attn_implementation("flash_attention_2")
-        found = f"{milliseconds(read, device, 3):.1f} ms"
+        result = f"{milliseconds(read, device, 3):.1f} ms"
         model.set_attn_implementation("sdpa")
-    return [*rows, Row("attention", f"flash_attention_2, {length} tokens", found)]
+    return [*rows, Row("attention", f"flash_attention_2, {length} tokens", result)]
 
 
 @torch.inference_mode()
 def memory(qv: Quicksviewer, size: Size) -> list[Row]:
-    """Peak memory beside the weights of one question on videos of several lengths."""
+    """Measure the peak memory, without the weights, of one question on videos of several lengths."""
     device = qv.model.device
     if device.type != "cuda":
         return [Row("memory", "peak", "needs CUDA")]
@@ -184,13 +183,13 @@ SECTIONS: dict[str, Callable[[Quicksviewer, Size], list[Any]]] = {
 
 
 def run(names: list[str], device: torch.device, size: Size) -> list[Row]:
-    """Run the sections; one that fails gives a row with its reason."""
+    """Run sections; one that fails gives a row with its error."""
     start = time.perf_counter()
     qv = make_model(size, device)
     synchronize(device)
     count = sum(parameter.numel() for parameter in qv.model.parameters())
     rows = [Row("build", f"{count / 1e9:.2f} B parameters, {qv.model.dtype}", f"{time.perf_counter() - start:.1f} s")]
-    for name in tqdm(names, "Sections"):
+    for name in tqdm(names, "Measuring", unit="section"):
         try:
             rows += [row if isinstance(row, Row) else Row(name, *row) for row in SECTIONS[name](qv, size)]
         except (RuntimeError, ImportError, ValueError) as error:
@@ -207,29 +206,27 @@ def environment(device: torch.device) -> str:
     return f"{name}, torch {torch.__version__}, CUDA {torch.version.cuda}, transformers {transformers.__version__}"
 
 
-def main(words: list[str] | None = None) -> list[Row]:
-    """Run what the command line asks for, print the table and write it as JSON."""
+def main() -> None:
+    """Run the selected sections, print the table and write it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", help="cuda, cuda:1 or cpu (default: cuda)")
     parser.add_argument("--size", choices=sorted(SIZES), default="7b", help="size of the model (default: 7b)")
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections, separated by commas (default: all)")
-    parser.add_argument("--output", type=Path, help="JSON file for the rows (default: none)")
-    asked = parser.parse_args(words)
-    names = asked.only.split(",")
+    parser.add_argument("--output", type=Path, help="JSON file for the table (default: none)")
+    options = parser.parse_args()
+    names = options.only.split(",")
     if unknown := sorted(set(names) - SECTIONS.keys()):
         parser.error(f"--only: {unknown[0]} is unknown; use {', '.join(SECTIONS)}")
-    device = torch.device(asked.device)
+    device = torch.device(options.device)
     if device.type == "cuda" and not torch.cuda.is_available():
-        parser.error("--device cuda: torch finds no GPU here; use --device cpu --size tiny to try the code")
-    rows = run(names, device, SIZES[asked.size])
+        parser.error("--device cuda: torch finds no GPU; to try the script, use --device cpu --size tiny")
+    rows = run(names, device, SIZES[options.size])
     print(f"\n{environment(device)}\n\n| section | what | measured | by arithmetic |\n|--|--|--|--|")
     for row in rows:
         print(f"| {row.section} | {row.what} | {row.measured} | {row.by_arithmetic} |")
-    if asked.output:
-        asked.output.write_text(
-            json.dumps({"environment": environment(device), "rows": [*map(asdict, rows)]}, indent=1)
-        )
-    return rows
+    if options.output:
+        table = {"environment": environment(device), "rows": [*map(asdict, rows)]}
+        options.output.write_text(json.dumps(table, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Models of several sizes with random weights, made on the device, and conversations for them."""
+"""Models with random weights and conversations for benchmarks/gpu.py."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,18 +26,18 @@ QUESTION = "What happens in this video?"
 
 
 class Size(NamedTuple):
-    """A model's sizes, and how much it is given to look at."""
+    """Configuration of a model, and the lengths of its inputs."""
 
     text: dict[str, Any]
     vision: dict[str, Any]
     rest: dict[str, Any]
     frames: int
-    """Frames of the longest video."""
+    """Number of frames of the longest video."""
     tokens: int
-    """Tokens that attention is timed with."""
+    """Number of tokens in the measurement of attention."""
 
     def shallow(self, layers: int = 2) -> "Size":
-        """Return the same widths with so few layers that several copies fit."""
+        """Return the same widths with few layers, so that several copies fit on one GPU."""
         few = {"num_hidden_layers": layers}
         return self._replace(text=self.text | few, vision=self.vision | few, frames=min(self.frames, 20))
 
@@ -90,17 +90,17 @@ SIZES = {
         tokens=200,
     ),
 }
-"""Qwen2.5-7B with so400m, as released, and a model for trying the code."""
+"""Qwen2.5-7B with SigLIP so400m, as released, and a tiny model for tests of the script."""
 
 
 def make_model(size: Size, device: torch.device, dtype: torch.dtype = torch.bfloat16) -> Quicksviewer:
-    """Make a model on the device, without a copy in main memory."""
+    """Make a model directly on the device."""
     tokenizer = byte_tokenizer()
     side = size.vision["image_size"]
     processor = QuicksviewerProcessor(
         QuicksviewerImageProcessor(side), tokenizer, QuicksviewerVideoProcessor(side), thumbnail=True
     )
-    # The table is larger than the tokenizer, so the placeholder lies within it; it is never embedded all the same.
+    # The embedding table is larger than the tokenizer, so the placeholder has a row; it is never embedded.
     placeholder = {"image_token_id": processor.image_token_id}
     config = QuicksviewerConfig(
         text_config=dict(size.text), vision_config=dict(size.vision), **size.rest, **placeholder
@@ -113,7 +113,7 @@ def make_model(size: Size, device: torch.device, dtype: torch.dtype = torch.bflo
 
 
 def save_model(qv: Quicksviewer, folder: Path) -> Path:
-    """Save a model with its processor, for what can only be done while loading."""
+    """Save a model with its processor, for options that apply only when loading."""
     qv.model.save_pretrained(folder)
     qv.processor.save_pretrained(folder)
     return folder
@@ -131,6 +131,6 @@ def clip_of(qv: Quicksviewer, frames: int) -> list[dict[str, Any]]:
 
 
 def prompt_of(qv: Quicksviewer, frames: int) -> PromptTokens:
-    """Return the tokens of the same question, before its cubes are merged."""
+    """Return the tokens of the same question, before merging."""
     video = {"type": "video", "video": DecodedVideo(frames, [0.5 + second for second in range(frames)])}
     return qv.processor.tokens([{"role": "user", "content": [video, {"type": "text", "text": QUESTION}]}])

@@ -1,7 +1,6 @@
-"""Sections of the GPU campaign that compare a model with itself: other types, places, bits, and too little memory.
+"""Sections of benchmarks/gpu.py that compare a model with itself: data types, device maps, bits and little memory.
 
-Each returns rows of (what, measured, by arithmetic). Comparisons use a shallow model of the same widths, of which
-several copies fit on one GPU.
+Each returns rows of (what, measured, by arithmetic), from a shallow model of the same widths.
 """
 
 import copy
@@ -32,7 +31,7 @@ Cells = tuple[str, str, str]
 
 @torch.inference_mode()
 def precision(qv: Quicksviewer, size: Size) -> list[Cells]:
-    """Logits and cubes in bfloat16 against float32, with the same weights."""
+    """Compare logits and cubes in bfloat16 with those in float32."""
     shallow = size.shallow()
     half = make_model(shallow, qv.model.device)
     whole = Quicksviewer(LoadedCheckpoint(copy.deepcopy(half.model).float(), half.processor))
@@ -40,9 +39,9 @@ def precision(qv: Quicksviewer, size: Size) -> list[Cells]:
     for frames in (5, shallow.frames):
         conversation = clip_of(half, frames)
         batch = half.processor.encode([conversation], add_generation_prompt=True).to(qv.model.device)
-        ours, theirs = (one.model(**batch) for one in (half, whole))
-        error = (ours.logits.float() - theirs.logits).abs().max() / theirs.logits.abs().max()
-        same = bool(torch.equal(ours.cube_starts, theirs.cube_starts))
+        bfloat16, float32 = (quicksviewer.model(**batch) for quicksviewer in (half, whole))
+        error = (bfloat16.logits.float() - float32.logits).abs().max() / float32.logits.abs().max()
+        same = bool(torch.equal(bfloat16.cube_starts, float32.cube_starts))
         rows.append(
             (f"bfloat16 against float32, {frames} frames", f"{error:.1e} of the largest logit", f"cubes equal: {same}")
         )
@@ -50,14 +49,14 @@ def precision(qv: Quicksviewer, size: Size) -> list[Cells]:
 
 
 def device_maps(qv: Quicksviewer, size: Size) -> list[Cells]:
-    """Compare replies of the model laid out over devices with those of all on one."""
+    """Compare the replies of a model spread over devices with those of the model on one device."""
     from accelerate import dispatch_model
 
     device = str(qv.model.device)
     shallow = size.shallow()
-    one = make_model(shallow, qv.model.device, torch.float32)
-    conversation = clip_of(one, shallow.frames)
-    expected = one.chat(conversation, max_new_tokens=8)
+    whole = make_model(shallow, qv.model.device, torch.float32)
+    conversation = clip_of(whole, shallow.frames)
+    expected = whole.chat(conversation, max_new_tokens=8)
     maps: dict[str, dict[str, Any]] = {
         "all on one device": {"": device},
         "perception on the CPU": {"model.perception": "cpu", "model.language_model": device, "lm_head": device},
@@ -70,16 +69,16 @@ def device_maps(qv: Quicksviewer, size: Size) -> list[Cells]:
             "lm_head": "cuda:1",
         }
     rows = []
-    for name, places in maps.items():
-        model = dispatch_model(copy.deepcopy(one.model), places, main_device=device)
-        said = Quicksviewer(LoadedCheckpoint(model, one.processor)).chat(conversation, max_new_tokens=8)
-        equal = said.token_ids == expected.token_ids and said.cubes == expected.cubes
+    for name, device_map in maps.items():
+        model = dispatch_model(copy.deepcopy(whole.model), device_map, main_device=device)
+        reply = Quicksviewer(LoadedCheckpoint(model, whole.processor)).chat(conversation, max_new_tokens=8)
+        equal = reply.token_ids == expected.token_ids and reply.cubes == expected.cubes
         rows.append((name, f"reply and cubes equal: {equal}", ""))
     return rows
 
 
 def quantised(qv: Quicksviewer, size: Size) -> list[Cells]:
-    """Load the model in 16, 8 and 4 bits: memory of the weights, and that it answers."""
+    """Load the model in 16, 8 and 4 bits, measure the memory of the weights, and answer a question."""
     from transformers.utils import is_bitsandbytes_available
 
     if not is_bitsandbytes_available():
@@ -91,19 +90,17 @@ def quantised(qv: Quicksviewer, size: Size) -> list[Cells]:
         for bits in (None, 8, 4):
             loaded = load_pretrained(folder, device=qv.model.device, dtype="bfloat16", bits=bits)
             weights = loaded.model.model.language_model.get_memory_footprint()
-            count = sum(one.numel() for one in qv.model.model.language_model.parameters())
+            count = sum(parameter.numel() for parameter in qv.model.model.language_model.parameters())
             reply = loaded.chat(clip_of(loaded, shallow.frames), max_new_tokens=8)
-            whole = f"{count * (bits or 16) / 8e9:.2f} GB for all layers of this size"
-            what = f"{bits} bits" if bits else "16 bits"
-            rows.append(
-                (f"{what}, {len(reply.token_ids)} tokens answered", f"{weights / 1e9:.2f} GB of weights", whole)
-            )
+            full = f"{count * (bits or 16) / 8e9:.2f} GB for all layers of this size"
+            what = f"{bits or 16} bits, {len(reply.token_ids)} tokens answered"
+            rows.append((what, f"{weights / 1e9:.2f} GB of weights", full))
             del loaded
     return rows
 
 
 def out_of_memory(qv: Quicksviewer, size: Size) -> list[Cells]:
-    """Answer with so little memory that the longest video does not fit: the engine steps down and marks the answer."""
+    """Answer with too little memory for the longest video, without and with `allow_degraded`."""
     device = qv.model.device
     if device.type != "cuda":
         return [("memory ladder", "needs CUDA", "")]
@@ -113,27 +110,26 @@ def out_of_memory(qv: Quicksviewer, size: Size) -> list[Cells]:
         video = _encode(Path(name, "long.mp4"), size.frames)
         for allowed in (False, True):
             torch.cuda.empty_cache()
-            torch.cuda.set_per_process_memory_fraction(
-                (torch.cuda.memory_allocated(device) + _ROOM_BYTES) / total, device
-            )
+            limit = torch.cuda.memory_allocated(device) + _FREE_BYTES
+            torch.cuda.set_per_process_memory_fraction(limit / total, device)
             try:
-                answer, record = _ask(qv, video, Path(name, f"journal-{allowed}"), degraded=allowed)
+                answer, record = _answer(qv, video, Path(name, f"journal-{allowed}"), degraded=allowed)
             finally:
                 torch.cuda.set_per_process_memory_fraction(1.0, device)
             if answer.status is AnswerStatus.ANSWERED:
                 frames = len(record.videos[0].timestamps_s)
-                found = f"answered on {frames} of {size.frames} frames, marked degraded: {record.degraded}"
+                result = f"answered on {frames} of {size.frames} frames, marked degraded: {record.degraded}"
             else:
-                found = f"an error: {answer.reason[:80]}"
-            rows.append((f"{_ROOM_BYTES / 1e9:.1f} GB beside the weights, allow_degraded {allowed}", found, ""))
+                result = f"an error: {answer.reason[:80]}"
+            rows.append((f"{_FREE_BYTES / 1e9:.1f} GB beside the weights, allow_degraded {allowed}", result, ""))
     return rows
 
 
-_ROOM_BYTES = 1 << 30
-"""Less than the summaries and the cache of 420 frames, more than those of 64."""
+_FREE_BYTES = 1 << 30
+"""Memory beside the weights: too little for summaries and cache of 420 frames, enough for those of 64."""
 
 
-def _ask(qv: Quicksviewer, video: Path, journal: Path, *, degraded: bool) -> tuple[Any, Any]:
+def _answer(qv: Quicksviewer, video: Path, journal: Path, *, degraded: bool) -> tuple[Any, Any]:
     side = qv.processor.video_processor.frame_size
     rule = FrameRule(fps=1, max_frames=420)
     settings = AnswerSettings("random", REPLY_VERSION, "bfloat16", rule, CubeRule(), "pyav", "exact")
@@ -141,20 +137,20 @@ def _ask(qv: Quicksviewer, video: Path, journal: Path, *, degraded: bool) -> tup
     messages = [
         {"role": "user", "content": [{"type": "video", "video": str(video)}, {"type": "text", "text": QUESTION}]}
     ]
-    question = Request("gpu", 0, "test", 0, "0", messages, GenerationSettings(max_new_tokens=4), rule)
+    request = Request("gpu", 0, "test", 0, "0", messages, GenerationSettings(max_new_tokens=4), rule)
     engine = Engine(qv, Journal(journal, accept_degraded=degraded), settings, None, options)  # type: ignore[arg-type]
-    [answer] = engine.answer([question])
+    [answer] = engine.answer([request])
     return answer, next(engine.journal.records())
 
 
 def _encode(path: Path, frames: int) -> Path:
-    """Encode a video of one frame a second, small, since frames are resized to the tower's size anyway."""
+    """Encode a small video with one frame per second."""
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("mpeg4", rate=1)
         stream.width = stream.height = 96
         stream.pix_fmt = "yuv420p"
-        for number in range(frames):
-            picture = np.full((96, 96, 3), 40 * (number // 5) % 256, np.uint8)
+        for index in range(frames):
+            picture = np.full((96, 96, 3), 40 * (index // 5) % 256, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
     return path

@@ -1,10 +1,9 @@
-"""How long 500 verdicts take with a judge that needs 300 ms for each, 16 at a time, against the ideal.
+"""Time of 500 verdicts from a judge with a latency of 300 ms, 16 requests at a time, against the ideal.
 
     python benchmarks/judge.py
 
-The judge is a server in a process of its own that waits and always says the same. Ideal is 500 * 0.3 s / 16, as if
-nothing else took time. Each round starts with an empty cache and opens its own connections. The first line is of what
-every process pays once, importing the openai client.
+The judge is a local server process that waits and returns a fixed verdict. The ideal is 500 * 0.3 s / 16. Each round
+starts with an empty cache. The import of the openai client is measured separately.
 """
 
 import asyncio
@@ -42,15 +41,15 @@ COMPLETION = {
 }
 
 
-def serve(port_to: Connection) -> None:
+def serve(connection: Connection) -> None:
     body = json.dumps(COMPLETION).encode()
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                asked = (await reader.readuntil(b"\r\n\r\n")).lower()
-                length = next(line for line in asked.split(b"\r\n") if line.startswith(b"content-length:"))
+                headers = (await reader.readuntil(b"\r\n\r\n")).lower()
+                length = next(line for line in headers.split(b"\r\n") if line.startswith(b"content-length:"))
                 await reader.readexactly(int(length.partition(b":")[2]))
                 await asyncio.sleep(LATENCY_S)
                 writer.write(head + body)
@@ -60,14 +59,14 @@ def serve(port_to: Connection) -> None:
 
     async def run() -> None:
         server = await asyncio.start_server(talk, "127.0.0.1", 0)
-        port_to.send(server.sockets[0].getsockname()[1])
+        connection.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
     asyncio.run(run())
 
 
 def judge_all(port: int) -> float:
-    cases = [
+    requests = [
         JudgeRequest(f"{n}", "open_qa", {"question": "what is it?", "truth": "a cat", "reply": f"cat number {n}"})
         for n in range(VERDICTS)
     ]
@@ -76,7 +75,7 @@ def judge_all(port: int) -> float:
             model="slow-judge", url=f"http://127.0.0.1:{port}/v1", concurrency=CONCURRENCY, cache=Path(cache)
         )
         start = time.perf_counter()
-        judged = judge_requests(cases, settings, progress=False)
+        judged = judge_requests(requests, settings, progress=False)
         seconds = time.perf_counter() - start
     assert judged.complete
     assert judged.accounting.calls == VERDICTS
@@ -95,13 +94,12 @@ def main() -> None:
     ideal = VERDICTS * LATENCY_S / CONCURRENCY
     rounds = [judge_all(port) for _ in range(ROUNDS)]
     server.terminate()
-    taken = statistics.median(rounds)
+    median = statistics.median(rounds)
     print(
-        f"{VERDICTS} verdicts at {LATENCY_S * 1000:.0f} ms, {CONCURRENCY} at a time: {taken:.2f} s (median of {ROUNDS};"
+        f"{VERDICTS} verdicts at {LATENCY_S * 1000:.0f} ms, {CONCURRENCY} at a time: {median:.2f} s, "
+        f"{median / ideal:.2f} of the ideal {ideal:.2f} s"
     )
-    print(
-        f"{', '.join(f'{seconds:.2f}' for seconds in rounds)}), ideal {ideal:.2f} s: {taken / ideal:.2f} of the ideal"
-    )
+    print(f"(median of {ROUNDS} rounds: {', '.join(f'{seconds:.2f}' for seconds in rounds)} s)")
 
 
 if __name__ == "__main__":

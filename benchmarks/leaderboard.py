@@ -1,10 +1,9 @@
-"""How long a leaderboard of 50 runs of 10 benchmarks with 3,000 samples each takes, and how much memory.
+"""Time and peak memory of `leaderboard` and `compare` for 50 runs of 10 benchmarks with 3,000 samples each.
 
     python benchmarks/leaderboard.py
 
-The files are made by the real code from replies that are drawn: each benchmark is scored and summed up once, and the
-runs have it with values, settings and hashes of their own. All runs' samples are the same files by hard links, 1.5
-million lines in all: tables must not read them. Each figure is of a process of its own, from its start to its end.
+Replies are drawn at random and scored once per benchmark; runs differ in values and settings, and their sample files
+are hard links. Each command is measured as a whole process.
 """
 
 import json
@@ -44,66 +43,69 @@ STAMP = "20261101_000000"
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as place:
-        root = Path(place)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
         make(root)
         lines = RUNS * len(TASKS) * SAMPLES
         print(f"{RUNS} runs of {len(TASKS)} benchmarks, {lines:,} samples")
-        measure("leaderboard", root / "runs", "--output", root / "tables")
-        measure("compare", root / "runs" / "00", root / "runs" / "01", "--output", root / "difference")
+        measure("leaderboard", "leaderboard", root / "runs", "--output", root / "tables")
+        measure("compare", "compare", root / "runs" / "00", root / "runs" / "01", "--output", root / "difference")
 
 
-def measure(verb: str, *words: object) -> None:
-    """Run a verb of the command line and print how long it took and its peak memory."""
+def measure(title: str, *words: object) -> None:
+    """Run `qsv-eval` with these words, and print the time and peak memory of the process."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "qsv_eval.cli", verb, *map(str, words)]
+    command = [sys.executable, "-m", "qsv_eval.cli", *map(str, words)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
-        _, status, used = os.wait4(process.pid, 0)
+        _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{verb} ended with {process.returncode}")
-    print(f"{verb}: {time.perf_counter() - start:.1f} s, peak {used.ru_maxrss / 1e6:.2f} GB")
+        raise SystemExit(f"{title}: exit code {process.returncode}")
+    print(f"{title}: {time.perf_counter() - start:.1f} s, peak {usage.ru_maxrss / 1e6:.2f} GB", flush=True)
 
 
 def make(root: Path) -> None:
-    """Write the runs' files."""
-    rows = {name: [row_of(name, number) for number in range(SAMPLES)] for name in TASKS}
-    summaries = {name: task_named(name).summarise(own) for name, own in rows.items()}
-    for name, own in rows.items():
-        (root / f"{name}.jsonl").write_text("".join(f"{json.dumps({'outcome': row})}\n" for row in own))
+    """Write the run folders."""
+    results_of = {name: [sample_result(name, index) for index in range(SAMPLES)] for name in TASKS}
+    summaries = {name: task_named(name).summarise(results) for name, results in results_of.items()}
+    for name, results in results_of.items():
+        write_samples(root / f"{name}.jsonl", results)
     for run in range(RUNS):
         folder = root / "runs" / f"{run:02}"
         folder.mkdir(parents=True)
-        results = {name: {"outcome,none": of_run(summary, run)} for name, summary in summaries.items()}
+        scores = {name: {"outcome,none": score_of_run(summary, run)} for name, summary in summaries.items()}
         model = f"org/model-{run % 10}"
-        content = {"results": results, "model_name": model, "date": STAMP, "config": {"model": "quicksviewer"}}
+        content = {"results": scores, "model_name": model, "date": STAMP, "config": {"model": "quicksviewer"}}
         (folder / f"{STAMP}_results.json").write_text(json.dumps(content))
         for name in TASKS:
             os.link(root / f"{name}.jsonl", folder / f"{STAMP}_samples_{name}.jsonl")
-    # One run of its own replies, for a comparison that has something to find.
+    # One run has other replies, so that `compare` finds a difference.
     for name in TASKS:
-        other = root / "runs" / "01" / f"{STAMP}_samples_{name}.jsonl"
-        other.unlink()
-        own = [row_of(name, number, seed=1) for number in range(SAMPLES)]
-        other.write_text("".join(f"{json.dumps({'outcome': row})}\n" for row in own))
+        path = root / "runs" / "01" / f"{STAMP}_samples_{name}.jsonl"
+        path.unlink()
+        write_samples(path, [sample_result(name, index, seed=1) for index in range(SAMPLES)])
 
 
-def row_of(task: str, number: int, seed: int = 0) -> dict:
-    known = task_named(task)
-    groups = {field: f"group {number * (place + 1) % GROUPS}" for place, field in enumerate(known.fields)}
+def write_samples(path: Path, results: list[dict]) -> None:
+    path.write_text("".join(f"{json.dumps({'outcome': result})}\n" for result in results))
+
+
+def sample_result(task_name: str, index: int, seed: int = 0) -> dict:
+    task = task_named(task_name)
+    groups = {field: f"group {index * (i + 1) % GROUPS}" for i, field in enumerate(task.fields)}
     sample = Sample(
-        id=f"{number:05}",
-        question=f"What is seen in scene {number}, and what comes after it?",
+        id=f"{index:05}",
+        question=f"What is seen in scene {index}, and what comes after it?",
         options=("A. a dog", "B. a cat", "C. a bird", "D. a fish"),
         answer="C",
-        cluster=f"video {number // 3}",
+        cluster=f"video {index // 3}",
         groups=groups,
     )
-    reply = random.Random(f"{task} {number} {seed}").choice("CCCA")
-    return dict(score_sample(new_sample_result(task, sample, reply), known.scorer))
+    reply = random.Random(f"{task_name} {index} {seed}").choice("CCCA")
+    return dict(score_sample(new_sample_result(task_name, sample, reply), task.scorer))
 
 
-def of_run(summary: dict, run: int) -> dict:
+def score_of_run(summary: dict, run: int) -> dict:
     answers = {"checkpoint": f"{run % 10}", "frame_rule": {"fps": 1.0, "max_frames": 64 * (1 + run // 10)}}
     protocol = Protocol.from_dict({**summary["protocol"], "answers": answers})
     return {**summary, "value": summary["value"] - 0.1 * run, "protocol": protocol.as_dict()}

@@ -1,20 +1,13 @@
-"""Quicksviewer's pipeline as the reference has it, to race against: each question by itself, everything once more.
+"""Reading speed and answers of a naive pipeline, written as the reference works, against OpenCV and our answers.
 
     python benchmarks/naive_pipeline.py [--videos 12]
 
-prints how fast it reads beside plain OpenCV, whether its frames are ours byte for byte, and whether it gives our
-answers.
-
-What it does follows docs/reference.md and the evaluation script of the reference: OpenCV decodes
-every frame up to the last one wanted; the wanted ones are kept at full size, stacked, and resized one at a time with
-Pillow to normalised float32; all go through the vision tower in one call; the gate's running difference, the
-thumbnail and the cubes are made from whole feature maps, a call of the resampler for each cube, with a position table
-(tests' naive.py); Python walks over the tokens to merge the placeholders; nothing is kept for the next question.
-Where the reference is slower than it need be for a reason that is not its design, it is given the better form: wanted
-frames are looked up in a set, the resampler attends by SDPA without returning its weights, labels are not carried
-along, and the position table is built once for good. `lean` resizes every frame as it is decoded instead of stacking
-full-size ones. The reference's data loader decodes in four worker processes, ahead of the model; here one thing comes
-after the other, so beside wall time look at CPU time, which no overlap changes.
+For each question, OpenCV decodes every frame up to the last selected one; the selected frames are stacked at full size,
+resized by Pillow and encoded in one call; gate, thumbnail and cubes are computed from whole feature maps, with one call
+of the resampler per cube (the tests' naive.py); Python walks over the tokens to merge the placeholders; nothing is
+reused. Slowness of the reference that is not its design is avoided: SDPA in the resampler, one position table, frame
+indices in a set. `lean` resizes every frame when it is decoded. The reference decodes ahead in four processes, which
+changes its wall time but not its CPU time.
 """
 
 import argparse
@@ -41,21 +34,19 @@ from qsv_eval.model_adapters.frames import FrameRule, read_video  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer import Quicksviewer, load_pretrained  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer.messages import DecodedVideo  # noqa: E402
 
-__all__ = ["CHECKPOINT", "MAX_NEW_TOKENS", "RULE", "NaivePipeline", "NaiveReply", "StageTimes", "questions_on"]
-
 CHECKPOINT = ROOT / "tests" / "data" / "reference" / "qwen2"
 RULE = FrameRule(fps=1, max_frames=420, name="reference")
 MAX_NEW_TOKENS = 16
 SAFE_GAP = 1e-3
-"""Distance of the two best logits from which on float32 noise cannot change a greedy token."""
+"""Distance of the two best logits above which float32 noise cannot change a greedy token."""
 
 
 def questions_on(video: int) -> list[str]:
-    """Return the three questions on a video, in the form of Video-MME."""
-    asked = ("What is shown first?", "How many scenes are there?", "What does the last scene show?")
+    """Return three questions on a video, in Video-MME's format."""
+    questions = ("What is shown first?", "How many scenes are there?", "What does the last scene show?")
     return [
         f"Video {video}. {question}\nOptions:\nA. one\nB. two\nC. three\nD. none of them\nAnswer with the letter only."
-        for question in asked
+        for question in questions
     ]
 
 
@@ -63,26 +54,26 @@ class StageTimes(NamedTuple):
     """Seconds of one question."""
 
     decode: float
-    """From the file to pixels: decoding, RGB, resizing, normalising."""
+    """Decoding, conversion to RGB, resizing and normalising."""
     vit: float
     perception: float
-    """Gate, thumbnail, resampler and merge."""
+    """Gate, thumbnail, resampler and merging."""
     llm: float
 
 
 class NaiveReply(NamedTuple):
-    """An answer, and how it came about."""
+    """A reply, with its cubes, times and smallest distance of logits."""
 
     text: str
     token_ids: list[int]
     smallest_gap: float
-    """Least distance between the two best logits over all steps."""
+    """Smallest distance between the two best logits over all steps."""
     cubes: list[tuple[int, int]]
     seconds: StageTimes
 
 
 class NaivePipeline:
-    """Answers one question at a time."""
+    """Pipeline that answers one question at a time."""
 
     def __init__(self, model: Quicksviewer, *, lean: bool = False) -> None:
         self.model, self.processor = model.model, model.processor
@@ -122,12 +113,12 @@ class NaivePipeline:
         return torch.stack([self.normalise(frame_HWC) for frame_HWC in small]), timestamps_s
 
     def resize(self, frame_HWC: np.ndarray) -> np.ndarray:
-        """Squeeze a frame to the tower's square."""
+        """Resize a frame to the tower's square input."""
         image = Image.fromarray(frame_HWC)
         return np.array(image.resize((self.side, self.side), Image.Resampling.BICUBIC))
 
     def normalise(self, frame_HWC: np.ndarray) -> torch.Tensor:
-        """Return a frame as the tower wants it, float32 (3, S, S) in [-1, 1]."""
+        """Return a frame as the tower's input, float32 (3, S, S) in [-1, 1]."""
         return torch.from_numpy(frame_HWC).permute(2, 0, 1).contiguous().float().div_(255).sub_(0.5).div_(0.5)
 
     def embed(
@@ -152,18 +143,18 @@ class NaivePipeline:
         return torch.tensor([self.processor.tokens([{"role": "user", "content": content}]).input_ids])
 
     def splice(self, merged_M: torch.Tensor, blocks: list[torch.Tensor]) -> torch.Tensor:
-        """Embed the text between the placeholders and put the blocks in their places."""
-        places = torch.where(merged_M == self.processor.image_token_id)[0].tolist()
-        assert len(places) == len(blocks), (len(places), len(blocks))
+        """Embed the text, and replace the placeholders by the blocks."""
+        positions = torch.where(merged_M == self.processor.image_token_id)[0].tolist()
+        assert len(positions) == len(blocks), (len(positions), len(blocks))
         embed = self.model.get_input_embeddings()
         pieces = []
-        for block, (start, end) in zip([None, *blocks], pairwise([-1, *places, len(merged_M)]), strict=True):
+        for block, (start, end) in zip([None, *blocks], pairwise([-1, *positions, len(merged_M)]), strict=True):
             pieces += [] if block is None else [block.flatten(0, -2)]
             pieces.append(embed(merged_M[start + 1 : end]))
         return torch.cat(pieces).unsqueeze(0)
 
     def generate(self, embeds_1MD: torch.Tensor) -> tuple[list[int], float]:
-        """Return the greedy ids, the end token included, and the smallest distance of the two best logits."""
+        """Return the greedy token ids, end token included, and the smallest distance of the two best logits."""
         tokenizer = self.processor.tokenizer
         output: Any = self.model.generate(
             inputs_embeds=embeds_1MD,
@@ -182,27 +173,27 @@ class NaivePipeline:
 
 
 def read_opencv(path: Path, each: Any = None) -> tuple[list[np.ndarray], list[float]]:
-    """Decode every frame up to the last one wanted; return the wanted ones as RGB, and their times to 0.1 s."""
+    """Decode every frame up to the last selected one; return the selected ones as RGB, and their times to 0.1 s."""
     capture = cv2.VideoCapture(str(path))
     fps, count = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     indices = RULE.indices(fps, count)
     wanted = set(indices)
     capture.set(cv2.CAP_PROP_POS_FRAMES, float(indices[0]))
-    frames, timestamps_s, number = [], [], indices[0]
+    frames, timestamps_s, index = [], [], indices[0]
     ok, frame_HWC = capture.read()
-    while ok and number <= indices[-1]:
-        if number in wanted:
+    while ok and index <= indices[-1]:
+        if index in wanted:
             frame_HWC = cv2.cvtColor(frame_HWC, cv2.COLOR_BGR2RGB)
             frames.append(frame_HWC if each is None else each(frame_HWC))
-            timestamps_s.append(round(number / fps, 1))
+            timestamps_s.append(round(index / fps, 1))
         ok, frame_HWC = capture.read()
-        number += 1
+        index += 1
     capture.release()
     return frames, timestamps_s
 
 
 def merge_placeholders(ids_1L: torch.Tensor, bounds: list[tuple[int, int]], placeholder: int) -> torch.Tensor:
-    """Walk over the tokens: of each cube keep the text before its first placeholder, and that placeholder."""
+    """Keep, for each cube, the text before its first placeholder, and that placeholder."""
     kept: list[torch.Tensor] = []
     frame, i = 0, 0
     while i < ids_1L.size(1) and ids_1L[0, i] != placeholder:
@@ -225,22 +216,16 @@ def merge_placeholders(ids_1L: torch.Tensor, bounds: list[tuple[int, int]], plac
 
 
 def read_plainly(path: Path) -> int:
-    """Loop over OpenCV's `read` and do nothing else; return the number of frames."""
+    """Decode a video with OpenCV, and return the number of frames."""
     capture, frames = cv2.VideoCapture(str(path)), 0
     while capture.read()[0]:
         frames += 1
     return frames
 
 
-class _Speed(NamedTuple):
-    plain: float
-    """Frames a second."""
-    naive: float
-
-
-def compare_reading(path: Path, runs: int = 3) -> _Speed:
-    """Measure frames a second of the plain loop and of the naive reader, taking turns."""
-    plain, ours = [], []
+def compare_reading(path: Path, runs: int = 3) -> tuple[float, float]:
+    """Return the frames per second of OpenCV alone and of the naive reader, measured in turns."""
+    plain, naive_reader = [], []
     for _ in range(runs):
         started = time.perf_counter()
         frames = read_plainly(path)
@@ -248,12 +233,12 @@ def compare_reading(path: Path, runs: int = 3) -> _Speed:
         started = time.perf_counter()
         kept, timestamps_s = read_opencv(path)
         np.stack(kept)
-        ours.append(round(timestamps_s[-1] * 30) / (time.perf_counter() - started))
-    return _Speed(statistics.median(plain), statistics.median(ours))
+        naive_reader.append(round(timestamps_s[-1] * 30) / (time.perf_counter() - started))
+    return statistics.median(plain), statistics.median(naive_reader)
 
 
 def same_frames(pipeline: NaivePipeline, path: Path) -> tuple[int, int]:
-    """Return how many frames are ours byte for byte, and how many there are."""
+    """Return how many frames equal ours byte for byte, and how many there are."""
     small, _ = read_opencv(path, pipeline.resize)
     clip = read_video(path, RULE, (pipeline.side, pipeline.side))
     same = sum(np.array_equal(theirs, ours) for theirs, ours in zip(small, clip.frames, strict=False))
@@ -262,15 +247,15 @@ def same_frames(pipeline: NaivePipeline, path: Path) -> tuple[int, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--videos", type=int, default=12)
+    parser.add_argument("--videos", type=int, default=12, help="number of videos, up to 12 (default: 12)")
     model = load_pretrained(CHECKPOINT, device="cpu", dtype="float32", frame_rule=RULE)
     pipeline = NaivePipeline(model)
     print("| video | plain OpenCV frames/s | naive frames/s | ratio | frames equal to ours | answer | smallest gap |")
     print("|--|--:|--:|--:|--:|--|--:|")
-    for number, path in enumerate(videos(parser.parse_args().videos)):
-        speed = compare_reading(path)
+    for index, path in enumerate(videos(parser.parse_args().videos)):
+        plain_fps, naive_fps = compare_reading(path)
         same, frames = same_frames(pipeline, path)
-        question = questions_on(number)[0]
+        question = questions_on(index)[0]
         reply = pipeline.answer(path, question)
         content = [{"type": "video", "video": str(path)}, {"type": "text", "text": question}]
         ours = model.chat([{"role": "user", "content": content}], max_new_tokens=MAX_NEW_TOKENS)
@@ -278,7 +263,7 @@ def main() -> None:
         if [(cube.start_frame, cube.end_frame) for cube in ours.cubes[0]] != reply.cubes:
             answer += ", other cubes"
         print(
-            f"| {path.stem} | {speed.plain:.0f} | {speed.naive:.0f} | {speed.naive / speed.plain:.2f} "
+            f"| {path.stem} | {plain_fps:.0f} | {naive_fps:.0f} | {naive_fps / plain_fps:.2f} "
             f"| {same} of {frames} | {answer} | {reply.smallest_gap:.4f} |",
             flush=True,
         )

@@ -1,13 +1,10 @@
-"""How well reading hides behind answering: the engine's own worker, with a reader and a model that take set times.
+"""Overlap of reading and generating in the engine's worker, with a reader and a model that sleep for given times.
 
     python benchmarks/overlap.py [--units 40]
 
-Everything is the engine's but for two things: the reader process sleeps instead of decoding and then gives frames of
-the real size, and the model sleeps instead of looking and generating. Each unit is one video with one question, and
-every answer goes through the journal to the disk. Wall time, the start of the reader processes included, is set against
-the larger of all decoding, divided by the readers, and all generating. The first decoding and the last generating can
-never overlap, and `unlike` ones, whose two times are drawn anew for each unit with the same means, leave gaps whoever
-does it: `at best` is what they would take without the start and without any loss.
+Each work item is one video with one question. Wall time, with the start of the reader processes and the writing of the
+journal, is compared with max(decode / readers, generate). `unlike` cases draw the two times of each item at random.
+`at best` is the wall time without any loss: the first decoding and the last generating can never overlap.
 """
 
 import argparse
@@ -33,14 +30,14 @@ RULE = FrameRule()
 
 
 class Times(NamedTuple):
-    """Seconds of one unit."""
+    """Seconds of one work item."""
 
     decode: float
     generate: float
 
 
 class Case(NamedTuple):
-    """A kind of run."""
+    """Settings of a run."""
 
     name: str
     mean: Times
@@ -62,12 +59,12 @@ CASES = (
 
 
 def serve() -> None:
-    """Be the engine's reader process, but for what it reads with."""
+    """Run the engine's reader process with a reader that sleeps."""
     from qsv_eval.model_adapters.frames import subprocess_worker
     from qsv_eval.model_adapters.frames.decoded_frames import DecodedFrames, FrameSelection
     from qsv_eval.model_adapters.frames.read_job import ReadJob, ReadResult, ReadSettings
 
-    def sleep_instead(job: ReadJob, settings: ReadSettings, allocate: Callable[..., np.ndarray]) -> ReadResult:
+    def sleeping_read(job: ReadJob, settings: ReadSettings, allocate: Callable[..., np.ndarray]) -> ReadResult:
         started, decode_s = time.perf_counter(), float(Path(job.path).name)
         frames_THWC = allocate((FRAMES, *settings.size, 3))
         frames_THWC[:] = 127
@@ -76,24 +73,24 @@ def serve() -> None:
         views = [FrameSelection(list(range(FRAMES)), times_s, float(FRAMES)) for _ in job.requests]
         return ReadResult(DecodedFrames(frames_THWC, times_s, views, 30.0, 0), None, decode_s)
 
-    subprocess_worker.run_read_job = sleep_instead
+    subprocess_worker.run_read_job = sleeping_read
     subprocess_worker.main()
 
 
-# ---- around it
+# ---- in the main process
 
 
 class Outcome(NamedTuple):
-    """Of one run, in seconds."""
+    """Seconds of one run."""
 
-    wall: float
-    set: Times
-    best: float
-    """What the set times take if nothing is lost, in this order."""
+    wall_s: float
+    total: Times
+    best_s: float
+    """Wall time without any loss."""
 
 
-def run(case: Case, units: int) -> Outcome:
-    """Let the engine's worker answer so many units."""
+def run(case: Case, items: int) -> Outcome:
+    """Measure the engine's worker on work items."""
     from qsv_eval.model_adapters.engine import worker
     from qsv_eval.model_adapters.engine.inference import Generated
     from qsv_eval.model_adapters.engine.journal import Journal
@@ -103,10 +100,10 @@ def run(case: Case, units: int) -> Outcome:
     from qsv_eval.model_adapters.frames.read_job import ReadSettings
     from qsv_eval.model_adapters.quicksviewer.chat import Reply
 
-    times = draw(case, units)
+    times = draw(case, items)
     reply = Reply("A", [1], "", [[]], [[]], [0], 1, 0)
 
-    class SleepingScene:
+    class SleepingEncoder:
         def __init__(self, *_: Any, **__: Any) -> None:
             pass
 
@@ -114,76 +111,77 @@ def run(case: Case, units: int) -> Outcome:
             assert result.error is None, result.error
             assert result.footage.frames.shape == (FRAMES, *SIZE, 3)
 
-    class SleepingWork:
-        def __init__(self, _: Any, unit: Any, questions: Any, *__: Any) -> None:
-            self.questions = questions
+    class SleepingRunner:
+        def __init__(self, _: Any, item: Any, requests: Any, *__: Any) -> None:
+            self.requests = requests
 
         def prepare(self, batch: Any) -> None:
             pass
 
         def answer(self, batch: Any) -> dict[str, Generated]:
             time.sleep(times[int(batch[0].key)].generate)
-            return {asked.key: Generated(self.questions[asked.key], reply) for asked in batch}
+            return {request.key: Generated(self.requests[request.key], reply) for request in batch}
 
     subprocess_reader._WORKER = Path(__file__).stem
-    worker.MediaEncoder, worker.WorkItemRunner = SleepingScene, SleepingWork  # type: ignore[misc, assignment]
+    worker.MediaEncoder, worker.WorkItemRunner = SleepingEncoder, SleepingRunner  # type: ignore[misc, assignment]
     options = worker.EngineOptions(readers=case.readers, reading=ReadSettings(SIZE), show_progress=False)
     model: Any = SimpleNamespace(model=SimpleNamespace(device=SimpleNamespace(type="cpu")))
     with tempfile.TemporaryDirectory() as folder:
-        # None: only images in memory and further rounds need the harness.
-        running = worker.Worker(model, Journal(folder), None, options, Efficiency())  # type: ignore[arg-type]
-        planned, questions = plan(times)
+        # No harness: it is needed only for images in memory and for tasks of several rounds.
+        engine_worker = worker.Worker(model, Journal(folder), None, options, Efficiency())  # type: ignore[arg-type]
+        planned, requests = plan(times)
         started = time.perf_counter()
-        records = running.work(planned, questions)
+        records = engine_worker.work(planned, requests)
         wall_s = time.perf_counter() - started
-        running.journal.end(ExitReason.DONE)
-    assert len(records) == units
+        engine_worker.journal.end(ExitReason.DONE)
+    assert len(records) == items
     return Outcome(wall_s, Times(*map(sum, zip(*times, strict=True))), at_best(times, case.readers))
 
 
 def at_best(times: Sequence[Times], readers: int) -> float:
-    """Return when the last unit is done if each is read by the first free reader and answered in its turn."""
+    """Return the wall time if each item is read by the first free reader and answered in order without any loss."""
     free_s, done_s = [0.0] * readers, 0.0
-    for unit in times:
+    for item in times:
         free_s.sort()
-        free_s[0] += unit.decode
-        done_s = max(done_s, free_s[0]) + unit.generate
+        free_s[0] += item.decode
+        done_s = max(done_s, free_s[0]) + item.generate
     return done_s
 
 
-def draw(case: Case, units: int) -> list[Times]:
-    """Return each unit's times; unlike ones are spread over a factor of about ten."""
+def draw(case: Case, items: int) -> list[Times]:
+    """Return the times of each item; unlike ones vary by a factor of about ten."""
     if not case.unlike:
-        return [case.mean] * units
-    factors = np.random.default_rng(0).lognormal(0.0, 0.6, (units, 2))
+        return [case.mean] * items
+    factors = np.random.default_rng(0).lognormal(0.0, 0.6, (items, 2))
     factors /= factors.mean(0)
     return [Times(*(float(mean * factor) for mean, factor in zip(case.mean, row, strict=True))) for row in factors]
 
 
 def plan(times: Sequence[Times]) -> tuple[list[Any], dict[str, Any]]:
-    """Return a unit and a question for each pair of times."""
+    """Return a work item and a request for each pair of times."""
+    from qsv_eval.model_adapters.cubing import CubeRule
     from qsv_eval.model_adapters.engine.request import GenerationSettings, Request
     from qsv_eval.model_adapters.engine.scheduler import FileRead, PlannedMedia, PlannedRequest, WorkItem
 
-    units, questions = [], {}
-    for number, unit in enumerate(times):
-        key, path = str(number), f"{number}/{unit.decode}"
+    items, requests = [], {}
+    for index, item in enumerate(times):
+        key, path = str(index), f"{index}/{item.decode}"
         media = (PlannedMedia("video", key, path),)
-        asked = PlannedRequest(key, "overlap", (number,), media, RULE, "greedy")
-        units.append(WorkItem(((asked,),), (FileRead(path, key, (ClipRequest(RULE),), FRAMES),)))
-        questions[key] = Request("overlap", number, "test", 0, key, [], GenerationSettings(), RULE)
-    return units, questions
+        planned = PlannedRequest(key, "overlap", (index,), media, RULE, CubeRule(), "greedy")
+        items.append(WorkItem(((planned,),), (FileRead(path, key, (ClipRequest(RULE),), FRAMES),)))
+        requests[key] = Request("overlap", index, "test", 0, key, [], GenerationSettings(), RULE)
+    return items, requests
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--units", type=int, default=40)
-    units = parser.parse_args().units
-    print(f"{units} units; wall seconds against max(decode / readers, generate), limit {LIMIT}\n")
+    parser.add_argument("--units", type=int, default=40, help="number of work items per case (default: 40)")
+    items = parser.parse_args().units
+    print(f"{items} work items; wall seconds against max(decode / readers, generate), limit {LIMIT}\n")
     print("| case | readers | decode s | generate s | at best s | wall s | ratio | one after the other |")
     print("|--|--:|--:|--:|--:|--:|--:|--:|")
     for case in CASES:
-        wall_s, total, best_s = run(case, units)
+        wall_s, total, best_s = run(case, items)
         bound_s = max(total.decode / case.readers, total.generate)
         print(
             f"| {case.name} | {case.readers} | {total.decode:.1f} | {total.generate:.1f} | {best_s:.1f} | {wall_s:.1f} "
@@ -193,7 +191,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2 and sys.argv[1].isdigit():  # as the engine starts its readers
+    if len(sys.argv) == 2 and sys.argv[1].isdigit():  # the command by which the engine starts its readers
         serve()
     else:
         main()

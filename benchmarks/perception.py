@@ -1,12 +1,10 @@
-"""Time and peak memory of perception after the vision tower: streamed against everything kept.
+"""Time and peak memory of perception after the vision tower, streamed against naive.
 
     python benchmarks/perception.py
 
-Both sides see the same random features: 576 tokens of width 288 for each frame, language width 896, float32. The
-streamed side is handed them in chunks, as the tower would make them. The other side is the tests' naive.py, which does
-what the reference does: all features at once, loops over frames and cubes, and a position table (made beforehand).
-Time is the median of several runs, taken in turns. Memory is the most that tensors hold after any operation, without
-the weights; it counts all features on the naive side and one chunk of them on the streamed side.
+Both sides get the same random features: 576 tokens of width 288 per frame, language width 896, float32. The naive side
+is the tests' naive.py, which works as the reference: all features at once, loops over frames and cubes, and a position
+table (made beforehand). Times are medians of runs in turns. Memory is the peak of live tensors without the weights.
 """
 
 import statistics
@@ -52,14 +50,14 @@ def peak_megabytes(run: Callable[[], Any], without: list[torch.Tensor]) -> float
 
 
 def seconds(runs: list[Callable[[], Any]]) -> list[float]:
-    """Median time of each; they take turns, so that a busy machine disturbs all alike."""
+    """Return the median time of each function, run in turns so that other load affects all equally."""
     times: list[list[float]] = [[] for _ in runs]
     for _ in range(RUNS):
-        for run, taken in zip(runs, times, strict=True):
+        for run, run_times in zip(runs, times, strict=True):
             start = time.perf_counter()
             run()
-            taken.append(time.perf_counter() - start)
-    return [statistics.median(taken) for taken in times]
+            run_times.append(time.perf_counter() - start)
+    return [statistics.median(run_times) for run_times in times]
 
 
 def compare(perception: Perception) -> None:

@@ -1,9 +1,8 @@
-"""How soon a run gives its first answer.
+"""Time from the start of `qsv-eval run` to the first answer in its journal.
 
     python benchmarks/startup.py [--runs 5]
 
-Side by side, in processes of their own: (a) from the start of `qsv-eval run` to its first answer in the journal, (b)
-the baseline, importing lmms_eval.evaluator and loading the model, and (c) `qsv-eval --help`.
+The baseline is the import of lmms_eval.evaluator and loading the model; `qsv-eval --help` is measured too.
 """
 
 import argparse
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from qsv_eval.demo import CHECKPOINT
 
-FLOOR = """
+BASELINE = """
 import lmms_eval.evaluator
 from qsv_eval.model_adapters.quicksviewer import load_pretrained
 load_pretrained({checkpoint!r}, device="cpu", dtype="float32")
@@ -25,7 +24,7 @@ load_pretrained({checkpoint!r}, device="cpu", dtype="float32")
 
 
 def seconds_to_first_answer(checkpoint: Path, cache: Path) -> float:
-    """Start a run and wait for the first line of its journal."""
+    """Start a run, and wait for the first line of its journal."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "qsv_eval.cli", "run", "--tasks", "demo", "--pretrained", str(checkpoint)]
         command += ["--device", "cpu", "--dtype", "float32", "--limit", "60", "--output", folder]
@@ -35,7 +34,7 @@ def seconds_to_first_answer(checkpoint: Path, cache: Path) -> float:
             journal = Path(folder, "journal")
             while not any(path.stat().st_size for path in journal.glob("*.jsonl")):
                 if run.poll() is not None:
-                    raise RuntimeError("the run ended without an answer")
+                    raise RuntimeError(f"the run ended without an answer, with exit code {run.returncode}")
                 time.sleep(0.01)
             elapsed_s = time.perf_counter() - started
             run.kill()
@@ -50,19 +49,19 @@ def seconds_of(*command: str) -> float:
 
 
 def main() -> None:
-    """Measure in turn and print medians and their ratio."""
+    """Measure in turns, and print medians and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=5, help="number of runs after a warm-up (default: 5)")
     runs = parser.parse_args().runs
     with tempfile.TemporaryDirectory() as folder:
-        floor_code = FLOOR.format(checkpoint=str(CHECKPOINT))
+        baseline_code = BASELINE.format(checkpoint=str(CHECKPOINT))
         rows = []
-        for warm_up in range(runs + 1):
+        for run in range(runs + 1):
             answer_s = seconds_to_first_answer(CHECKPOINT, Path(folder, "cache"))
-            floor_s = seconds_of(sys.executable, "-c", floor_code)
+            baseline_s = seconds_of(sys.executable, "-c", baseline_code)
             help_s = seconds_of(sys.executable, "-m", "qsv_eval.cli", "--help")
-            if warm_up:
-                rows.append((answer_s, floor_s, help_s, answer_s / floor_s))
+            if run:  # the first is the warm-up
+                rows.append((answer_s, baseline_s, help_s, answer_s / baseline_s))
     names = (
         "first answer of a run, s",
         "baseline: import lmms_eval + load, s",

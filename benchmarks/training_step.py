@@ -1,15 +1,11 @@
-"""Time of a training step: ours against a plain padded loop written as the reference does.
+"""Time of a training step against a plain padded loop written as the reference, and the wait for data in a run.
 
     python benchmarks/training_step.py [--runs 5] [--steps 20]
 
-All sides take the same micro-batches of generated clips and single scenes, the same weights (quicksviewer-tiny before
-it has learned anything) and bfloat16 autocast, forward and backward. The plain side looks at every sample by itself
-through the tests' naive.py (all features kept, loops over frames and cubes, a position table made beforehand), pads the
-samples to the longest, attends with a mask, by SDPA or step by step, and makes logits of all positions. Ours looks at
-all frames of a micro-batch at once, packs the samples and makes logits where something is learned. The losses are
-compared first.
-
-Then a run of so many steps with two workers says how long the loop waits for data.
+Both sides get the same micro-batches of clips and single scenes, the weights of the untrained tiny model, and bfloat16
+autocast. The plain side encodes each sample separately by the tests' naive.py, pads the samples, attends with a mask
+(SDPA or eager) and computes all logits. Ours encodes a micro-batch at once, packs it and computes only logits with
+labels. The losses are compared first.
 """
 
 import argparse
@@ -43,7 +39,7 @@ from qsv_eval.training.setup import set_up  # noqa: E402
 
 MICRO_BATCHES = 4
 PLAIN = ("sdpa", "eager")
-"""Ways in which the plain side attends: which is faster depends on the machine."""
+"""Attention implementations of the plain side; the machine decides which is faster."""
 
 
 def make_recipe(folder: Path) -> Recipe:
@@ -74,13 +70,13 @@ def plain_step(model: QuicksviewerForTraining, batch: Batch, table: Tensor) -> T
     perception = model.model.perception
     with torch.autocast("cpu", torch.bfloat16):
         counts = tuple(batch["frame_counts"].tolist())
-        seen = [
+        perceived = [
             naive.perceive(perception, perception.encode(frames).float(), table=table)
             for frames in batch["pixel_values_videos"].split(counts)
         ]
         starts = [
-            torch.zeros(count, dtype=torch.bool).index_fill(0, torch.tensor(one[1]), True)
-            for count, one in zip(counts, seen, strict=True)
+            torch.zeros(count, dtype=torch.bool).index_fill(0, torch.tensor(video[1]), True)
+            for count, video in zip(counts, perceived, strict=True)
         ]
         tiles = [
             naive.resample(perception.resampler, perception.encode(tile).float(), 0, table)
@@ -88,10 +84,10 @@ def plain_step(model: QuicksviewerForTraining, batch: Batch, table: Tensor) -> T
         ]
         visual = VisualTokens(
             torch.stack(tiles),
-            torch.stack([one[2] for one in seen]),
-            torch.cat([one[3] for one in seen]),
+            torch.stack([video[2] for video in perceived]),
+            torch.cat([video[3] for video in perceived]),
             torch.cat(starts),
-            torch.cat([one[0] for one in seen]),
+            torch.cat([video[0] for video in perceived]),
             counts,
         )
         names = ("input_ids", "attention_mask", "visual_kind", "frame_ids")
@@ -105,12 +101,11 @@ def plain_step(model: QuicksviewerForTraining, batch: Batch, table: Tensor) -> T
         return loss + model.config.gate_loss_weight * visual.gate_logits_G2.norm(dim=-1).mean()
 
 
-def race(recipe: Recipe, runs: int) -> None:
-    first = set_up(recipe)
-    draws = list(first.plan)[: 2 * MICRO_BATCHES]
-    batches = [collate([first.samples[draw] for draw in one], pad_id=0) for one in draws]
+def measure_steps(recipe: Recipe, runs: int) -> None:
+    setup = set_up(recipe)
+    batches = [collate([setup.samples[draw] for draw in draws], 0) for draws in list(setup.plan)[: 2 * MICRO_BATCHES]]
     batches = [batch for batch in batches if "frame_counts" in batch and "pixel_values" in batch]
-    models = {"ours": first.checkpoint.model.train()}
+    models = {"ours": setup.checkpoint.model.train()}
     for attention in PLAIN:
         models[attention] = set_up(replace(recipe, attention=attention)).checkpoint.model.train()
     table = naive.table_of(models["sdpa"].model.perception, 300)
@@ -120,41 +115,41 @@ def race(recipe: Recipe, runs: int) -> None:
 
     with torch.no_grad():
         losses = {side: [step(side, batch).item() for batch in batches] for side in models}
-    worst = max(abs(one - two) / two for side in PLAIN for one, two in zip(losses["ours"], losses[side], strict=True))
-    taken: dict[str, list[float]] = {side: [] for side in models}
+    worst = max(abs(a - b) / b for side in PLAIN for a, b in zip(losses["ours"], losses[side], strict=True))
+    times_s: dict[str, list[float]] = {side: [] for side in models}
     for _ in range(runs):
         for side, model in models.items():
             model.zero_grad()
-            began = time.perf_counter()
+            started = time.perf_counter()
             for batch in batches:
                 step(side, batch).backward()
-            taken[side].append(time.perf_counter() - began)
-    learned = sum(map(tokens_of, batches))
-    medians = {side: statistics.median(times) for side, times in taken.items()}
-    print(f"{len(batches)} micro-batches, {learned} learned tokens; losses differ by {worst:.1e} at the most")
-    print("| | s | learned tokens/s |\n|---|--:|--:|")
-    for side, spent in medians.items():
-        print(f"| {side if side == 'ours' else f'plain padded loop, {side}'} | {spent:.2f} | {learned / spent:.0f} |")
-    print(f"ratio to the faster plain one {min(medians[side] for side in PLAIN) / medians['ours']:.2f}")
+            times_s[side].append(time.perf_counter() - started)
+    tokens = sum(map(tokens_of, batches))
+    medians = {side: statistics.median(times) for side, times in times_s.items()}
+    print(f"{len(batches)} micro-batches, {tokens} tokens with labels; losses differ by at most {worst:.1e}")
+    print("| | s | tokens with labels/s |\n|---|--:|--:|")
+    for side, median in medians.items():
+        print(f"| {side if side == 'ours' else f'plain padded loop, {side}'} | {median:.2f} | {tokens / median:.0f} |")
+    print(f"time of the faster plain loop / ours: {min(medians[side] for side in PLAIN) / medians['ours']:.2f}")
 
 
-def waiting(recipe: Recipe, folder: Path, steps: int) -> None:
+def measure_waiting(recipe: Recipe, folder: Path, steps: int) -> None:
     batching = replace(recipe.batching, workers=2, steps=steps)
     train(replace(recipe, batching=batching, save_every=steps), folder / "run", cpu=True)
     lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
     waits = [line["data_wait"] for line in lines if "data_wait" in line]
-    print(f"data wait with 2 workers: {waits[0]:.1%} of the first step's time, then {statistics.mean(waits[1:]):.1%}")
+    print(f"wait for data with 2 workers: {waits[0]:.1%} of the first step, then {statistics.mean(waits[1:]):.1%}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=20)
-    chosen = parser.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5, help="runs of each side (default: 5)")
+    parser.add_argument("--steps", type=int, default=20, help="steps of the run that measures the wait (default: 20)")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         recipe = make_recipe(Path(name))
-        race(recipe, chosen.runs)
-        waiting(recipe, Path(name), chosen.steps)
+        measure_steps(recipe, options.runs)
+        measure_waiting(recipe, Path(name), options.steps)
 
 
 if __name__ == "__main__":
