@@ -10,13 +10,13 @@ from qsv_eval.tasks.registry import task_named
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["SETUP_ERROR", "table_of"]
+__all__ = ["SETUP_ERROR", "task_table"]
 
 SETUP_ERROR: Final = "qsv_setup_error"
 """The column of a table that stands for one that could not be had. It holds the message."""
 
 
-def table_of(name: str) -> "Dataset":
+def task_table(name: str) -> "Dataset":
     """Return the table of a task: `question_id`, `task`, `sample` (JSON), `answer`, and its images.
 
     lmms-eval tries five times to load a table, seconds apart, and then reports only that it tried. The first place
@@ -24,7 +24,7 @@ def table_of(name: str) -> "Dataset":
     travels there as that row. The table is in memory: a few thousand rows need no cache on a disk that processes share.
     """
     try:
-        return _table_of(name, os.environ.get("QSV_DATA"))
+        return _task_table(name, os.environ.get("QSV_DATA"))
     except SetupError as error:
         from datasets import Dataset
 
@@ -32,7 +32,7 @@ def table_of(name: str) -> "Dataset":
 
 
 @cache
-def _table_of(name: str, root: str | None) -> "Dataset":
+def _task_table(name: str, root: str | None) -> "Dataset":
     from datasets import Dataset, concatenate_datasets
 
     task = task_named(name)
@@ -48,5 +48,5 @@ def _table_of(name: str, root: str | None) -> "Dataset":
             for sample in samples
         ]
     )
-    pictures = task.benchmark.pictures(task.part, [sample.id for sample in samples])
+    pictures = task.benchmark.load_images(task.set_name, [sample.id for sample in samples])
     return rows if pictures is None else concatenate_datasets([rows, pictures], axis=1)

@@ -13,7 +13,7 @@ from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.scoring.sample_result import SampleResult, new_sample_result
 from qsv_eval.scoring.scorers import score_sample
 from qsv_eval.scoring.summary import TaskSummary
-from qsv_eval.tasks.dataset import SETUP_ERROR, table_of
+from qsv_eval.tasks.dataset import SETUP_ERROR, task_table
 from qsv_eval.tasks.media import media_parts
 from qsv_eval.tasks.registry import task_named
 from qsv_eval.tasks.score_task import score_rows
@@ -28,14 +28,14 @@ Doc = Mapping[str, Any]
 
 def table(placeholder: "Dataset") -> "Dataset":
     """Return a task's questions. lmms-eval passes the placeholder, whose name is the task's."""
-    return table_of(str(placeholder.info.config_name))
+    return task_table(str(placeholder.info.config_name))
 
 
 def doc_to_text(doc: Doc) -> str:
     """Return the prompt. lmms-eval asks for the first row's when it builds the task."""
     if message := doc.get(SETUP_ERROR):
         raise SetupError(message)
-    prompt = task_named(doc["task"]).ask(_sample(doc))
+    prompt = task_named(doc["task"]).prompt(_sample(doc))
     return f"{prompt.system}\n{prompt.text}" if prompt.system else prompt.text
 
 
@@ -47,7 +47,7 @@ def doc_to_visual(doc: Doc) -> list[Any]:
 def doc_to_messages(doc: Doc) -> list[dict[str, Any]]:
     """Return a chat model's request: the system's turn, if there is one, and the user's, media before the question."""
     sample = _sample(doc)
-    prompt = task_named(doc["task"]).ask(sample)
+    prompt = task_named(doc["task"]).prompt(sample)
     turn = {"role": "user", "content": [*media_parts(doc, sample), {"type": "text", "text": prompt.text}]}
     system = {"role": "system", "content": [{"type": "text", "text": prompt.system}]}
     return [system, turn] if prompt.system else [turn]

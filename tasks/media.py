@@ -20,7 +20,7 @@ def media_parts(doc: Mapping[str, Any], sample: Sample) -> list[dict[str, Any]]:
         return [{"type": "image", "url": image} for name in sample.images for image in _pictures(doc[name])]
     video = sample.video
     path = video.path
-    if locate := task_named(doc["task"]).locate:
+    if locate := task_named(doc["task"]).find_video:
         path = locate(video)
     elif video.frames_fps is not None:
         path = str(mux_frames(path, video.frames_fps))

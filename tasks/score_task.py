@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from qsv_eval.judge.settings import JudgeSettings
 
-__all__ = ["TaskScore", "judged_by", "score_rows", "write_submission"]
+__all__ = ["TaskScore", "score_rows", "use_judge", "write_submission"]
 
 _judge: "JudgeSettings | None" = None
 _MODEL: Final = "QSV_JUDGE_MODEL"
 
 
 @contextmanager
-def judged_by(settings: "JudgeSettings | None") -> "Iterator[None]":
+def use_judge(settings: "JudgeSettings | None") -> "Iterator[None]":
     """Name the judge of what is summed up meanwhile: lmms-eval has no way to hand it through."""
     global _judge
     before, _judge = _judge, settings

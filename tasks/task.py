@@ -21,7 +21,7 @@ from qsv_eval.scoring.summary import CompactDict, TaskSummary, summarise
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["ANSWER_BY_LETTER", "TableSource", "Task", "TaskPrompt", "interleaved"]
+__all__ = ["ANSWER_BY_LETTER", "TableSource", "Task", "TaskPrompt", "interleave"]
 
 
 ANSWER_BY_LETTER: Final = "Answer with the option's letter from the given choices directly."
@@ -36,15 +36,15 @@ class TableSource(TypingProtocol):
         """Its folder below `$QSV_DATA`."""
         ...
 
-    def samples(self, part: str) -> list[Sample]:
+    def samples(self, set_name: str) -> list[Sample]:
         """Return the samples of one of its sets; SetupError where they are nowhere."""
         ...
 
-    def unchecked(self, part: str) -> list[Sample]:
+    def unchecked_samples(self, set_name: str) -> list[Sample]:
         """Return the samples as they are, even if ids repeat."""
         ...
 
-    def pictures(self, part: str, ids: Sequence[str]) -> "Dataset | None":
+    def load_images(self, set_name: str, ids: Sequence[str]) -> "Dataset | None":
         """Return the image columns of these samples, in this order; None for a benchmark without images."""
         ...
 
@@ -63,28 +63,28 @@ class Task:
     name: str
     """In lmms-eval."""
     benchmark: TableSource
-    part: str
+    set_name: str
     """Which of the benchmark's sets."""
-    ask: Callable[[Sample], TaskPrompt]
+    prompt: Callable[[Sample], TaskPrompt]
     scorer: Scorer
     average: Average = POOLED
     fields: tuple[str, ...] = ()
     """What the summary is broken down by."""
-    also: Mapping[str, Average] = field(default_factory=dict)
+    extra_averages: Mapping[str, Average] = field(default_factory=dict)
     """Further official figures, by name."""
     submission: Callable[[Sequence[SampleResult]], Any] | None = None
     """Gives what the authors' server wants of replies whose answers are not published."""
-    locate: Callable[[SampleVideo], str] | None = None
+    find_video: Callable[[SampleVideo], str] | None = None
     """Gives a video's path where that is not simply what the sample says."""
 
     def samples(self) -> list[Sample]:
         """Return its samples, in an order of which any beginning (`--limit`) holds all groups of the first field."""
-        samples = self.benchmark.samples(self.part)
-        return interleaved(samples, self.fields[0]) if self.fields else samples
+        samples = self.benchmark.samples(self.set_name)
+        return interleave(samples, self.fields[0]) if self.fields else samples
 
     def summarise(self, rows: Iterable[SampleResult], judge: str | None = None) -> TaskSummary:
         """Sum scored rows up, and put the protocol beside the score."""
-        summary = summarise(rows, self.average, self.fields, self.also)
+        summary = summarise(rows, self.average, self.fields, self.extra_averages)
         protocol = self.protocol(judge)
         summary["protocol"] = CompactDict(protocol.as_dict(), protocol.hash)
         return summary
@@ -93,7 +93,7 @@ class Task:
         """Return everything that moves this task's score in this process."""
         return Protocol(
             task=plain_name(self.name),
-            prompt=_form(self.ask),
+            prompt=_form(self.prompt),
             generation=run_context.generation_of(self.name),
             answers=run_context.answers_of(self.name),
             scoring=ScoringSettings(
@@ -103,7 +103,7 @@ class Task:
         )
 
 
-def _form(ask: Callable[[Sample], TaskPrompt]) -> str:
+def _form(prompt: Callable[[Sample], TaskPrompt]) -> str:
     """Return a task's prompt for a sample of names, its system message first."""
     sample = Sample(id="{id}", question="{question}", options=("{option A}", "{option B}"))
     prompt = ask(sample.model_copy(update={"notes": _Named()}))
@@ -120,7 +120,7 @@ class _Named(dict[str, str]):
         return self[name]
 
 
-def interleaved(samples: Sequence[Sample], field: str) -> list[Sample]:
+def interleave(samples: Sequence[Sample], field: str) -> list[Sample]:
     """Take turns between a field's groups, a cluster at a time: questions on a video stay together."""
     queues: dict[str, dict[str, list[Sample]]] = {}
     for sample in samples:

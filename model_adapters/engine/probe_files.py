@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from qsv_eval.model_adapters.engine.request import Request
 from qsv_eval.model_adapters.errors import QsvError
-from qsv_eval.model_adapters.frames import VideoInfo, identity, probe_video
+from qsv_eval.model_adapters.frames import VideoInfo, content_id, probe_video
 
 __all__ = ["FileProbe", "probe_files"]
 
@@ -40,7 +40,7 @@ def probe_files(questions: Iterable[Request], *, show_progress: bool = False) ->
 
 def _look_at(path: str, kind: str) -> FileProbe:
     try:
-        name = identity(path)
+        name = content_id(path)
     except (QsvError, OSError) as error:
         return FileProbe(fault=str(error))
     if kind != "video":

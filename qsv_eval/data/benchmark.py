@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from qsv_eval.data.media_index import MediaIndex
-from qsv_eval.data.sample import Sample, read_samples, repeated_ids
+from qsv_eval.data.sample import Sample, duplicate_ids, read_samples
 from qsv_eval.model_adapters.errors import SetupError
 
 __all__ = ["Benchmark", "BenchmarkSources", "data_root"]
@@ -69,40 +69,40 @@ class Benchmark:
     needs: str = ""
     """What its folder must hold, in words, for the message when it does not."""
 
-    def samples(self, part: str) -> list[Sample]:
+    def samples(self, set_name: str) -> list[Sample]:
         """Return the samples of one of its sets, with absolute paths.
 
         Raises:
             SetupError: they are nowhere, or are not what they should be.
         """
-        found = self.unchecked(part)
+        found = self.unchecked_samples(set_name)
         videos = [sample.video.path for sample in found if sample.video]
         if videos and not any(map(os.path.exists, videos)):
             raise SetupError(
                 f"{self.name}: none of its {len(set(videos))} videos is there, such as {videos[0]}. Unpack them below "
                 f"$QSV_DATA/{self.name}/, or with `qsv-eval data prepare {self.name} --from FOLDER`."
             )
-        if repeated := repeated_ids(found):
+        if repeated := duplicate_ids(found):
             raise SetupError(f"{self.name}: {len(repeated)} ids occur more than once, such as {repeated[0]}")
         return found
 
-    def unchecked(self, part: str) -> list[Sample]:
+    def unchecked_samples(self, set_name: str) -> list[Sample]:
         """Return the samples as they are, even if ids repeat."""
-        found = self._prepared(part)
+        found = self._prepared(set_name)
         if found is None:
-            layout = self.sets[part]
+            layout = self.sets[set_name]
             found = layout(self._sources(own := self._own_folders())) or layout(self._sources(own + self._from_hub()))
         if not found:
             raise SetupError(self._missing())
         return found
 
-    def pictures(self, part: str, ids: Sequence[str]) -> None:
+    def load_images(self, set_name: str, ids: Sequence[str]) -> None:
         """Return nothing: its media are files."""
 
     def convert(self, folder: Path) -> dict[str, list[Sample]]:
         """Return the samples of all sets that a folder holds in an official layout."""
         sources = BenchmarkSources([folder])
-        return {part: found for part, layout in self.sets.items() if (found := layout(sources))}
+        return {set_name: found for set_name, layout in self.sets.items() if (found := layout(sources))}
 
     def _own_folders(self) -> list[Path]:
         root = data_root()
@@ -113,9 +113,9 @@ class Benchmark:
         unpacked = hf_home() / self.hf_home
         return BenchmarkSources(folders + ([unpacked] if self.hf_home and unpacked.is_dir() else []))
 
-    def _prepared(self, part: str) -> list[Sample] | None:
+    def _prepared(self, set_name: str) -> list[Sample] | None:
         root = data_root()
-        file = root / self.name / "samples" / f"{part}.jsonl" if root else None
+        file = root / self.name / "samples" / f"{set_name}.jsonl" if root else None
         if file is None or not file.is_file():
             return None
         return [_absolute(sample, file.parent.parent) for sample in read_samples(file)]

@@ -4,19 +4,19 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["LETTERS", "LetteredQuestion", "lettered", "right_letter", "split_options"]
+__all__ = ["LETTERS", "LetteredQuestion", "answer_letter", "letter_options", "split_options"]
 
 LETTERS: Final = "ABCDEFGHIJ"
 
 
-def lettered(options: Sequence[str], form: str = "{letter}. {option}") -> list[str]:
+def letter_options(options: Sequence[str], form: str = "{letter}. {option}") -> list[str]:
     """Put a letter before each option."""
     # Not by `format` on the option's text, which may hold braces.
     before, after = form.split("{option}")
     return [f"{before.format(letter=letter)}{option}{after}" for letter, option in zip(LETTERS, options, strict=False)]
 
 
-def right_letter(options: Sequence[object], answer: object) -> str:
+def answer_letter(options: Sequence[object], answer: object) -> str:
     """Return the letter of the option that is the answer; empty where none or more than one is."""
     right = [letter for letter, option in zip(LETTERS, options, strict=False) if str(option) == str(answer)]
     return right[0] if len(right) == 1 else ""

@@ -61,11 +61,11 @@ def prepare(benchmark: Benchmark, source: Path, root: Path, *, remove_archives: 
     found = benchmark.convert(folder)
     if not found:
         raise SetupError(f"--from {source}: has none of {benchmark.name}'s layouts; it needs {benchmark.needs}")
-    for part, samples in found.items():
-        write_samples(folder / "samples" / f"{part}.jsonl", (_relative(sample, folder) for sample in samples))
+    for set_name, samples in found.items():
+        write_samples(folder / "samples" / f"{set_name}.jsonl", (_relative(sample, folder) for sample in samples))
     wanted = {sample.video.path for samples in found.values() for sample in samples if sample.video}
     missing = sorted(path for path in wanted if not Path(path).exists())
-    return PreparedBenchmark(folder, {part: len(samples) for part, samples in found.items()}, missing)
+    return PreparedBenchmark(folder, {set_name: len(samples) for set_name, samples in found.items()}, missing)
 
 
 def _unpack_once(archive: Archive, folder: Path) -> None:

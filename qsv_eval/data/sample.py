@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.files import atomic_write
 
-__all__ = ["Sample", "SampleVideo", "read_samples", "repeated_ids", "write_samples"]
+__all__ = ["Sample", "SampleVideo", "duplicate_ids", "read_samples", "write_samples"]
 
 Name = Annotated[str, Field(min_length=1)]
 
@@ -84,6 +84,6 @@ def write_samples(file: Path, samples: Iterable[Sample]) -> None:
         draft.write_text("".join(f"{sample.model_dump_json(exclude_defaults=True)}\n" for sample in samples), "utf-8")
 
 
-def repeated_ids(samples: Iterable[Sample]) -> list[str]:
+def duplicate_ids(samples: Iterable[Sample]) -> list[str]:
     """Return the ids that more than one sample has, sorted."""
     return sorted(id_ for id_, count in Counter(sample.id for sample in samples).items() if count > 1)

@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from qsv_eval.data.frame_folder import mux_frames
 from qsv_eval.data.letters import LETTERS
-from qsv_eval.data.sample import Sample, SampleVideo, repeated_ids
+from qsv_eval.data.sample import Sample, SampleVideo, duplicate_ids
 from qsv_eval.model_adapters.engine.subtitles import read_subtitles
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
-from qsv_eval.model_adapters.frames import identity
+from qsv_eval.model_adapters.frames import content_id
 from qsv_eval.model_adapters.frames.decode import FrameDecoder
 from qsv_eval.model_adapters.frames.packet_index import index_packets, open_video
 
@@ -55,7 +55,7 @@ class Defect(NamedTuple):
 def annotation_defects(samples: Iterable[Sample], *, needs_options: bool) -> Iterator[Defect]:
     """Yield what is wrong with ids, options and answers. An answer that is not published is no defect."""
     samples = list(samples)
-    for id_ in repeated_ids(samples):
+    for id_ in duplicate_ids(samples):
         yield Defect(DefectKind.REPEATED_ID, id_, f"{sum(sample.id == id_ for sample in samples)} times")
     for sample in samples:
         options = [option.strip().casefold() for option in sample.options]
@@ -79,7 +79,7 @@ class FileEntry(NamedTuple):
     path: str
     bytes: int
     identity: str
-    """Names the content; see `frames.identity`."""
+    """Names the content; see `frames.content_id`."""
     duration_s: float | None
 
 
@@ -109,7 +109,7 @@ def _examine_video(path: str, uses: Sequence[SampleVideo]) -> FileCheck:
 
     try:
         file = mux_frames(path, uses[0].frames_fps) if uses[0].frames_fps else Path(path)
-        name, size = identity(file), file.stat().st_size
+        name, size = content_id(file), file.stat().st_size
         scan = index_packets(file)
         with open_video(file) as container:
             last = list(FrameDecoder(container, scan).frames([scan.pts[-1]]))
@@ -147,6 +147,6 @@ def _examine_subtitles(path: str) -> FileCheck:
     try:
         if not read_subtitles(path):
             return FileCheck(None, [Defect(DefectKind.SUBTITLES, path, "no text in it")])
-        return FileCheck(FileEntry(path, Path(path).stat().st_size, identity(path), None), [])
+        return FileCheck(FileEntry(path, Path(path).stat().st_size, content_id(path), None), [])
     except MediaError as error:
         return FileCheck(None, [Defect(DefectKind.SUBTITLES, path, error.detail or error.fault.value)])

@@ -48,7 +48,7 @@ def diagnose(benchmark: str, *, threads: int | None = None) -> Diagnosis:
     missing: list[SetupError] = []
     for task in sets:
         try:
-            found = task.benchmark.unchecked(task.part)
+            found = task.benchmark.unchecked_samples(task.set_name)
         except SetupError as error:
             missing.append(error)
             continue
@@ -76,7 +76,7 @@ def write_manifest(diagnosis: Diagnosis) -> Path | None:
 
 def _sets(benchmark: str) -> list[Task]:
     """Return a task of each set of a benchmark."""
-    tasks = {(task.benchmark.name, task.part): task for task in all_tasks().values()}
+    tasks = {(task.benchmark.name, task.set_name): task for task in all_tasks().values()}
     found = [task for (name, _), task in tasks.items() if name == benchmark]
     if not found:
         known = ", ".join(sorted({name for name, _ in tasks}))
@@ -91,7 +91,7 @@ def _has_options(samples: list[Sample]) -> bool:
 
 def _image_defects(task: Task, samples: list[Sample]) -> Iterator[Defect]:
     ids = list(dict.fromkeys(sample.id for sample in samples))
-    pictures = task.benchmark.pictures(task.part, ids)
+    pictures = task.benchmark.load_images(task.set_name, ids)
     if pictures is None:
         return
     from datasets import Image as ImageFeature

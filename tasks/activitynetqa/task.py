@@ -80,7 +80,7 @@ TASKS: Final[Mapping[str, Task]] = {
         ask,
         JudgedAnswer(lambda row: ["open_qa"]),
         fields=("kind",),
-        also={"score": mean_of_verdicts(["open_qa"])},
+        extra_averages={"score": mean_of_verdicts(["open_qa"])},
     )
     for name, ask in _ASKED.items()
 }

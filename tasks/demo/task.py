@@ -23,7 +23,7 @@ class Demo:
 
     name = "demo"
 
-    def samples(self, part: str) -> list[Sample]:
+    def samples(self, set_name: str) -> list[Sample]:
         """Return the 420 questions."""
         clip_folder()  # a wrong QSV_DATA is found here, once, not at every clip
         return [
@@ -39,11 +39,11 @@ class Demo:
             for record in demo_records()
         ]
 
-    def unchecked(self, part: str) -> list[Sample]:
+    def unchecked_samples(self, set_name: str) -> list[Sample]:
         """Return the same."""
-        return self.samples(part)
+        return self.samples(set_name)
 
-    def pictures(self, part: str, ids: Sequence[str]) -> None:
+    def load_images(self, set_name: str, ids: Sequence[str]) -> None:
         """Return nothing: it has no images."""
 
 
@@ -64,5 +64,7 @@ def _bare(sample: Sample) -> TaskPrompt:
 
 
 TASKS: Final[Mapping[str, Task]] = {
-    "qsv_demo": Task("qsv_demo", Demo(), "test", _bare, Choice(), fields=("duration", "task_type"), locate=clip_path)
+    "qsv_demo": Task(
+        "qsv_demo", Demo(), "test", _bare, Choice(), fields=("duration", "task_type"), find_video=clip_path
+    )
 }

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from qsv_eval.data.annotation_files import read_rows
 from qsv_eval.data.benchmark import Benchmark, BenchmarkSources
-from qsv_eval.data.letters import LETTERS, lettered, split_options
+from qsv_eval.data.letters import LETTERS, letter_options, split_options
 from qsv_eval.data.media_index import MediaIndex
 from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.scoring.scorers import Choice
@@ -78,7 +78,7 @@ EGOSCHEMA: Final = Benchmark(
 
 
 def _standard(sample: Sample) -> TaskPrompt:
-    return TaskPrompt("\n".join([sample.question, *lettered(sample.options), ANSWER_BY_LETTER]))
+    return TaskPrompt("\n".join([sample.question, *letter_options(sample.options), ANSWER_BY_LETTER]))
 
 
 TASKS: Final[Mapping[str, Task]] = {

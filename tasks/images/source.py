@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qsv_eval.data.benchmark import data_root
-from qsv_eval.data.sample import Sample, repeated_ids
+from qsv_eval.data.sample import Sample, duplicate_ids
 from qsv_eval.model_adapters.errors import SetupError
 
 if TYPE_CHECKING:
@@ -39,18 +39,18 @@ class HubTable:
     joined: tuple[str, str, str] | None = None
     """Where images are in another configuration: its name, and the columns that must agree here and there."""
 
-    def samples(self, part: str) -> list[Sample]:
+    def samples(self, set_name: str) -> list[Sample]:
         """Return its samples; SetupError where the table is nowhere or is not what it should be."""
-        samples = self.unchecked(part)
-        if repeated := repeated_ids(samples):
+        samples = self.unchecked_samples(set_name)
+        if repeated := duplicate_ids(samples):
             raise SetupError(f"{self.name}: {len(repeated)} ids occur more than once, such as {repeated[0]}")
         return samples
 
-    def unchecked(self, part: str) -> list[Sample]:
+    def unchecked_samples(self, set_name: str) -> list[Sample]:
         """Return the samples as they are, even if ids repeat."""
         return [sample for _, sample in self._rows]
 
-    def pictures(self, part: str, ids: Sequence[str]) -> "Dataset":
+    def load_images(self, set_name: str, ids: Sequence[str]) -> "Dataset":
         """Return the image columns of these samples, in this order."""
         number = {sample.id: row for row, sample in self._rows}
         rows = [number[id_] for id_ in ids]

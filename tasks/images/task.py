@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from qsv_eval.data.letters import lettered
+from qsv_eval.data.letters import letter_options
 from qsv_eval.data.sample import Sample
 from qsv_eval.scoring import short_answer
 from qsv_eval.scoring.averages import POOLED, Average, circular, f1_by, mean_by, points
@@ -31,18 +31,18 @@ def _in_one_word(sample: Sample) -> TaskPrompt:
 
 
 def _choice(sample: Sample) -> TaskPrompt:
-    return TaskPrompt("\n".join([sample.question, *lettered(sample.options), ANSWER_BY_LETTER]))
+    return TaskPrompt("\n".join([sample.question, *letter_options(sample.options), ANSWER_BY_LETTER]))
 
 
 def _choice_with_context(sample: Sample) -> TaskPrompt:
     hint = sample.notes.get("hint")
     lines = [f"Context: {hint}"] if hint else []
-    return TaskPrompt("\n".join([*lines, sample.question, *lettered(sample.options), ANSWER_BY_LETTER]))
+    return TaskPrompt("\n".join([*lines, sample.question, *letter_options(sample.options), ANSWER_BY_LETTER]))
 
 
 def _mmbench(sample: Sample) -> TaskPrompt:
     hint = sample.notes.get("hint")
-    options = "\n".join(lettered(sample.options))
+    options = "\n".join(letter_options(sample.options))
     question = f"{sample.question}\nThere are several options:\n{options}\n\n{ANSWER_BY_LETTER}"
     return TaskPrompt(f"{hint}\n{question}" if hint else question)
 
@@ -56,7 +56,7 @@ def _choice_or_short(sample: Sample) -> TaskPrompt:
 
 
 def _realworldqa(sample: Sample) -> TaskPrompt:
-    lines = [sample.question, *lettered(sample.options)]
+    lines = [sample.question, *letter_options(sample.options)]
     return TaskPrompt("\n".join([*lines, sample.notes["instruction"]] if sample.options else lines))
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from qsv_eval.data.annotation_files import read_rows
 from qsv_eval.data.benchmark import Benchmark, BenchmarkSources
-from qsv_eval.data.letters import lettered, split_options
+from qsv_eval.data.letters import letter_options, split_options
 from qsv_eval.data.media_index import MediaIndex
 from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.scoring.scorers import Choice
@@ -70,7 +70,7 @@ LVBENCH: Final = Benchmark(
 
 
 def _standard(sample: Sample) -> TaskPrompt:
-    options = lettered(sample.options, "({letter}) {option}")
+    options = letter_options(sample.options, "({letter}) {option}")
     return TaskPrompt("\n".join([sample.question, *options, "Answer the question with the option letter"]))
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from qsv_eval.data.annotation_files import read_rows
 from qsv_eval.data.benchmark import Benchmark, BenchmarkSources
-from qsv_eval.data.letters import right_letter, split_options
+from qsv_eval.data.letters import answer_letter, split_options
 from qsv_eval.data.media_index import MediaIndex
 from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.scoring.averages import mean_by, mean_of_verdicts
@@ -57,7 +57,7 @@ def _sample(task: str, number: int, row: Mapping[str, Any], folder: str, media: 
         video=_video(row, f"video/{folder}/{row['video']}", media),
         question=row["question"],
         options=options,
-        answer=right_letter(options, row["answer"]) if options else str(row.get("answer") or ""),
+        answer=answer_letter(options, row["answer"]) if options else str(row.get("answer") or ""),
         cluster=f"{task}/{row['video']}",
         groups={"task": task},
         notes={"scoring_points": points if isinstance(points, str) else "\n".join(map(str, points))} if points else {},
@@ -101,7 +101,7 @@ def _test(sources: BenchmarkSources) -> list[Sample] | None:
             video=_video(row, f"video/{row['video']}", media),
             question=row["question"],
             options=tuple(map(str, row["candidates"])),
-            answer=right_letter(row["candidates"], row["answer"]) if row.get("answer") else "",
+            answer=answer_letter(row["candidates"], row["answer"]) if row.get("answer") else "",
             cluster=str(row["video"]),
             groups={"task": row["question_type"]},
         )

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from qsv_eval.data.annotation_files import read_rows
 from qsv_eval.data.benchmark import Benchmark, BenchmarkSources
-from qsv_eval.data.letters import lettered, right_letter
+from qsv_eval.data.letters import answer_letter, letter_options
 from qsv_eval.data.media_index import MediaIndex
 from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.scoring.averages import mean_by
@@ -82,7 +82,7 @@ def _sample(subtask: str, number: int, row: Mapping[str, Any], media: MediaIndex
         video=_video(SUBTASKS[subtask], row, media),
         question=row["question"],
         options=options,
-        answer=right_letter(options, row["answer"]),
+        answer=answer_letter(options, row["answer"]),
         cluster=f"{SUBTASKS[subtask].original}/{row['video']}",
         groups={"subtask": subtask},
     )
@@ -121,7 +121,9 @@ _SYSTEM: Final = (
 
 def question_block(sample: Sample) -> str:
     """Return question and options in the form that MVBench and MLVU share."""
-    return "\n".join([f"Question: {sample.question}", "Options:", *lettered(sample.options, "({letter}) {option}")])
+    return "\n".join(
+        [f"Question: {sample.question}", "Options:", *letter_options(sample.options, "({letter}) {option}")]
+    )
 
 
 def _official(sample: Sample) -> TaskPrompt:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from qsv_eval.data.annotation_files import read_rows
 from qsv_eval.data.benchmark import Benchmark, BenchmarkSources
-from qsv_eval.data.letters import LETTERS, lettered
+from qsv_eval.data.letters import LETTERS, letter_options
 from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.scoring.scorers import Choice
 from qsv_eval.tasks.task import ANSWER_BY_LETTER, Task, TaskPrompt
@@ -53,7 +53,7 @@ NEXTQA: Final = Benchmark(
 
 
 def _standard(sample: Sample) -> TaskPrompt:
-    return TaskPrompt("\n".join([sample.question, *lettered(sample.options), ANSWER_BY_LETTER]))
+    return TaskPrompt("\n".join([sample.question, *letter_options(sample.options), ANSWER_BY_LETTER]))
 
 
 def _reference(sample: Sample) -> TaskPrompt:
@@ -65,7 +65,7 @@ def _reference(sample: Sample) -> TaskPrompt:
                 "Highlight the applicable choices without giving explanations.",
                 f" Question: {sample.question}",
                 "Options:",
-                *lettered(sample.options, " {letter}. {option}"),
+                *letter_options(sample.options, " {letter}. {option}"),
             ]
         )
     )

@@ -41,7 +41,7 @@ def test_pictures_follow_their_questions(empty_machine):
     samples = task.samples()
     [rows] = [table.rows for table in tables() if table.benchmark == "mme"]
     wanted = [int(row["question_id"].rpartition("/")[2].removesuffix(".png")) for row in rows]
-    by_id = {sample.id: shade for sample, shade in zip(task.benchmark.unchecked(""), wanted, strict=True)}
-    pictures = task.benchmark.pictures("", [sample.id for sample in samples])
+    by_id = {sample.id: shade for sample, shade in zip(task.benchmark.unchecked_samples(""), wanted, strict=True)}
+    pictures = task.benchmark.load_images("", [sample.id for sample in samples])
     for sample, row in zip(samples, pictures, strict=True):
         assert abs(row["image"].getpixel((0, 0))[0] - by_id[sample.id]) <= 3

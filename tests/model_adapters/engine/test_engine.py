@@ -249,7 +249,7 @@ def test_a_file_that_may_not_be_opened_costs_one_sample(make_engine, question, c
     def refuse(path):
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr("qsv_eval.model_adapters.engine.probe_files.identity", refuse)
+    monkeypatch.setattr("qsv_eval.model_adapters.engine.probe_files.content_id", refuse)
     answers = make_engine().answer([question(0, clips[0]), question(1)])
     assert [answer.fate for answer in answers] == [AnswerStatus.FAILED, AnswerStatus.ANSWERED]
     assert "Permission denied" in answers[0].reason

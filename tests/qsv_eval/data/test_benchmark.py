@@ -115,7 +115,7 @@ def test_ids_that_repeat_are_refused(root):
     benchmark = Benchmark("mine", {"test": lambda sources: twice})
     with pytest.raises(SetupError, match="mine: 1 ids occur more than once, such as 1"):
         benchmark.samples("test")
-    assert benchmark.unchecked("test") == twice
+    assert benchmark.unchecked_samples("test") == twice
 
 
 def test_the_first_pattern_that_has_any_file(tmp_path):
