@@ -103,10 +103,10 @@ class Task:
         )
 
 
-def _form(prompt: Callable[[Sample], TaskPrompt]) -> str:
+def _form(build: Callable[[Sample], TaskPrompt]) -> str:
     """Return a task's prompt for a sample of names, its system message first."""
     sample = Sample(id="{id}", question="{question}", options=("{option A}", "{option B}"))
-    prompt = ask(sample.model_copy(update={"notes": _Named()}))
+    prompt = build(sample.model_copy(update={"notes": _Named()}))
     return f"{prompt.system}\n\n{prompt.text}" if prompt.system else prompt.text
 
 

@@ -1,7 +1,7 @@
 """Decoding of the frames with given presentation times, and their conversion to RGB at a size as in the reference.
 
-Wanted frames are grouped into runs by the keyframe that decoding starts from. So sparse sampling seeks and dense sampling
-decodes through, without a threshold.
+Wanted frames are grouped into runs by the keyframe that decoding starts from. So sparse sampling seeks and dense
+sampling decodes through, without a threshold.
 """
 
 import itertools

@@ -1,7 +1,7 @@
 """Reading of the frames of several requests on one video, each frame once: index packets, select frames, decode.
 
-Frames are selected by time, not by index: with a variable frame rate, an index is off by up to 54 frames; with a constant
-rate both select the same frame. Frames that cannot be decoded are reported, never replaced.
+Frames are selected by time, not by index: with a variable frame rate, an index is off by up to 54 frames; with a
+constant rate both select the same frame. Frames that cannot be decoded are reported, never replaced.
 """
 
 from collections.abc import Callable, Sequence

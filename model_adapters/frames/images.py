@@ -15,7 +15,8 @@ from qsv_eval.model_adapters.frames.content_id import size_bytes
 
 __all__ = ["read_image"]
 
-# Exceptions of Pillow's format plugins on damaged files: mostly OSError, but SyntaxError from PNG, struct.error from TIFF.
+# Exceptions of Pillow's format plugins on damaged files: mostly OSError, but SyntaxError from PNG, struct.error from
+# TIFF.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, struct.error, zlib.error)
 
 

@@ -1,7 +1,7 @@
 """Packet index of a video (the frames listed by demuxing, without decoding) and length and size from its header.
 
-The index gives the presentation times that exist, so frames are chosen exactly and seeking needs no guess. It costs about
-10 microseconds a packet. The header costs milliseconds, but may be wrong, so it serves cost estimates only.
+The index gives the presentation times that exist, so frames are chosen exactly and seeking needs no guess. It costs
+about 10 microseconds a packet. The header costs milliseconds, but may be wrong, so it serves cost estimates only.
 """
 
 import itertools
@@ -32,8 +32,8 @@ __all__ = [
 ]
 
 _SEEKABLE_FORMATS = {"mov", "mp4", "matroska", "webm"}
-# AVI stores decode order only, which FFmpeg reports as presentation times: with B-frames they are permuted. MPEG program
-# streams time only some packets, and FFmpeg's guesses for the others may collide.
+# AVI stores decode order only, which FFmpeg reports as presentation times: with B-frames they are permuted. MPEG
+# program streams time only some packets, and FFmpeg's guesses for the others may collide.
 _UNTIMED_FORMATS = {"avi", "mpeg"}
 # Header durations are rounded and audio may outlast its last packet; a truncated file lacks more than this.
 _TRUNCATION_TOLERANCE_S = 1.0
@@ -47,7 +47,7 @@ class SeekMode(Enum):
     STREAM = auto()
     """Presentation times are reliable, seeking is not (transport streams, GIF, unknown formats)."""
     COUNT = auto()
-    """Neither is reliable: the n-th decoded frame is the n-th in the index (AVI, MPEG program and elementary streams)."""
+    """Neither is reliable: the n-th decoded frame is the n-th in the index (AVI, MPEG streams other than TS)."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Frame sampling: at most `max_frames` frames of a video, picked at a rate of `fps`, by one of three rules.
 
-`reference` is the sampling of the released model, roundings included, so scores compare with the paper's. `blocks` takes
-the middle of every 1/fps seconds and accepts any rate. `nested` thins `blocks` so that smaller frame sets are subsets of
-larger ones, so a sweep over limits reads no more frames than its largest variant.
+`reference` is the sampling of the released model, roundings included, so scores compare with the paper's. `blocks`
+takes the middle of every 1/fps seconds and accepts any rate. `nested` thins `blocks` so that smaller frame sets are
+subsets of larger ones, so a sweep over limits reads no more frames than its largest variant.
 """
 
 import math

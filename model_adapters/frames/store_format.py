@@ -4,10 +4,10 @@
 
 A file is damaged if its length differs from the index or a checksum is wrong; this is checked before any unpacking.
 
-Each frame is packed by itself: green is subtracted from red and blue, from each row the row above, and the residual goes
-through zstd at level 1. Of all codecs tried (benchmarks/frame_store.py) this unpacks fastest, about a millisecond for
-384 x 384, at a third of the bytes; smaller ones unpack 2 to 10 times slower or pack slower than decoding. Differences to
-the previous frame do not help, because it lies a second away.
+Each frame is packed by itself: green is subtracted from red and blue, from each row the row above, and the residual
+goes through zstd at level 1. Of all codecs tried (benchmarks/frame_store.py) this unpacks fastest, about a millisecond
+for 384 x 384, at a third of the bytes; smaller ones unpack 2 to 10 times slower or pack slower than decoding.
+Differences to the previous frame do not help, because it lies a second away.
 """
 
 import json

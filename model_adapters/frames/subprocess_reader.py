@@ -83,7 +83,8 @@ class SubprocessReader:
                     )
                 self._jobs = Connection(os.dup(self._channel.fileno()))
                 self._jobs.send(self._settings)
-            assert self._jobs is not None and self._channel is not None, "both are made with the process"
+            assert self._jobs is not None, "made with the process"
+            assert self._channel is not None, "made with the process"
             return self._jobs, self._channel
 
     def stop(self) -> int | None:

@@ -1,8 +1,8 @@
 """Worker process that reads videos: `python -m qsv_eval.model_adapters.frames.subprocess_worker FD`.
 
-Frames are decoded into memory with a descriptor (`memfd_create`), and the descriptor is sent, so nothing is copied. Such
-memory leaves no file behind, is not limited like `/dev/shm` in containers, and is freed when both processes close it.
-A plain subprocess, because `multiprocessing` would import the main program again, torch included.
+Frames are decoded into memory with a descriptor (`memfd_create`), and the descriptor is sent, so nothing is copied.
+Such memory leaves no file behind, is not limited like `/dev/shm` in containers, and is freed when both processes close
+it. A plain subprocess, because `multiprocessing` would import the main program again, torch included.
 """
 
 import mmap

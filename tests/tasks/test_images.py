@@ -8,7 +8,7 @@ from qsv_eval.tasks.registry import task_named
 
 
 def test_a_table_that_is_nowhere(empty_machine):
-    with pytest.raises(SetupError, match=r"ai2d: no questions: .*ai2d has no parquet files.* lmms-lab/ai2d could not"):
+    with pytest.raises(SetupError, match=r"ai2d: no samples: .*ai2d has no parquet files.* lmms-lab/ai2d could not"):
         task_named("qsv_ai2d").samples()
 
 

@@ -239,7 +239,7 @@ def test_a_data_root_that_is_not_there_is_named(empty_machine, task_manager, mon
 def test_annotations_without_any_folder_of_videos_are_refused(videomme, task_manager, empty_machine):
     (empty_machine / "videomme" / "data").rename(empty_machine / "elsewhere")
     message = load(TASK, task_manager)
-    assert "none of its 6 videos is there" in message
+    assert "none of its 6 videos found" in message
     assert str(empty_machine / "videomme" / "data") in message
 
 

@@ -72,7 +72,7 @@ def test_demuxing_goes_on_after_a_stream_that_appears_late():
 
 
 def test_an_mp4s_header_says_it_all(plain_video, monkeypatch):
-    monkeypatch.setattr(probe_module, "scan_video", None)  # would fail if it were needed
+    monkeypatch.setattr(probe_module, "index_packets", None)  # would fail if it were needed
     assert probe_video(plain_video) == (4.0, 30.0, 120, 160, 96)
 
 
