@@ -83,8 +83,8 @@ class Benchmark:
         videos = [sample.video.path for sample in samples if sample.video]
         if videos and not any(map(os.path.exists, videos)):
             raise SetupError(
-                f"{self.name}: none of its {counted(len(set(videos)), 'video')} found, such as {videos[0]}. Unpack them "
-                f"below $QSV_DATA/{self.name}/, or with `qsv-eval data prepare {self.name} --from FOLDER`."
+                f"{self.name}: none of its {counted(len(set(videos)), 'video')} found, such as {videos[0]}. Unpack "
+                f"them below $QSV_DATA/{self.name}/, or with `qsv-eval data prepare {self.name} --from FOLDER`."
             )
         refuse_duplicates(self.name, samples)
         return samples

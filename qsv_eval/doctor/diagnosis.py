@@ -116,9 +116,8 @@ def _image_defect(id_: str, content: dict[str, bytes] | None) -> Iterator[Defect
 def print_diagnosis(diagnosis: Diagnosis, manifest: Path | None) -> None:
     """Print a table of the first defects, their number by kind, and the path of the manifest."""
     console = Console()
-    console.print(
-        f"{diagnosis.benchmark}: {counted(diagnosis.samples, 'sample')}, {counted(len(diagnosis.entries), 'readable file')}"
-    )
+    samples, files = counted(diagnosis.samples, "sample"), counted(len(diagnosis.entries), "readable file")
+    console.print(f"{diagnosis.benchmark}: {samples}, {files}")
     if diagnosis.defects:
         table = Table("defect", "sample or file", "detail", "samples")
         for defect in diagnosis.defects[:_SHOWN]:

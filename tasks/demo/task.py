@@ -1,4 +1,7 @@
-"""The built-in sample benchmark `qsv_demo`: generated questions, and clips encoded when they are first asked for."""
+"""Built-in sample benchmark `qsv_demo`: generated questions, and clips that are encoded on first use.
+
+Average: accuracy over all questions.
+"""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,18 +17,15 @@ from qsv_eval.tasks.task import Task, TaskPrompt
 
 __all__ = ["TASKS", "Demo", "clip_folder", "clip_path"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# The built-in sample benchmark as it is asked.
-
 
 class Demo:
-    """Questions that are drawn, not stored."""
+    """Benchmark of generated samples."""
 
     name = "demo"
 
     def samples(self, set_name: str) -> list[Sample]:
-        """Return the 420 questions."""
-        clip_folder()  # a wrong QSV_DATA is found here, once, not at every clip
+        """Return the 420 samples."""
+        clip_folder()  # report a wrong QSV_DATA once, not for every clip
         return [
             Sample(
                 id=record["question_id"],
@@ -40,26 +40,26 @@ class Demo:
         ]
 
     def unchecked_samples(self, set_name: str) -> list[Sample]:
-        """Return the same."""
+        """Return the same samples; the generated ids are unique."""
         return self.samples(set_name)
 
     def load_images(self, set_name: str, ids: Sequence[str]) -> None:
-        """Return nothing: it has no images."""
+        """Return None: the benchmark has no images."""
 
 
 def clip_folder() -> Path:
-    """Return where the clips go: `$QSV_DATA/demo`, or the user's cache where that cannot be written."""
+    """Return the folder of the clips: `$QSV_DATA/demo`, or the user's cache if that is not writable."""
     root = data_root()
     return root / "demo" if root and os.access(root, os.W_OK) else cache_folder("demo")
 
 
 def clip_path(video: SampleVideo) -> str:
-    """Return the clip that a sample names, encoding it if nobody has asked for it yet."""
+    """Return the path of a sample's clip, which is encoded on first use."""
     return str(ensure_video(clip_from_id(video.path), clip_folder()))
 
 
 def _bare(sample: Sample) -> TaskPrompt:
-    # No instructions: the built-in model knows some eighty words, and learnt letters in this layout.
+    # No instruction: the built-in model has a vocabulary of about eighty words and was trained on this format.
     return TaskPrompt("\n".join([sample.question, *sample.options, "Answer:"]))
 
 

@@ -1,6 +1,9 @@
-"""LVBench: 1,549 questions on 103 videos of an hour and more."""
+"""LVBench (arXiv 2406.08035): 1,549 questions on 103 videos of an hour and more; a question may need several abilities.
 
-from collections.abc import Iterator, Mapping
+Read from the authors' `video_info.meta.jsonl` or the hub's parquet files. Average: accuracy over all questions.
+"""
+
+from collections.abc import Mapping
 from typing import Any, Final
 
 from qsv_eval.data.annotation_files import read_rows
@@ -13,12 +16,9 @@ from qsv_eval.tasks.task import Task, TaskPrompt
 
 __all__ = ["LVBENCH", "TASKS"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# LVBench, whose questions may want several abilities at once.
-
 
 def _original(sources: BenchmarkSources) -> list[Sample] | None:
-    """Read the authors' `video_info.meta.jsonl`: a video a line, its questions in `qa`."""
+    """Read the authors' `video_info.meta.jsonl`: one video per line, with its questions in `qa`."""
     files = sources.files("video_info.meta.jsonl", "*/video_info.meta.jsonl")
     if not files:
         return None
@@ -35,23 +35,19 @@ def _hub(sources: BenchmarkSources) -> list[Sample] | None:
     if not files:
         return None
     rows = read_rows(files, ("question", "answer", "video_path"))
-    return list(_numbered(rows, sources.media))
-
-
-def _numbered(rows: list[dict[str, Any]], media: MediaIndex) -> Iterator[Sample]:
-    for number, row in enumerate(rows):
-        yield _sample(str(row.get("uid") or number), str(row["video_path"]), row, media)
+    media = sources.media
+    return [_sample(str(row.get("uid") or index), str(row["video_path"]), row, media) for index, row in enumerate(rows)]
 
 
 def _sample(id_: str, video: str, row: Mapping[str, Any], media: MediaIndex) -> Sample:
-    posed = split_options(row["question"])
+    split = split_options(row["question"])
     kinds = row.get("question_type") or ()
     kinds = [kinds] if isinstance(kinds, str) else list(kinds)
-    options = tuple(map(str, row.get("options") or row.get("candidates") or posed.options))
+    options = tuple(map(str, row.get("options") or row.get("candidates") or split.options))
     return Sample(
         id=id_,
         video=SampleVideo(path=str(media.expect(f"all_videos/{video}"))),
-        question=posed.question,
+        question=split.question,
         options=options,
         answer=str(row["answer"]),
         cluster=video,

@@ -43,7 +43,7 @@ class Worker:
         self.jobs = Connection(os.dup(self.channel.fileno()))
         self.jobs.send(settings)
 
-    def run_read_job(self, *job):
+    def read(self, *job):
         self.jobs.send(ReadJob(*job))
         result, room = self.jobs.recv()
         if room is None:
