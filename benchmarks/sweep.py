@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from engine import make_engine, make_questions, make_requests  # noqa: E402
 from naive_pipeline import CHECKPOINT  # noqa: E402
 
-from qsv_eval.model_adapters.engine.journal import AnswerStatus, ExitReason  # noqa: E402
+from qsv_eval.model_adapters.engine.records import AnswerStatus, ExitReason  # noqa: E402
 from qsv_eval.model_adapters.frames import FrameRule  # noqa: E402
 from qsv_eval.model_adapters.quicksviewer import load_pretrained  # noqa: E402
 

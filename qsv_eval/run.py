@@ -25,7 +25,7 @@ from qsv_eval.run_dirs import LOCK_FILES, RUN_FILE, lock_run
 from qsv_eval.task_names import TaskSelection, members, quiet_lmms_eval, select, unknown_task
 from qsv_eval.tasks import FOLDER, task_files
 from qsv_eval.tasks.registry import task_named
-from qsv_eval.tasks.score_task import judged_by, score_rows, write_submission
+from qsv_eval.tasks.score_task import score_rows, use_judge, write_submission
 from qsv_eval.tasks.variants import Variant
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def run(
         if first:
             text = f"Starting lmms-eval with {model.pretrained}; every answer goes to {output}"
             print(text, file=sys.stderr, flush=True)
-        with judged_by(judge):
+        with use_judge(judge):
             adapter, results = _evaluate(selection, settings, model, output, limit)
     if results is None:
         return None

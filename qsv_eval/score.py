@@ -21,7 +21,7 @@ from qsv_eval.scoring.scorers import JudgedAnswer, as_reference, score_sample
 from qsv_eval.scoring.summary import CompactDict, TaskSummary
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.registry import task_named
-from qsv_eval.tasks.score_task import judged_by, score_rows, write_submission
+from qsv_eval.tasks.score_task import score_rows, use_judge, write_submission
 
 if TYPE_CHECKING:
     from qsv_eval.judge import Agreement
@@ -65,7 +65,7 @@ def score_run(folder: Path, *, extractor: Extractor = "strict", judge: "JudgeSet
     if results.exists():
         raise SetupError(f"{results} is there already; wait a second")
     summaries: dict[str, TaskSummary] = {}
-    with judged_by(judge):
+    with use_judge(judge):
         for name, rows in found.items():
             summaries[name] = _score_task(name, rows, extractor, protocols.get(name), folder, stamp)
     content = {

@@ -1,10 +1,8 @@
-"""The benchmarks: a folder each, with its task files for lmms-eval and what they mean.
+"""Benchmarks: one folder each, with lmms-eval task files (`*.yaml`) and `task.py`.
 
-In a folder, `*.yaml` are the tasks, `layout.py` turns the benchmark's official layouts into samples, and `task.py` says
-how a sample is asked and how a reply is scored. The task files name the functions of `functions.py`.
-
-`qsv-eval run` puts this folder on lmms-eval's path; with lmms-eval alone, pass it as `--include_path`. A file without
-the suffix `.yaml` is no task of its own but a part that tasks include.
+`task.py` reads the official downloads into samples and defines prompt, scorer and average. Task files name the
+functions of `lmms_hooks.py`. `qsv-eval run` adds this folder to lmms-eval's path; with lmms-eval alone, pass it as
+`--include_path`. A file without the suffix `.yaml` is included by task files.
 """
 
 from collections.abc import Mapping
@@ -20,5 +18,5 @@ FOLDER: Final = Path(__file__).parent
 
 @cache
 def task_files() -> Mapping[str, Path]:
-    """Return the task files by the names of their tasks, which are the names of the files; sorted."""
+    """Return the task files by task name, sorted; a file has the name of its task."""
     return {path.stem: path for path in sorted(FOLDER.rglob("*.yaml"), key=lambda path: path.stem)}

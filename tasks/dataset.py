@@ -1,4 +1,4 @@
-"""A task's questions as the table that lmms-eval walks through."""
+"""Samples of a task as the dataset that lmms-eval iterates over."""
 
 import os
 from functools import cache
@@ -10,21 +10,20 @@ from qsv_eval.tasks.registry import task_named
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["SETUP_ERROR", "table_of"]
+__all__ = ["SETUP_ERROR", "task_table"]
 
 SETUP_ERROR: Final = "qsv_setup_error"
-"""The column of a table that stands for one that could not be had. It holds the message."""
+"""Column with the error message, in the one-row table of a task whose samples could not be read."""
 
 
-def table_of(name: str) -> "Dataset":
+def task_table(name: str) -> "Dataset":
     """Return the table of a task: `question_id`, `task`, `sample` (JSON), `answer`, and its images.
 
-    lmms-eval tries five times to load a table, seconds apart, and then reports only that it tried. The first place
-    where an exception comes through at once and unchanged is the first row's `doc_to_text`, so a SetupError's message
-    travels there as that row. The table is in memory: a few thousand rows need no cache on a disk that processes share.
+    A SetupError is returned as a row, which `doc_to_text` raises: lmms-eval would retry a failing table five times and
+    then hide the message. The table is kept in memory, so that processes share no cache on disk.
     """
     try:
-        return _table_of(name, os.environ.get("QSV_DATA"))
+        return _task_table(name, os.environ.get("QSV_DATA"))
     except SetupError as error:
         from datasets import Dataset
 
@@ -32,7 +31,7 @@ def table_of(name: str) -> "Dataset":
 
 
 @cache
-def _table_of(name: str, root: str | None) -> "Dataset":
+def _task_table(name: str, root: str | None) -> "Dataset":
     from datasets import Dataset, concatenate_datasets
 
     task = task_named(name)
@@ -48,5 +47,5 @@ def _table_of(name: str, root: str | None) -> "Dataset":
             for sample in samples
         ]
     )
-    pictures = task.benchmark.pictures(task.part, [sample.id for sample in samples])
-    return rows if pictures is None else concatenate_datasets([rows, pictures], axis=1)
+    images = task.benchmark.load_images(task.set_name, [sample.id for sample in samples])
+    return rows if images is None else concatenate_datasets([rows, images], axis=1)

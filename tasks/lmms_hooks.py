@@ -1,7 +1,7 @@
-"""lmms-eval's hooks that the task files name, the same for all tasks. Each row of a table says its task.
+"""lmms-eval hooks that the task files name, the same for all tasks; each row of a table names its task.
 
-lmms-eval's YAML cannot name a folder by an environment variable. So a task file opens itself as a table of text, which
-costs nothing, with the task's name as the table's, and `table` puts the real table in its place.
+lmms-eval's YAML cannot read an environment variable. So a task file opens itself as a table of text with the task's
+name, and `table` replaces that by the task's table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.scoring.sample_result import SampleResult, new_sample_result
 from qsv_eval.scoring.scorers import score_sample
 from qsv_eval.scoring.summary import TaskSummary
-from qsv_eval.tasks.dataset import SETUP_ERROR, table_of
+from qsv_eval.tasks.dataset import SETUP_ERROR, task_table
 from qsv_eval.tasks.media import media_parts
 from qsv_eval.tasks.registry import task_named
 from qsv_eval.tasks.score_task import score_rows
@@ -27,64 +27,61 @@ Doc = Mapping[str, Any]
 
 
 def table(placeholder: "Dataset") -> "Dataset":
-    """Return a task's questions. lmms-eval passes the placeholder, whose name is the task's."""
-    return table_of(str(placeholder.info.config_name))
+    """Return the table of the task whose name the placeholder has."""
+    return task_table(str(placeholder.info.config_name))
 
 
 def doc_to_text(doc: Doc) -> str:
-    """Return the prompt. lmms-eval asks for the first row's when it builds the task."""
+    """Return the prompt as one text; raise the SetupError of a table that could not be read."""
     if message := doc.get(SETUP_ERROR):
         raise SetupError(message)
-    prompt = task_named(doc["task"]).ask(_sample(doc))
+    prompt = task_named(doc["task"]).prompt(_sample(doc))
     return f"{prompt.system}\n{prompt.text}" if prompt.system else prompt.text
 
 
 def doc_to_visual(doc: Doc) -> list[Any]:
-    """Return the media of a simple model's request."""
+    """Return the media for models without chat messages."""
     return [part["url"] for part in media_parts(doc, _sample(doc))]
 
 
 def doc_to_messages(doc: Doc) -> list[dict[str, Any]]:
-    """Return a chat model's request: the system's turn, if there is one, and the user's, media before the question."""
+    """Return chat messages: the system prompt, if there is one, and the user's turn, media before the question."""
     sample = _sample(doc)
-    prompt = task_named(doc["task"]).ask(sample)
-    turn = {"role": "user", "content": [*media_parts(doc, sample), {"type": "text", "text": prompt.text}]}
+    prompt = task_named(doc["task"]).prompt(sample)
+    user = {"role": "user", "content": [*media_parts(doc, sample), {"type": "text", "text": prompt.text}]}
     system = {"role": "system", "content": [{"type": "text", "text": prompt.system}]}
-    return [system, turn] if prompt.system else [turn]
+    return [system, user] if prompt.system else [user]
 
 
 def process_results(doc: Doc, results: Any) -> dict[str, dict[str, Any]]:
-    """Score one reply. Raises for nothing that a model returns: lmms-eval would abort the whole run."""
+    """Score one reply. No reply raises an exception, which would abort lmms-eval's whole run."""
     task, sample, reply = task_named(doc["task"]), _sample(doc), _first_text(results)
     reason = reason_for(doc["task"], sample.id) if reply == ERROR_REPLY else ""
     row = score_sample(new_sample_result(doc["task"], sample, reply, reason), task.scorer)
-    # Only so much of the row as averages need: lmms-eval logs every metric's value.
-    light = {name: row[name] for name in _FOR_AVERAGES}
+    # Only the fields that averages need, because lmms-eval logs the value of every metric.
+    item = {name: row[name] for name in _FOR_AVERAGES}
     return {
-        "accuracy": _scored(light, row["score"]),
-        "accuracy_reference_extractor": _scored(light, row["reference_score"]),
+        "accuracy": _metric_item(item, row["score"]),
+        "accuracy_reference_extractor": _metric_item(item, row["reference_score"]),
         "outcome": dict(row),
     }
 
 
-def _scored(light: dict[str, Any], score: float | None) -> dict[str, Any]:
-    """Return an item of a metric; lmms-eval leaves those without `percent` out of its standard errors."""
-    return light | {"score": score} | ({} if score is None else {"percent": 100.0 * score})
+def _metric_item(item: dict[str, Any], score: float | None) -> dict[str, Any]:
+    """Return an item of a metric; items without `percent` are not part of lmms-eval's standard errors."""
+    return item | {"score": score} | ({} if score is None else {"percent": 100.0 * score})
 
 
 _FOR_AVERAGES: Final = ("task", "id", "cluster", "groups", "notes", "answer", "score", "wanted", "verdicts")
 
 
 def headline(items: Sequence[Mapping[str, Any]]) -> float | None:
-    """Aggregate the two accuracies by the official average, None where nothing was scored.
-
-    lmms-eval prints None as N/A and stores null; NaN would print as a number and is not JSON.
-    """
+    """Return the official average of an accuracy; None (N/A in lmms-eval's table) if no item has a score."""
     return task_named(items[0]["task"]).average.of(items) if items else None
 
 
 def summarise(rows: Sequence[SampleResult]) -> TaskSummary:
-    """Aggregate the metric `outcome`, after a judge has seen what waits for one, where a judge was named."""
+    """Return the summary of the metric `outcome`, after judging if a judge is set."""
     return score_rows(task_named(rows[0]["task"]), rows).summary
 
 
@@ -93,7 +90,7 @@ def _sample(doc: Doc) -> Sample:
 
 
 def _first_text(results: Any) -> str:
-    """Return the first reply: lmms-eval hands over a list of strings, and a list in a list with some filters."""
+    """Return the first reply of lmms-eval's list of strings, which some filters nest."""
     while isinstance(results, list | tuple):
         results = results[0] if results else None
     return results.strip() if isinstance(results, str) else ""

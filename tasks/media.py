@@ -1,4 +1,4 @@
-"""The media of a sample as parts of a chat message."""
+"""Media of a sample as parts of a chat message."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,22 +11,22 @@ __all__ = ["media_parts"]
 
 
 def media_parts(doc: Mapping[str, Any], sample: Sample) -> list[dict[str, Any]]:
-    """Return the video or the images of a sample.
+    """Return the parts for the video or the images of a sample.
 
-    A video's part has, beside its path, the bounds in seconds and the file of its subtitles where it has any. A file
-    that is not there is no error here: it is one sample's failure, met on reading.
+    A video's part has its path and, where given, bounds in seconds and a subtitle file. A missing file is not an error
+    here: it fails this sample when it is read.
     """
     if sample.video is None:
-        return [{"type": "image", "url": image} for name in sample.images for image in _pictures(doc[name])]
+        return [{"type": "image", "url": image} for name in sample.images for image in _images(doc[name])]
     video = sample.video
     path = video.path
-    if locate := task_named(doc["task"]).locate:
-        path = locate(video)
+    if find_video := task_named(doc["task"]).find_video:
+        path = find_video(video)
     elif video.frames_fps is not None:
         path = str(mux_frames(path, video.frames_fps))
-    said = {"start_time": video.start_s, "end_time": video.end_s, "subtitles": video.subtitles}
-    return [{"type": "video", "url": path, **{name: value for name, value in said.items() if value is not None}}]
+    options = {"start_time": video.start_s, "end_time": video.end_s, "subtitles": video.subtitles}
+    return [{"type": "video", "url": path, **{name: value for name, value in options.items() if value is not None}}]
 
 
-def _pictures(column: Any) -> list[Any]:
+def _images(column: Any) -> list[Any]:
     return [image for image in column if image is not None] if isinstance(column, list) else [column]

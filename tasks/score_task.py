@@ -1,4 +1,4 @@
-"""Scoring of a task's rows, with a judge where one is named: shared by a run and a later scoring."""
+"""Summary of a task's scored rows, judged if a judge is set; shared by `qsv-eval run` and `qsv-eval score`."""
 
 import json
 import os
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
     from qsv_eval.judge.settings import JudgeSettings
 
-__all__ = ["TaskScore", "judged_by", "score_rows", "write_submission"]
+__all__ = ["TaskScore", "score_rows", "use_judge", "write_submission"]
 
 _judge: "JudgeSettings | None" = None
 _MODEL: Final = "QSV_JUDGE_MODEL"
 
 
 @contextmanager
-def judged_by(settings: "JudgeSettings | None") -> "Iterator[None]":
-    """Name the judge of what is summed up meanwhile: lmms-eval has no way to hand it through."""
+def use_judge(settings: "JudgeSettings | None") -> "Iterator[None]":
+    """Set the judge for `score_rows`, to which lmms-eval cannot pass it."""
     global _judge
-    before, _judge = _judge, settings
+    previous, _judge = _judge, settings
     try:
         yield
     finally:
-        _judge = before
+        _judge = previous
 
 
-def _named_judge() -> "JudgeSettings | None":
-    """Return the judge that was named, by the environment where lmms-eval runs by itself."""
+def _current_judge() -> "JudgeSettings | None":
+    """Return the judge that `use_judge` set, or else the one of the environment, for lmms-eval alone."""
     if _judge is not None or not os.environ.get(_MODEL):
         return _judge
     from qsv_eval.judge.settings import JudgeSettings
@@ -48,32 +48,32 @@ def _named_judge() -> "JudgeSettings | None":
 
 
 class TaskScore(NamedTuple):
-    """A task's rows after scoring."""
+    """Rows of a task after scoring, and their summary."""
 
     rows: Sequence[SampleResult]
     summary: TaskSummary
 
 
 def score_rows(task: Task, rows: Iterable[SampleResult]) -> TaskScore:
-    """Sum rows up that the task's scorer has read; those that wait for a judge are judged first, if one is named."""
-    found = list(rows)
+    """Summarise scored rows; rows that need a judge are judged first if one is set."""
+    results = list(rows)
     if not isinstance(task.scorer, JudgedAnswer):
-        return TaskScore(found, task.summarise(found))
-    judge, spent = _named_judge(), None
+        return TaskScore(results, task.summarise(results))
+    judge, usage = _current_judge(), None
     if judge is not None:
         from qsv_eval.scoring.apply_judge import judge_samples
 
-        found, accounting = judge_samples(found, judge)
-        spent = {"model": judge.model, "url": judge.url, **asdict(accounting)}
-    summary = task.summarise(found, None if judge is None else judge.model)
-    if spent:
-        summary["judge"] = CompactDict(spent, f"{spent['model']}: {spent['calls']} calls, {spent['failed']} failed")
-    summary["exact"] = _exact(found)
-    return TaskScore(found, summary)
+        results, accounting = judge_samples(results, judge)
+        usage = {"model": judge.model, "url": judge.url, **asdict(accounting)}
+    summary = task.summarise(results, None if judge is None else judge.model)
+    if usage:
+        summary["judge"] = CompactDict(usage, f"{usage['model']}: {usage['calls']} calls, {usage['failed']} failed")
+    summary["exact"] = _exact(results)
+    return TaskScore(results, summary)
 
 
 def write_submission(task: Task, rows: Sequence[SampleResult], folder: Path, stamp: str) -> Path | None:
-    """Write what the authors' server wants; None for a task that has no use for it."""
+    """Write the file for the authors' evaluation server; None for a task without one."""
     if task.submission is None:
         return None
     file = folder / f"{stamp}_submission_{task.name}.json"
@@ -82,9 +82,9 @@ def write_submission(task: Task, rows: Sequence[SampleResult], folder: Path, sta
 
 
 def _exact(rows: Sequence[SampleResult]) -> CompactDict:
-    """Return how many replies are the annotated words, and how far the others share them: no judge, no headline."""
-    said = [row for row in rows if row["answer"] and not is_failure(row)]
-    matches = [100.0 * (normalised(row["reply"]) == normalised(row["answer"])) for row in said]
-    shared = [100.0 * token_f1(row["reply"], row["answer"]) for row in said]
-    means = {"n": len(said), "exact_match": fmean(matches), "token_f1": fmean(shared)} if said else {"n": 0}
-    return CompactDict(means, f"{means['exact_match']:.1f} % exact" if said else "none")
+    """Return exact match and token F1 of the replies with an annotated answer, which need no judge."""
+    answered = [row for row in rows if row["answer"] and not is_failure(row)]
+    matches = [100.0 * (normalised(row["reply"]) == normalised(row["answer"])) for row in answered]
+    f1_scores = [100.0 * token_f1(row["reply"], row["answer"]) for row in answered]
+    means = {"n": len(answered), "exact_match": fmean(matches), "token_f1": fmean(f1_scores)} if answered else {"n": 0}
+    return CompactDict(means, f"{means['exact_match']:.1f} % exact" if answered else "none")

@@ -1,7 +1,6 @@
-"""The one path of all benchmarks: a sample to a request, a reply to a row, rows to a summary.
+"""Definition of a task as data: a benchmark's samples, the prompt, the scorer and the official average.
 
-A task is data: what is asked (`ask`), how replies are read (`scorer`) and how scores are averaged (`average`). Its task
-file names the functions of `functions.py`, which find the task by the name in each row of its table.
+The hooks in `lmms_hooks.py` find the task by the name in each row of its table.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,36 +20,36 @@ from qsv_eval.scoring.summary import CompactDict, TaskSummary, summarise
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["ANSWER_BY_LETTER", "TableSource", "Task", "TaskPrompt", "interleaved"]
+__all__ = ["ANSWER_BY_LETTER", "TableSource", "Task", "TaskPrompt", "interleave"]
 
 
 ANSWER_BY_LETTER: Final = "Answer with the option's letter from the given choices directly."
-"""The usual last line of a question with options."""
+"""Usual last line of a prompt with options."""
 
 
 class TableSource(TypingProtocol):
-    """Source of a benchmark's samples."""
+    """Interface of a benchmark that tasks read samples from."""
 
     @property
     def name(self) -> str:
-        """Its folder below `$QSV_DATA`."""
+        """Name of its folder below `$QSV_DATA`."""
         ...
 
-    def samples(self, part: str) -> list[Sample]:
-        """Return the samples of one of its sets; SetupError where they are nowhere."""
+    def samples(self, set_name: str) -> list[Sample]:
+        """Return the samples of a set; SetupError if they are not found or ids repeat."""
         ...
 
-    def unchecked(self, part: str) -> list[Sample]:
-        """Return the samples as they are, even if ids repeat."""
+    def unchecked_samples(self, set_name: str) -> list[Sample]:
+        """Return the samples of a set without checks."""
         ...
 
-    def pictures(self, part: str, ids: Sequence[str]) -> "Dataset | None":
-        """Return the image columns of these samples, in this order; None for a benchmark without images."""
+    def load_images(self, set_name: str, ids: Sequence[str]) -> "Dataset | None":
+        """Return the image columns of these samples in this order; None for a benchmark without images."""
         ...
 
 
 class TaskPrompt(NamedTuple):
-    """Texts of a prompt, beside the media."""
+    """Text and system prompt of a request."""
 
     text: str
     system: str = ""
@@ -58,44 +57,44 @@ class TaskPrompt(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """A benchmark as it is asked and scored."""
+    """Benchmark with prompt, scorer and average."""
 
     name: str
-    """In lmms-eval."""
+    """Name in lmms-eval."""
     benchmark: TableSource
-    part: str
-    """Split of the benchmark."""
-    ask: Callable[[Sample], TaskPrompt]
+    set_name: str
+    """Name of one of the benchmark's sets."""
+    prompt: Callable[[Sample], TaskPrompt]
     scorer: Scorer
     average: Average = POOLED
     fields: tuple[str, ...] = ()
-    """Fields by which the summary is broken down."""
-    also: Mapping[str, Average] = field(default_factory=dict)
-    """Further official figures, by name."""
+    """Fields of `Sample.groups` by which the summary is broken down."""
+    extra_averages: Mapping[str, Average] = field(default_factory=dict)
+    """Further official averages by name."""
     submission: Callable[[Sequence[SampleResult]], Any] | None = None
-    """Gives what the authors' server wants of replies whose answers are not published."""
-    locate: Callable[[SampleVideo], str] | None = None
-    """Gives a video's path where that is not simply what the sample says."""
+    """Builder of the file for the authors' evaluation server, if answers are not published."""
+    find_video: Callable[[SampleVideo], str] | None = None
+    """Function that returns a video's path, if that is not the path in the sample."""
 
     def samples(self) -> list[Sample]:
-        """Return its samples, in an order of which any beginning (`--limit`) holds all groups of the first field."""
-        samples = self.benchmark.samples(self.part)
-        return interleaved(samples, self.fields[0]) if self.fields else samples
+        """Return the samples so that the first N (`--limit N`) cover all groups of the first field."""
+        samples = self.benchmark.samples(self.set_name)
+        return interleave(samples, self.fields[0]) if self.fields else samples
 
     def summarise(self, rows: Iterable[SampleResult], judge: str | None = None) -> TaskSummary:
-        """Sum scored rows up, and put the protocol beside the score."""
-        summary = summarise(rows, self.average, self.fields, self.also)
+        """Summarise scored rows, and add the protocol."""
+        summary = summarise(rows, self.average, self.fields, self.extra_averages)
         protocol = self.protocol(judge)
         summary["protocol"] = CompactDict(protocol.as_dict(), protocol.hash)
         return summary
 
     def protocol(self, judge: str | None = None) -> Protocol:
-        """Return everything that moves this task's score in this process."""
+        """Return all settings of this process that affect this task's score."""
         return Protocol(
             task=plain_name(self.name),
-            prompt=_form(self.ask),
-            generation=run_context.generation_settings(self.name),
-            answers=run_context.answer_settings(self.name),
+            prompt=_prompt_template(self.prompt),
+            generation=run_context.generation_of(self.name),
+            answers=run_context.answers_of(self.name),
             scoring=ScoringSettings(
                 self.scorer.name, self.average.rule, judge if isinstance(self.scorer, JudgedAnswer) else None
             ),
@@ -103,15 +102,15 @@ class Task:
         )
 
 
-def _form(ask: Callable[[Sample], TaskPrompt]) -> str:
-    """Return a task's prompt for a sample of names, its system message first."""
+def _prompt_template(build: Callable[[Sample], TaskPrompt]) -> str:
+    """Return the prompt of a sample whose values are placeholders, system prompt first."""
     sample = Sample(id="{id}", question="{question}", options=("{option A}", "{option B}"))
-    prompt = ask(sample.model_copy(update={"notes": _Named()}))
+    prompt = build(sample.model_copy(update={"notes": _PlaceholderNotes()}))
     return f"{prompt.system}\n\n{prompt.text}" if prompt.system else prompt.text
 
 
-class _Named(dict[str, str]):
-    """Notes that hold every name, as itself in braces."""
+class _PlaceholderNotes(dict[str, str]):
+    """Notes with a placeholder, `{name}`, for every name."""
 
     def __missing__(self, name: str) -> str:
         return f"{{{name}}}"
@@ -120,12 +119,12 @@ class _Named(dict[str, str]):
         return self[name]
 
 
-def interleaved(samples: Sequence[Sample], field: str) -> list[Sample]:
-    """Take turns between a field's groups, a cluster at a time: questions on a video stay together."""
+def interleave(samples: Sequence[Sample], field: str) -> list[Sample]:
+    """Interleave the groups of a field cluster by cluster, so that samples of one video stay together."""
     queues: dict[str, dict[str, list[Sample]]] = {}
     for sample in samples:
         group = queues.setdefault(str(sample.groups.get(field, "")), {})
         group.setdefault(sample.cluster or sample.id, []).append(sample)
-    turns = [list(clusters.values()) for clusters in queues.values()]
-    longest = max(map(len, turns), default=0)
-    return [sample for turn in range(longest) for group in turns if turn < len(group) for sample in group[turn]]
+    groups = [list(clusters.values()) for clusters in queues.values()]
+    longest = max(map(len, groups), default=0)
+    return [sample for i in range(longest) for clusters in groups if i < len(clusters) for sample in clusters[i]]

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from qsv_eval.model_adapters.engine.request import Request
 from qsv_eval.model_adapters.errors import QsvError
-from qsv_eval.model_adapters.frames import VideoInfo, identity, probe_video
+from qsv_eval.model_adapters.frames import VideoInfo, content_id, probe_video
 
 __all__ = ["FileProbe", "probe_files"]
 
@@ -41,12 +41,12 @@ def probe_files(requests: Iterable[Request], *, show_progress: bool = False) -> 
 
 def _probe(path: str, kind: str) -> FileProbe:
     try:
-        content_id = identity(path)
+        name = content_id(path)
     except (QsvError, OSError) as error:
         return FileProbe(fault=str(error))
     if kind != "video":
-        return FileProbe(content_id)
+        return FileProbe(name)
     try:
-        return FileProbe(content_id, probe_video(path))
+        return FileProbe(name, probe_video(path))
     except Exception:  # noqa: BLE001 - a damaged file may raise anything in a demuxer; reading its frames tells why
-        return FileProbe(content_id)
+        return FileProbe(name)

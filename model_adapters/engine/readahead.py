@@ -98,7 +98,7 @@ class ReadAhead:
         for thread in self._threads:
             thread.join()
         for reader in self._readers:
-            reader.let_go()
+            reader.stop()
         self._results.clear()
 
     def _wait_for(self, index: int) -> ReadResult:

@@ -1,10 +1,10 @@
-"""Reading frames from media files: instants by `FrameRule`, then an exact decode."""
+"""Frame sampling (`FrameRule`) and reading of videos and images."""
 
-from qsv_eval.model_adapters.frames.content_id import identity, size_bytes
+from qsv_eval.model_adapters.frames.content_id import content_id, size_bytes
 from qsv_eval.model_adapters.frames.decoded_frames import (
-    Allocate,
     ClipRequest,
     DecodedFrames,
+    FrameAllocator,
     FrameSelection,
     read_frames,
 )
@@ -15,16 +15,16 @@ from qsv_eval.model_adapters.frames.sampling import FrameRule, subsample
 from qsv_eval.model_adapters.frames.store import FrameStore, StoredRead
 
 __all__ = [
-    "Allocate",
     "ClipRequest",
     "DecodedClip",
     "DecodedFrames",
+    "FrameAllocator",
     "FrameRule",
     "FrameSelection",
     "FrameStore",
     "StoredRead",
     "VideoInfo",
-    "identity",
+    "content_id",
     "probe_video",
     "read_frames",
     "read_image",

@@ -1,17 +1,17 @@
-"""Size and content id of media files."""
+"""Size check and content hash of a media file."""
 
 import hashlib
 from pathlib import Path
 
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
 
-__all__ = ["identity", "size_bytes"]
+__all__ = ["content_id", "size_bytes"]
 
 _BLOCK_BYTES = 1 << 20
 
 
 def size_bytes(path: str | Path) -> int:
-    """Size of a file that has content; MediaError MISSING or EMPTY otherwise."""
+    """Return the size of a file in bytes; MediaError MISSING or EMPTY if there is none or it is empty."""
     file = Path(path)
     if not file.is_file():
         raise MediaError(path, MediaFault.MISSING, "a directory, not a file" if file.is_dir() else "")
@@ -21,13 +21,12 @@ def size_bytes(path: str | Path) -> int:
     return size
 
 
-def identity(path: str | Path) -> str:
-    """Hex sha256 of the file's size and of its first, middle and last MiB.
+def content_id(path: str | Path) -> str:
+    """Return the hex sha256 of a file's size and of its first, middle and last MiB; up to 3 MiB, of the whole file.
 
-    It names the content for caches and journals, so it must survive copying to another machine, which a
-    modification time does not; and it must be cheap for a folder of films, which a hash of everything is not. The
-    ends hold the container's headers and index, which differ between any two encodes; the middle tells apart files
-    that are alike in both. A file up to 3 MiB is hashed whole.
+    Caches and journals name media by this hash: unlike a modification time it survives copying to another machine,
+    and unlike a hash of the whole file it is cheap for films. The ends hold the container's headers and index, which
+    differ between any two encodes; the middle distinguishes files that are equal in both.
     """
     size = size_bytes(path)
     digest = hashlib.sha256(str(size).encode())

@@ -1,4 +1,4 @@
-"""Read one image of any kind as upright RGB, as the reference does with `convert("RGB")`."""
+"""Reading of one image as upright RGB, as the reference does with `convert("RGB")`."""
 
 import io
 import struct
@@ -15,36 +15,38 @@ from qsv_eval.model_adapters.frames.content_id import size_bytes
 
 __all__ = ["read_image"]
 
-# What Pillow's format plugins raise on damaged files: most say OSError, but PNG says SyntaxError, TIFF struct.error.
+# Exceptions of Pillow's format plugins on damaged files: mostly OSError, but SyntaxError from PNG, struct.error from
+# TIFF.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, struct.error, zlib.error)
 
 
 def read_image(source: str | Path | bytes | Image.Image | np.ndarray) -> Image.Image:
-    """Upright RGB from a path, the bytes of a file, a PIL image or a uint8 `(H, W, 3)` array.
+    """Return upright RGB from a path, the bytes of a file, a PIL image or a uint8 `(H, W, 3)` array.
 
-    EXIF rotation is applied, the first picture of an animation is taken, transparency is dropped as Pillow drops it.
-    16-bit greys are scaled to 8 bits, where Pillow's own conversion would turn all but the darkest 256 levels white.
+    EXIF rotation is applied, the first frame of an animation is taken, transparency is dropped as Pillow drops it.
+    16-bit greys are scaled to 8 bits; Pillow's conversion would turn all but the darkest 256 levels white.
+    Raises MediaError for a damaged or missing file.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, Image.Image):
-        with _strictly("an image in memory"):
+        with _strict_pillow("an image in memory"):
             return _upright_rgb(source)
-    with _strictly("image bytes" if isinstance(source, bytes) else source), Image.open(_file(source)) as image:
+    with _strict_pillow("image bytes" if isinstance(source, bytes) else source), Image.open(_file(source)) as image:
         return _upright_rgb(image)
 
 
 @contextmanager
-def _strictly(name: str | Path) -> Iterator[None]:
-    """Turn what Pillow raises on a damaged file into MediaError, and see to it that it raises.
+def _strict_pillow(name: str | Path) -> Iterator[None]:
+    """Raise MediaError for what Pillow raises, and let Pillow raise for truncated images.
 
-    lmms-eval switches Pillow, for the whole process, to fill the missing part of a truncated picture with grey.
+    lmms-eval sets Pillow, for the whole process, to fill the missing part of a truncated image with grey.
     """
     lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
     try:
         yield
     except UnidentifiedImageError as error:
-        raise MediaError(name, MediaFault.UNDECODABLE, "no image format that Pillow knows") from error
+        raise MediaError(name, MediaFault.UNDECODABLE, "not an image format that Pillow knows") from error
     except Image.DecompressionBombError as error:
         raise MediaError(name, MediaFault.UNDECODABLE, str(error)) from error
     except _DAMAGE as error:

@@ -1,10 +1,7 @@
-"""First of the reader's three steps: list a video's frames by demuxing its packets, with nothing decoded.
+"""Packet index of a video (the frames listed by demuxing, without decoding) and length and size from its header.
 
-The list is what makes the other two steps exact: wanted instants become presentation times that do exist (plan), and
-seeking needs no guess (decode). It costs about 10 microseconds a packet.
-
-`probe_video` reads the header alone, in a few milliseconds: enough to estimate what a read will cost. Headers may be
-wrong (a cut file still states its whole length), so no read relies on these figures.
+The index gives the presentation times that exist, so frames are chosen exactly and seeking needs no guess. It costs
+about 10 microseconds a packet. The header costs milliseconds, but may be wrong, so it serves cost estimates only.
 """
 
 import itertools
@@ -30,62 +27,54 @@ from qsv_eval.model_adapters.errors import MediaError, MediaFault
 from qsv_eval.model_adapters.frames.content_id import size_bytes
 
 __all__ = [
-    "PacketIndex",
-    "SeekMode",
-    "VideoInfo",
-    "declared_rate",
-    "demux",
-    "index_packets",
-    "open_video",
-    "probe_video",
+    *("PacketIndex", "SeekMode", "VideoInfo", "declared_rate", "demux", "index_packets", "open_video", "probe_video"),
     "video_stream",
 ]
 
-
 _SEEKABLE_FORMATS = {"mov", "mp4", "matroska", "webm"}
-# AVI stores decode order only, and FFmpeg hands it out as presentation times: with B-frames they are permuted.
-# MPEG program streams time only some packets, and FFmpeg's guesses for the others sometimes collide.
+# AVI stores decode order only, which FFmpeg reports as presentation times: with B-frames they are permuted. MPEG
+# program streams time only some packets, and FFmpeg's guesses for the others may collide.
 _UNTIMED_FORMATS = {"avi", "mpeg"}
-# Header durations are rounded and audio may outlast its last packet; a cut file lacks more than this.
+# Header durations are rounded and audio may outlast its last packet; a truncated file lacks more than this.
 _TRUNCATION_TOLERANCE_S = 1.0
 
 
 class SeekMode(Enum):
-    """Ways to reach and to recognise the frames of a file."""
+    """Access method for the frames of a file."""
 
     SEEK = auto()
-    """Presentation times and an index of keyframes can be trusted (mp4, mov, mkv, webm)."""
+    """Presentation times and the keyframe index are reliable (mp4, mov, mkv, webm)."""
     STREAM = auto()
-    """Presentation times can be trusted, seeking cannot (transport streams, GIF, anything unknown)."""
+    """Presentation times are reliable, seeking is not (transport streams, GIF, unknown formats)."""
     COUNT = auto()
-    """Neither: the n-th frame decoded is the n-th listed (AVI, MPEG program and elementary streams)."""
+    """Neither is reliable: the n-th decoded frame is the n-th in the index (AVI, MPEG streams other than TS)."""
 
 
 @dataclass(frozen=True)
 class PacketIndex:
-    """Facts of a file's video packets, in presentation order. `pts` are in units of `time_base`."""
+    """Frames of a file's video stream in presentation order; `pts` are in units of `time_base`."""
 
     stream_index: int
-    access: SeekMode
+    seek_mode: SeekMode
     fps: float
     """The container's rate, as OpenCV reports it."""
     time_base: Fraction
     pts: list[int]
-    """Distinct presentation times of all frames that a full decode shows; the first is the clip's zero."""
+    """Distinct presentation times of all frames that a full decode shows; seconds count from the first."""
     keyframe_pts: list[int]
-    """Keyframes, including those that an edit list hides but that decoding can start from."""
+    """Presentation times of keyframes, including those that an edit list hides."""
     duration_s: float
-    """Seconds from the first frame to the end of the last; the header's figure if the file was cut short."""
+    """Time from the first frame to the end of the last; by the header if the file is truncated."""
     frame_count: int
-    """Frames at `fps` from the first to the last: the packet count of any file with a constant rate."""
+    """Number of frames at `fps` from the first to the last; the packet count if the rate is constant."""
 
     def seconds(self, pts: int) -> float:
-        """Return seconds after the clip's first frame."""
+        """Return the time after the first frame in seconds."""
         return float((pts - self.pts[0]) * self.time_base)
 
-    def nearest(self, instant_s: float) -> int | None:
-        """Return the presentation time nearest to an instant, or None past the end of what the file holds."""
-        target = self.pts[0] + instant_s / float(self.time_base)
+    def nearest_pts(self, time_s: float) -> int | None:
+        """Return the presentation time nearest to a time in seconds; None past the file's last frame."""
+        target = self.pts[0] + time_s / float(self.time_base)
         half_frame = 0.5 / self.fps / float(self.time_base)
         if target > self.pts[-1] + half_frame:
             return None
@@ -94,17 +83,17 @@ class PacketIndex:
         return min(self.pts[left], self.pts[right], key=lambda pts: abs(pts - target))
 
     def keyframe_before(self, pts: int) -> int:
-        """Return the position in `keyframe_pts` of the last keyframe at or before a time; 0 if there is none."""
+        """Return the index in `keyframe_pts` of the last keyframe at or before `pts`; 0 if there is none."""
         return max(bisect_right(self.keyframe_pts, pts) - 1, 0)
 
 
 @contextmanager
 def open_video(path: str | Path) -> Iterator[InputContainer]:
-    """Open a local video; MediaError says why it cannot be opened."""
+    """Open a local video; raises MediaError with the reason if that fails."""
     size_bytes(path)
     try:
-        # "file:" keeps FFmpeg from reading "name:rest" as a network protocol. Tags in old encodings are common in
-        # downloaded clips and must not fail the file (PyAV decodes them strictly by default).
+        # "file:" keeps FFmpeg from reading "name:rest" as a network protocol. Tags in old encodings, common in
+        # downloaded clips, must not fail the file (PyAV decodes them strictly by default).
         container = av.open(f"file:{path}", metadata_errors="ignore")
     except av.error.FFmpegError as error:
         if _begins_like_mp4(path):
@@ -116,22 +105,22 @@ def open_video(path: str | Path) -> Iterator[InputContainer]:
 
 
 def index_packets(path: str | Path) -> PacketIndex:
-    """List the frames of the file's first video stream; MediaError if there is none to list."""
+    """Index the frames of the file's first video stream; raises MediaError if there are none."""
     with open_video(path) as container:
         stream = video_stream(container, path)
-        packets, seen_end_s = _demux(container, stream)
-        return _summarise(path, container, stream, packets, seen_end_s)
+        packets, packets_end_s = _list_packets(container, stream)
+        return _build_index(path, container, stream, packets, packets_end_s)
 
 
 def demux(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
-    """Yield the packets of these streams from here to the end, and last an empty one for each."""
+    """Yield the packets of these streams from the current position to the end, then an empty one for each."""
     while True:
         try:
             yield from container.demux(*streams)
             return
         except IndexError:
             # A damaged transport stream can announce a new stream in the middle, for whose first packet PyAV (14 to
-            # 16) finds no object. That packet has been read, so a new start goes on behind it and leaves it out.
+            # 16) finds no object. That packet is consumed, so demuxing again continues after it.
             continue
 
 
@@ -141,7 +130,7 @@ def _begins_like_mp4(path: str | Path) -> bool:
 
 
 def video_stream(container: InputContainer, path: str | Path) -> VideoStream:
-    """Return the first video stream that is no cover picture: the one that OpenCV, hence the reference, reads."""
+    """Return the first video stream that is not a cover image, which OpenCV, hence the reference, reads."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             if stream.codec_context is None:
@@ -150,48 +139,48 @@ def video_stream(container: InputContainer, path: str | Path) -> VideoStream:
     raise MediaError(path, MediaFault.NO_VIDEO)
 
 
-_Listed = tuple[int | None, int, bool, bool]
-"""A video packet with content: pts, duration, whether it is a keyframe, whether it is to be discarded.
+_PacketEntry = tuple[int | None, int, bool, bool]
+"""Video packet with content: pts, duration, is_keyframe, is_discard. A tuple, because an hour has 100,000 of them.
 
-Only elementary streams have no pts at all. A plain tuple, because an hour has 100,000 of them.
+Only elementary streams have no pts.
 """
 
 
-def _demux(container: InputContainer, stream: VideoStream) -> tuple[list[_Listed], float]:
-    """List the stream's packets in file order; also return the latest end of any stream's packets, in seconds."""
-    listed: list[_Listed] = []
-    append, own = listed.append, stream.index
-    ends: dict[int, int] = {}  # by stream, in its own ticks: a fraction for each packet takes as long as demuxing
+def _list_packets(container: InputContainer, stream: VideoStream) -> tuple[list[_PacketEntry], float]:
+    """Return the stream's packets in file order, and the latest end of any stream's packets in seconds."""
+    packets: list[_PacketEntry] = []
+    append, video_index = packets.append, stream.index
+    ends: dict[int, int] = {}  # by stream, in its time base: a Fraction for each packet takes as long as demuxing
     try:
         for packet in demux(container, *container.streams):
-            pts, duration, number = packet.pts, packet.duration or 0, packet.stream_index
-            if number == own:
+            pts, duration, index = packet.pts, packet.duration or 0, packet.stream_index
+            if index == video_index:
                 if packet.size:
                     append((pts, duration, packet.is_keyframe, packet.is_discard))
-            elif pts is not None and pts + duration > ends.get(number, -math.inf):
-                ends[number] = pts + duration
+            elif pts is not None and pts + duration > ends.get(index, -math.inf):
+                ends[index] = pts + duration
     except av.error.FFmpegError:
-        # A damaged file. No reader gets at what follows, and comparing with the header tells how much that is.
+        # A damaged file: the rest cannot be read, and the header tells how long it is.
         pass
-    own_ends = [pts + duration for pts, duration, _, _ in listed if pts is not None]
-    if own_ends:
-        ends[own] = max(own_ends)
-    seconds = (float(end * base) for number, end in ends.items() if (base := container.streams[number].time_base))
-    return listed, max(seconds, default=-math.inf)
+    video_ends = [pts + duration for pts, duration, _, _ in packets if pts is not None]
+    if video_ends:
+        ends[video_index] = max(video_ends)
+    ends_s = (float(end * base) for index, end in ends.items() if (base := container.streams[index].time_base))
+    return packets, max(ends_s, default=-math.inf)
 
 
-def _summarise(
-    path: str | Path, container: InputContainer, stream: VideoStream, packets: list[_Listed], seen_end_s: float
+def _build_index(
+    path: str | Path, container: InputContainer, stream: VideoStream, packets: list[_PacketEntry], packets_end_s: float
 ) -> PacketIndex:
-    access = _access(container.format.name, packets)
+    seek_mode = _seek_mode(container.format.name, packets)
     time_base = stream.time_base
-    if time_base is None or (access is SeekMode.COUNT and not _each_has_its_time(packets)):
-        packets = [(number, 1, is_key, is_discard) for number, (_, _, is_key, is_discard) in enumerate(packets)]
+    if time_base is None or (seek_mode is SeekMode.COUNT and not _pts_are_unique(packets)):
+        packets = [(i, 1, is_key, is_discard) for i, (_, _, is_key, is_discard) in enumerate(packets)]
         time_base = 1 / (declared_rate(stream) or Fraction(25))  # 25 is FFmpeg's own guess for elementary streams
     keyframe_pts = sorted({pts for pts, _, is_keyframe, _ in packets if is_keyframe and pts is not None})
     shown = {pts: duration for pts, duration, _, is_discard in packets if pts is not None and not is_discard}
     pts = sorted(shown)
-    if access is not SeekMode.COUNT and keyframe_pts:
+    if seek_mode is not SeekMode.COUNT and keyframe_pts:
         # A recording may begin between keyframes; decoders show nothing before the first.
         pts = [time for time in pts if time >= keyframe_pts[0]]
     if not pts:
@@ -201,26 +190,26 @@ def _summarise(
     frame_count = round(span_s * fps) + 1
     duration_s = span_s + (float(shown[pts[-1]] * time_base) or 1 / fps)
     declared_end_s = _declared_end_s(container)
-    if declared_end_s - seen_end_s > _TRUNCATION_TOLERANCE_S:
+    if declared_end_s - packets_end_s > _TRUNCATION_TOLERANCE_S:
         duration_s = declared_end_s - float(pts[0] * time_base)
         frame_count = round(duration_s * fps)
-    return PacketIndex(stream.index, access, fps, time_base, pts, keyframe_pts, duration_s, frame_count)
+    return PacketIndex(stream.index, seek_mode, fps, time_base, pts, keyframe_pts, duration_s, frame_count)
 
 
-def _access(format_names: str, packets: list[_Listed]) -> SeekMode:
+def _seek_mode(format_names: str, packets: list[_PacketEntry]) -> SeekMode:
     names = set(format_names.split(","))
     if names & _UNTIMED_FORMATS or all(pts is None for pts, *_ in packets):
         return SeekMode.COUNT
     return SeekMode.SEEK if names & _SEEKABLE_FORMATS else SeekMode.STREAM
 
 
-def _each_has_its_time(packets: list[_Listed]) -> bool:
+def _pts_are_unique(packets: list[_PacketEntry]) -> bool:
     times = {pts for pts, *_ in packets}
     return None not in times and len(times) == len(packets)
 
 
 def declared_rate(stream: VideoStream) -> Fraction | None:
-    """Return the rate by FFmpeg's guess, which is what OpenCV reports, or the next best that the file gives."""
+    """Return FFmpeg's guess of the frame rate, which OpenCV reports, or else another rate that the file states."""
     return stream.guessed_rate or stream.average_rate or stream.base_rate
 
 
@@ -230,42 +219,42 @@ def _measured_rate(pts: list[int], time_base: Fraction) -> Fraction:
 
 
 def _declared_end_s(container: InputContainer) -> float:
-    """Return where the header says that the file ends, in seconds; -inf if it does not say."""
+    """Return the end of the file by its header, in seconds; -inf if the header has none."""
     if container.duration is None:
         return -math.inf
     return ((container.start_time or 0) + container.duration) / av.time_base
 
 
 class VideoInfo(NamedTuple):
-    """A video's length and size, as its header has them."""
+    """Length and size of a video by its header."""
 
     duration_s: float
     fps: float
     frame_count: int
-    """As stated, or else `duration_s` times `fps`."""
+    """Number of frames; `duration_s` times `fps` if the header has none."""
     width: int
-    """Width of the pictures as stored, before a rotation on screen."""
+    """Height in pixels as stored, before any rotation, like `width`."""
     height: int
 
 
 def probe_video(path: str | Path) -> VideoInfo:
-    """Look at a video's header; demux its packets only if that does not say how long it is.
+    """Return a video's length and size from its header, or from its packets if the header has no duration.
 
     Raises MediaError if the file cannot be opened or has no video.
     """
     with open_video(path) as container:
         stream = video_stream(container, path)
         width, height = stream.codec_context.width, stream.codec_context.height
-        rate, duration_s = declared_rate(stream), _stated_duration_s(container, stream)
+        rate, duration_s = declared_rate(stream), _header_duration_s(container, stream)
         if rate and duration_s > 0:
             count = stream.frames or max(round(duration_s * rate), 1)
             return VideoInfo(duration_s, float(rate), count, width, height)
-    scan = index_packets(path)
-    return VideoInfo(scan.duration_s, scan.fps, len(scan.pts), width, height)
+    index = index_packets(path)
+    return VideoInfo(index.duration_s, index.fps, len(index.pts), width, height)
 
 
-def _stated_duration_s(container: InputContainer, stream: VideoStream) -> float:
-    """Return seconds by the stream's header, or else the file's; 0 if neither says."""
+def _header_duration_s(container: InputContainer, stream: VideoStream) -> float:
+    """Return the duration by the stream's header, else by the file's, in seconds; 0 if neither has it."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return (container.duration or 0) / av.time_base

@@ -1,4 +1,4 @@
-"""One job of reading, here or in a worker process: a file's frames, or why there are none, and what it took."""
+"""Read job: the frames of one file for several requests, read in this process or in a worker."""
 
 import time
 from pathlib import Path
@@ -7,10 +7,10 @@ from typing import NamedTuple
 from qsv_eval.model_adapters.errors import MediaError
 from qsv_eval.model_adapters.frames.decode import Resize
 from qsv_eval.model_adapters.frames.decoded_frames import (
-    Allocate,
     ClipRequest,
     DecodedFrames,
-    empty_frames,
+    FrameAllocator,
+    allocate_array,
     read_frames,
 )
 from qsv_eval.model_adapters.frames.store import FrameStore
@@ -19,47 +19,48 @@ __all__ = ["ReadJob", "ReadResult", "ReadSettings", "run_read_job"]
 
 
 class ReadSettings(NamedTuple):
-    """Settings of all reads of a run."""
+    """Settings that all read jobs of a run share."""
 
     size: tuple[int, int]
     """Height and width of the frames."""
     resize: Resize = "exact"
     store: Path | None = None
-    """Folder of the frame store."""
+    """Folder of the frame store; None reads without one."""
     store_bytes: int = 0
+    """Size limit of the frame store."""
 
 
 class ReadJob(NamedTuple):
-    """Frames of one file, for one or several requests."""
+    """A file and the requests for its frames."""
 
     path: str
     requests: tuple[ClipRequest, ...]
 
 
 class ReadResult(NamedTuple):
-    """Result of a job: frames, or an error."""
+    """Frames or the error of a read job, and its duration."""
 
     footage: DecodedFrames | None
     error: Exception | None
     read_s: float
-    """Seconds that it took."""
+    """Duration of the job in seconds."""
     from_store: bool = False
 
 
-def run_read_job(job: ReadJob, settings: ReadSettings, allocate: Allocate = empty_frames) -> ReadResult:
-    """Read a file's frames, from the frame store if there is one that has them. Errors are part of the result."""
+def run_read_job(job: ReadJob, settings: ReadSettings, allocate: FrameAllocator = allocate_array) -> ReadResult:
+    """Read a file's frames, from the frame store if it has them. Errors are part of the result, not raised."""
     started = time.perf_counter()
-    footage: DecodedFrames | None = None
+    decoded: DecodedFrames | None = None
     error: Exception | None = None
     from_store = False
     try:
         if settings.store is None:
-            footage = read_frames(job.path, job.requests, settings.size, settings.resize, allocate)
+            decoded = read_frames(job.path, job.requests, settings.size, settings.resize, allocate)
         else:
             store = FrameStore(settings.store, settings.store_bytes)
-            footage, from_store = store.read(job.path, job.requests, settings.size, settings.resize, allocate)
+            decoded, from_store = store.read(job.path, job.requests, settings.size, settings.resize, allocate)
     except MediaError as unreadable:
-        error = unreadable.with_traceback(None)  # it would keep the frames
-    except Exception as unexpected:  # noqa: BLE001 - whatever a damaged file does to a decoder, the run goes on
-        error = RuntimeError(f"{type(unexpected).__name__}: {unexpected}")  # one that can be sent
-    return ReadResult(footage, error, time.perf_counter() - started, from_store)
+        error = unreadable.with_traceback(None)  # a traceback keeps the frames in memory
+    except Exception as unexpected:  # noqa: BLE001 - whatever a decoder raises on a damaged file, the run continues
+        error = RuntimeError(f"{type(unexpected).__name__}: {unexpected}")  # some exceptions cannot be pickled
+    return ReadResult(decoded, error, time.perf_counter() - started, from_store)

@@ -1,9 +1,4 @@
-"""Read the frames that one rule wants from a video file.
-
-    clip = read_video("talk.mp4", FrameRule(fps=1, max_frames=420))
-
-One request to `read_frames`, which says what is read and how.
-"""
+"""Reading of one video under one frame rule: `read_video("talk.mp4", FrameRule(fps=1, max_frames=420))`."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -19,16 +14,16 @@ __all__ = ["DecodedClip", "read_video"]
 
 
 class DecodedClip(NamedTuple):
-    """Frames of one video or of a segment of it. All times count from the first frame of the *file*."""
+    """Frames of a video or of a segment of it. Times are seconds from the first frame of the *file*."""
 
     frames: np.ndarray
     """uint8 `(T, H, W, 3)`, RGB, upright, T >= 1."""
     timestamps_s: list[float]
-    """Presentation times of these frames, as the file has them."""
+    """Presentation times of these frames in the file."""
     requested_s: list[float]
-    """The instants that the rule asked for."""
+    """Times that the rule asked for."""
     duration_s: float
-    """End of the video, or of the asked segment if that is earlier."""
+    """End of the video, or of the requested segment if that is earlier."""
     fps: float
     """The container's frame rate."""
     packet_errors: int
@@ -36,7 +31,7 @@ class DecodedClip(NamedTuple):
 
     @property
     def shortfall(self) -> int:
-        """Frames asked for and not obtained: lost to damage, or the same frame asked for twice."""
+        """Number of frames asked for and not returned: damaged, or the same frame twice."""
         return len(self.requested_s) - len(self.timestamps_s)
 
 
@@ -48,22 +43,21 @@ def read_video(
     end_s: float | None = None,
     resize: Resize = "exact",
 ) -> DecodedClip:
-    """Read the frames that `rule` wants from the file, or from the segment from `start_s` to `end_s`.
+    """Read the frames of `rule` from the file, or from its segment from `start_s` to `end_s`.
 
-    `size` is (height, width). A segment may reach over the end of the file, as annotations often do. Raises
-    MediaError if there is no frame to give. The file is opened and closed within the call, so this can run in a
-    worker process, forked or not.
+    `size` is (height, width). A segment may reach past the end of the file, as annotations often do. Raises MediaError
+    if no frame can be read. The file is opened and closed within the call, so this is safe in a worker process.
     """
-    footage = read_frames(path, [ClipRequest(rule, start_s, end_s)], size, resize)
-    view = footage.views[0]
+    decoded = read_frames(path, [ClipRequest(rule, start_s, end_s)], size, resize)
+    view = decoded.views[0]
     if isinstance(view, MediaError):
         raise view
-    # The only request sees all frames, so they need no picking, which would copy them.
+    # The only request has all frames, so selecting them, which copies, is not needed.
     return DecodedClip(
-        frames=footage.frames,
-        timestamps_s=footage.timestamps_s,
+        frames=decoded.frames,
+        timestamps_s=decoded.timestamps_s,
         requested_s=view.requested_s,
         duration_s=view.duration_s,
-        fps=footage.fps,
-        packet_errors=footage.packet_errors,
+        fps=decoded.fps,
+        packet_errors=decoded.packet_errors,
     )

@@ -1,9 +1,8 @@
-"""Frame rules: at most `max_frames` of the frames that a rate of `fps` picks.
+"""Frame sampling: at most `max_frames` frames of a video, picked at a rate of `fps`, by one of three rules.
 
-Three rules. `reference` is the released model's own (mid-second sampling, its roundings included), so scores can be
-compared with the paper's. `blocks` is the same idea without the rounding of `fps` to whole frames per second, so it
-takes any rate, such as one frame every ten seconds. `nested` thins `blocks` so that the frames of a smaller limit are
-among those of a larger one: a sweep over limits then looks at no more frames than its largest cell.
+`reference` is the sampling of the released model, roundings included, so scores compare with the paper's. `blocks`
+takes the middle of every 1/fps seconds and accepts any rate. `nested` thins `blocks` so that smaller frame sets are
+subsets of larger ones, so a sweep over limits reads no more frames than its largest variant.
 """
 
 import math
@@ -13,22 +12,22 @@ from typing import Literal, NamedTuple, get_args
 
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["FrameRule", "RuleName", "evenly_spaced", "subsample"]
+__all__ = ["FrameRule", "RuleName", "nested_subsample", "subsample"]
 
 RuleName = Literal["reference", "blocks", "nested"]
 
 
 @dataclass(frozen=True)
 class FrameRule:
-    """Rule that chooses frames. Hashable and plain, so `dataclasses.asdict` puts it into a protocol record."""
+    """Rate, limit and rule of frame sampling; hashable, and part of the protocol."""
 
     fps: float = 1.0
-    """Frames per second before thinning; never more than the video has."""
+    """Frames per second before thinning; at most those of the video."""
     max_frames: int | None = 420
-    """Longer lists are thinned uniformly to this length. None keeps all of them."""
+    """Longer lists are thinned to this length; None keeps all frames."""
     name: RuleName = "reference"
-    """`reference`: as the released model samples. `blocks`: the middle of every 1/fps seconds, at any rate. `nested`:
-    of those the first `max_frames` in an order that halves the gaps again and again."""
+    """`reference`: the released model's sampling. `blocks`: the middle of every 1/fps seconds. `nested`: `blocks`,
+    thinned so that smaller frame sets are subsets of larger ones."""
 
     def __post_init__(self) -> None:
         if self.name not in get_args(RuleName):
@@ -46,24 +45,24 @@ class FrameRule:
     def indices(
         self, video_fps: float, frame_count: int, start_s: float | None = None, end_s: float | None = None
     ) -> list[int]:
-        """Return frame numbers, ascending, in a video of `frame_count` frames at a constant `video_fps`.
+        """Return ascending frame indices in a video of `frame_count` frames at a constant `video_fps`.
 
-        With `reference`, exactly the reference's list, which is empty for a clip of half a second or less.
+        The list of `reference` is exactly the released model's, which is empty for a clip of half a second or less.
         """
         pick = _mid_seconds if self.name == "reference" else _mid_blocks
         picks = pick(min(self.fps, video_fps), video_fps, frame_count, start_s or 0.0, end_s)
-        keep = evenly_spaced if self.name == "nested" else subsample
+        keep = nested_subsample if self.name == "nested" else subsample
         kept = range(picks.total) if self.max_frames is None else keep(picks.total, self.max_frames)
-        # The reference thins first and then loses what lies past the end; the other order picks other frames.
+        # The reference thins first and then drops indices past the end; the other order picks other frames.
         return [index for index in map(picks.index_at, kept) if index < frame_count]
 
     def instants(
         self, video_fps: float, frame_count: int, start_s: float | None = None, end_s: float | None = None
     ) -> list[float]:
-        """Return the seconds at which frames are wanted: `indices` divided by `video_fps`.
+        """Return the wanted times in seconds: `indices` divided by `video_fps`.
 
-        Where the rule picks nothing from a clip that has frames, its middle frame stands in. The reference
-        crashes there, so no reference score depends on it.
+        If the rule picks no frame of a clip that has some, the middle frame is taken. The reference crashes
+        there, so no reference score depends on it.
         """
         indices = self.indices(video_fps, frame_count, start_s, end_s)
         if not indices and frame_count > 0:
@@ -72,32 +71,32 @@ class FrameRule:
 
 
 def subsample(count: int, limit: int) -> list[int]:
-    """Return positions of at most `limit` (1 or more) of `count` items: the middles of `limit` equal stretches."""
+    """Return indices of at most `limit` (1 or more) of `count` items: the middles of `limit` equal segments."""
     if count <= limit:
         return list(range(count))
     gap = count / limit
     return [int(k * gap + gap / 2) for k in range(limit)]
 
 
-def evenly_spaced(count: int, limit: int) -> list[int]:
-    """Return positions of at most `limit` of `count` items; those of a smaller limit are always among them.
+def nested_subsample(count: int, limit: int) -> list[int]:
+    """Return indices of at most `limit` of `count` items; those of a smaller limit are a subset.
 
-    They are the first of the van der Corput sequence, evenly spread where `limit` is a power of 2, and else with gaps
-    of two lengths, one twice the other.
+    The indices follow the van der Corput sequence: evenly spaced if `limit` is a power of 2, otherwise with gaps of
+    two lengths, one twice the other.
     """
     if count <= limit:
         return list(range(count))
-    found: set[int] = set()
-    number = 0
-    while len(found) < limit:
-        reversed_bits = int(f"{number:b}"[::-1], 2)
-        found.add(reversed_bits * count >> number.bit_length())
-        number += 1
-    return sorted(found)
+    indices: set[int] = set()
+    k = 0
+    while len(indices) < limit:
+        reversed_bits = int(f"{k:b}"[::-1], 2)
+        indices.add(reversed_bits * count >> k.bit_length())
+        k += 1
+    return sorted(indices)
 
 
 class _Picks(NamedTuple):
-    """Frame numbers before thinning, as a function: a damaged timestamp may make a clip last for years."""
+    """Frame indices before thinning, computed on demand: a damaged timestamp may make a clip years long."""
 
     total: int
     index_at: Callable[[int], int]
@@ -106,13 +105,12 @@ class _Picks(NamedTuple):
 def _mid_seconds(fps: float, video_fps: float, frame_count: int, start_s: float, end_s: float | None) -> _Picks:
     """Cut time into blocks of `round(video_fps)` frames and take the middle of `round(fps)` parts of each.
 
-    The order of the float operations and Python's rounding of halves to even are the reference's
-    (`tables.json: sampling_opencv`); both move indices.
+    The order of the float operations and the rounding of halves to even are the reference's: both move indices.
     """
     first = round(video_fps * start_s)
     last = frame_count - 1 if end_s is None else round(video_fps * end_s)
     if video_fps <= 0.5:
-        # A slide show. The reference divides by round(video_fps) = 0 here; wanting more frames than it has means all.
+        # A slide show, of which all frames are taken. The reference divides by round(video_fps) = 0 here.
         return _Picks(max(0, last + 1 - first), lambda k: first + k)
     blocks = range(first, last + 1, round(video_fps))
     parts = round(fps)
@@ -125,7 +123,7 @@ def _mid_seconds(fps: float, video_fps: float, frame_count: int, start_s: float,
 
 
 def _mid_blocks(fps: float, video_fps: float, frame_count: int, start_s: float, end_s: float | None) -> _Picks:
-    """Cut time into blocks of 1/fps seconds and take the middle of each that lies before the end."""
+    """Cut time into blocks of 1/fps seconds and take each middle that lies before the end."""
     clip_end_s = frame_count / video_fps
     length_s = (clip_end_s if end_s is None else min(end_s, clip_end_s)) - start_s
     blocks = max(0, math.ceil(length_s * fps - 0.5))
@@ -133,6 +131,7 @@ def _mid_blocks(fps: float, video_fps: float, frame_count: int, start_s: float, 
 
 
 def _middle(video_fps: float, frame_count: int, start_s: float, end_s: float | None) -> int:
+    """Return the index of a clip's middle frame."""
     clip_last = frame_count - 1
     first = min(round(video_fps * start_s), clip_last)
     last = clip_last if end_s is None else min(round(video_fps * end_s), clip_last)

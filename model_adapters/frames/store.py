@@ -1,11 +1,10 @@
-"""Frames once read, kept on disk for every later run on the same videos: many checkpoints, one decoding.
+"""Frame store: decoded frames on disk, so that later runs on the same videos decode nothing.
 
     store = FrameStore(Path("/scratch/frames"), max_bytes=200 << 30)
-    footage, hit = store.read("talk.mp4", [ClipRequest(FrameRule())])
+    decoded, hit = store.read("talk.mp4", [ClipRequest(FrameRule())])
 
-A reading is found again by the video's content, the requests, size and resize, and by all that decides what frames a
-video has: `FRAME_VERSION` of our code, FFmpeg and Pillow. Any number of processes and machines may share the folder.
-Nothing that goes wrong with it fails a reading.
+The key of an entry is the video's content, the requests, size, resize, `FRAME_VERSION` and the versions of FFmpeg and
+Pillow. Processes and machines may share the folder. An error of the store never fails a read.
 """
 
 import hashlib
@@ -25,13 +24,13 @@ import av
 import PIL
 
 from qsv_eval.model_adapters.files import UNFINISHED, atomic_write
-from qsv_eval.model_adapters.frames.content_id import identity
+from qsv_eval.model_adapters.frames.content_id import content_id
 from qsv_eval.model_adapters.frames.decode import Resize
 from qsv_eval.model_adapters.frames.decoded_frames import (
-    Allocate,
     ClipRequest,
     DecodedFrames,
-    empty_frames,
+    FrameAllocator,
+    allocate_array,
     read_frames,
 )
 from qsv_eval.model_adapters.frames.store_format import (
@@ -48,26 +47,25 @@ __all__ = ["FRAME_VERSION", "FrameStore", "StoredRead"]
 _log = logging.getLogger(__name__)
 
 FRAME_VERSION: Final = "7e08931affeb"
-"""Version of the code that decides which frames an entry holds, their pixels, and the file format of an entry.
+"""Version of frame selection, of pixels and of the entry format; change it if, and only if, one of them changes.
 
-It changes when, and only when, one of these changes: then stored frames are read from the videos again. The golden
-outputs in `tests/test_golden.py` show whether a change of the code moves frames.
+Frames of other versions are decoded again. The golden outputs in `tests/test_golden.py` show such a change.
 """
 _SUFFIX = ".frames"
-_STALE_S = 3600.0  # a writer that has not written for so long was killed
+_STALE_S = 3600.0  # an unfinished file of this age belongs to a killed process
 
 
 class StoredRead(NamedTuple):
-    """A footage and where it came from."""
+    """Decoded frames and their origin."""
 
     footage: DecodedFrames
     hit: bool
-    """Whether it was in the store; otherwise it was read from the video, and kept if that could be done."""
+    """Whether the store had them; otherwise they were decoded, and stored if possible."""
 
 
 @dataclass(frozen=True)
 class FrameStore:
-    """A folder of entries, of which the least recently used go when there are more than `max_bytes`."""
+    """Folder of entries; the least recently used are evicted above `max_bytes`."""
 
     folder: Path
     max_bytes: int
@@ -78,52 +76,54 @@ class FrameStore:
         requests: Sequence[ClipRequest],
         size: tuple[int, int] = (384, 384),
         resize: Resize = "exact",
-        allocate: Allocate = empty_frames,
+        allocate: FrameAllocator = allocate_array,
     ) -> StoredRead:
-        """Read as `read_frames` does, the same frames byte for byte, from the store if it has them.
+        """Return the same as `read_frames`, byte for byte, from the store if it has the frames.
 
-        `allocate` is called a second time only if a sound entry cannot be read to its end; then the later room counts.
+        `allocate` is called twice only if an entry turns out unreadable after its check; then the later array is used.
         """
-        names = [request_key(request) for request in requests]
+        request_keys = [request_key(request) for request in requests]
         try:
-            before, key = _state(path), _key(identity(path), size, resize)
-        except OSError:  # may not be read; whoever reads videos has a name for that
+            before, key = _state(path), _key(content_id(path), size, resize)
+        except OSError:  # unreadable: read_frames raises the MediaError
             return StoredRead(read_frames(path, requests, size, resize, allocate), False)
-        footage = self._find(key, names, path, allocate) if names else None
-        if footage is not None:
-            return StoredRead(footage, True)
-        footage = read_frames(path, requests, size, resize, allocate)
-        if _state(path) == before:  # otherwise it is still being written
-            self._keep(self._shard(key) / _entry_name(key, names), names, footage)
-        return StoredRead(footage, False)
+        decoded = self._find(key, request_keys, path, allocate) if request_keys else None
+        if decoded is not None:
+            return StoredRead(decoded, True)
+        decoded = read_frames(path, requests, size, resize, allocate)
+        if _state(path) == before:  # otherwise the video is still being written
+            self._save(self._shard(key) / _entry_name(key, request_keys), request_keys, decoded)
+        return StoredRead(decoded, False)
 
     def _shard(self, key: str) -> Path:
-        """Return the folder of an entry: looking through one of 256 for a video's entries takes no time."""
+        """Return the folder of an entry, one of 256, so that listing a video's entries is fast."""
         return self.folder / key[:2]
 
-    def _find(self, key: str, names: Sequence[str], path: str | Path, allocate: Allocate) -> DecodedFrames | None:
-        """Look at the entry for just these requests first, then at the video's others, which may have them too."""
-        exact = self._shard(key) / _entry_name(key, names)
-        if (footage := _read_entry(exact, names, path, allocate)) is not None:
-            return footage
+    def _find(
+        self, key: str, request_keys: Sequence[str], path: str | Path, allocate: FrameAllocator
+    ) -> DecodedFrames | None:
+        """Return the frames from the entry for exactly these requests, or from another entry of the video."""
+        exact = self._shard(key) / _entry_name(key, request_keys)
+        if (decoded := _read_entry(exact, request_keys, path, allocate)) is not None:
+            return decoded
         for entry in sorted(self._shard(key).glob(f"{key}-*{_SUFFIX}")):
-            if entry != exact and (footage := _read_entry(entry, names, path, allocate)) is not None:
-                return footage
+            if entry != exact and (decoded := _read_entry(entry, request_keys, path, allocate)) is not None:
+                return decoded
         return None
 
-    def _keep(self, entry: Path, names: Sequence[str], footage: DecodedFrames) -> None:
-        # Nothing is synced to the disk: what a power cut tears has a wrong checksum.
+    def _save(self, entry: Path, request_keys: Sequence[str], decoded: DecodedFrames) -> None:
+        # Not synced to disk: checksums detect an entry that a power cut damaged.
         try:
             with atomic_write(entry, many_writers=True) as draft, draft.open("xb") as file:
-                write_entry(file, names, footage, self.max_bytes)
-            self._make_room()
+                write_entry(file, request_keys, decoded, self.max_bytes)
+            self._evict()
         except TooLargeError:
             pass
         except OSError as error:
             _warn_once(self.folder, error.strerror or str(error))
 
-    def _make_room(self) -> None:
-        """Remove what was used least recently until the rest fits, and what killed writers left behind."""
+    def _evict(self) -> None:
+        """Remove unfinished files of killed processes, and the least recently used entries until the rest fits."""
         stale = time.time() - _STALE_S
         kept, total = [], 0
         for file, stat in _files(self.folder):
@@ -140,19 +140,21 @@ class FrameStore:
             total -= size
 
 
-def _read_entry(entry: Path, names: Sequence[str], path: str | Path, allocate: Allocate) -> DecodedFrames | None:
-    """Return what the requests see, or None if this entry does not have it; remove it if it is damaged."""
+def _read_entry(
+    entry: Path, request_keys: Sequence[str], path: str | Path, allocate: FrameAllocator
+) -> DecodedFrames | None:
+    """Return the frames of the requests, or None if this entry lacks them; remove a damaged entry."""
     try:
         with entry.open("rb") as file:
             index = read_entry_index(file)
-            if not index.serves(names):
+            if not index.serves(request_keys):
                 return None
-            with suppress(OSError):  # the folder may be there for reading only
+            with suppress(OSError):  # the folder may be read-only
                 os.utime(file.fileno())
-            return read_entry_frames(file, index, names, path, allocate)
+            return read_entry_frames(file, index, request_keys, path, allocate)
     except DamagedEntryError:
         _remove(entry)
-    except OSError:  # not there, or removed by another process, or on a disk that fails
+    except OSError:  # missing, removed by another process, or on a failing disk
         pass
     return None
 
@@ -162,13 +164,13 @@ def _key(content: str, size: tuple[int, int], resize: str) -> str:
     return hashlib.sha256(named.encode()).hexdigest()[:32]
 
 
-def _entry_name(key: str, names: Sequence[str]) -> str:
-    return f"{key}-{hashlib.sha256(json.dumps(sorted(set(names))).encode()).hexdigest()[:16]}{_SUFFIX}"
+def _entry_name(key: str, request_keys: Sequence[str]) -> str:
+    return f"{key}-{hashlib.sha256(json.dumps(sorted(set(request_keys))).encode()).hexdigest()[:16]}{_SUFFIX}"
 
 
 @cache
 def _frame_version() -> str:
-    """Return the state of all that decides what frames a video has."""
+    """Return the versions of everything that decides a video's frames."""
     return f"{FRAME_VERSION} {av.__version__} {av.library_versions} {PIL.__version__} {platform.machine()}"
 
 
@@ -180,7 +182,7 @@ def _state(path: str | Path) -> tuple[int, int] | None:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield the store's files that are still there when they are looked at, and no other files."""
+    """Yield path and status of the store's own files that still exist."""
     for shard in os.scandir(folder):
         with suppress(OSError), os.scandir(shard) as items:
             for item in items:
@@ -198,7 +200,7 @@ _warned: set[Path] = set()
 
 
 def _warn_once(folder: Path, reason: str) -> None:
-    """Warn once a process, however many stores it makes of a folder."""
+    """Warn once per process and folder."""
     if folder not in _warned:
         _warned.add(folder)
-        _log.warning("%s: frames cannot be kept here (%s); they are read from the videos each time", folder, reason)
+        _log.warning("%s: frames cannot be stored here (%s), so every run decodes the videos again", folder, reason)

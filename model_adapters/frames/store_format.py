@@ -1,15 +1,13 @@
-"""The file that one entry of the frame store is: a footage with its requests, and a checksum for every part.
+"""File format of a frame store entry: the frames of several requests on a video, lossless, with checksums.
 
-    the packed frames, one after the other · index (JSON) · length of the index, its checksum, a magic word
+    packed frames · index (JSON) · length of the index, its CRC-32, a magic word
 
-A file that is not exactly as long as its index says, or of which a part has another checksum, is damaged. All of it is
-checked before anything is unpacked, so whoever gets a footage gets the right one.
+A file is damaged if its length differs from the index or a checksum is wrong; this is checked before any unpacking.
 
-Each frame is packed by itself, bit for bit: green is subtracted from red and blue, and from each row the row above;
-the rest goes through zstd at its fastest level. Of all codecs tried (docs/performance.md) this one unpacks fastest, in
-about a millisecond for 384 x 384, at a third of the bytes. Codecs that pack a tenth to a third better take two to ten
-times as long to unpack, or longer to pack than decoding takes. Differences to the frame before do not help: sampled
-frames lie a second apart.
+Each frame is packed by itself: green is subtracted from red and blue, from each row the row above, and the residual
+goes through zstd at level 1. Of all codecs tried (benchmarks/frame_store.py) this unpacks fastest, about a millisecond
+for 384 x 384, at a third of the bytes; smaller ones unpack 2 to 10 times slower or pack slower than decoding.
+Differences to the previous frame do not help, because it lies a second away.
 """
 
 import json
@@ -25,36 +23,28 @@ import numpy as np
 import zstandard
 
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
-from qsv_eval.model_adapters.frames.decoded_frames import Allocate, ClipRequest, DecodedFrames, FrameSelection
+from qsv_eval.model_adapters.frames.decoded_frames import ClipRequest, DecodedFrames, FrameAllocator, FrameSelection
 
 __all__ = [
-    "DamagedEntryError",
-    "EntryIndex",
-    "TooLargeError",
-    "pack",
-    "read_entry_frames",
-    "read_entry_index",
-    "request_key",
-    "unpack",
-    "write_entry",
+    *("DamagedEntryError", "EntryIndex", "TooLargeError", "pack", "read_entry_frames", "read_entry_index"),
+    *("request_key", "unpack", "write_entry"),
 ]
-
 
 _TAIL = struct.Struct("<II8s")
 _MAGIC = b"qsvframe"
 
 
 class DamagedEntryError(Exception):
-    """The file is not what was once written."""
+    """The file differs from what was written."""
 
 
 class TooLargeError(Exception):
-    """The entry would be larger than it may be."""
+    """The entry would exceed its size limit."""
 
 
 @dataclass(frozen=True)
 class EntryIndex:
-    """Everything that an entry holds but its frames."""
+    """Contents of an entry except the frames; written as JSON with these field names."""
 
     shape: list[int]
     """Shape of the frames, `[T, H, W, 3]`."""
@@ -62,41 +52,41 @@ class EntryIndex:
     fps: float
     packet_errors: int
     views: dict[str, dict[str, Any]]
-    """Selection of each request, by the request's key."""
+    """FrameSelection or error of each request by its key."""
     sizes: list[int]
-    """Bytes of each packed frame."""
+    """Size of each packed frame in bytes."""
     checksums: list[int]
     """CRC-32 of each packed frame."""
 
-    def serves(self, names: Sequence[str]) -> bool:
-        """Say whether reading these requests from the video would give just what is here.
+    def serves(self, keys: Sequence[str]) -> bool:
+        """Return whether the entry equals a read of the requests with these keys from the video.
 
-        Of a damaged video only the same requests together would: what else is read moves what is refused.
+        For a damaged video the requests must be exactly the same, because other reads move which packets are refused.
         """
-        asked = set(names)
-        return asked == self.views.keys() if self.packet_errors else asked <= self.views.keys()
+        requested = set(keys)
+        return requested == self.views.keys() if self.packet_errors else requested <= self.views.keys()
 
 
 def request_key(request: ClipRequest) -> str:
-    """Return a text that is the same for requests that mean the same."""
+    """Return a text that is equal for equivalent requests."""
     rule, end_s = request.rule, request.end_s
     end_s = None if end_s is None else float(end_s)
     return json.dumps([rule.name, float(rule.fps), rule.max_frames, float(request.start_s or 0.0), end_s])
 
 
-def write_entry(file: IO[bytes], names: Sequence[str], footage: DecodedFrames, max_bytes: int) -> None:
-    """Write the footage of the requests with these names into an empty file; TooLargeError past `max_bytes`."""
+def write_entry(file: IO[bytes], keys: Sequence[str], decoded: DecodedFrames, max_bytes: int) -> None:
+    """Write the decoded frames of the requests with these keys to an empty file; TooLargeError past `max_bytes`."""
     sizes, checksums, written = [], [], 0
-    for packed in pack(footage.frames):
+    for packed in pack(decoded.frames):
         written += len(packed)
         if written > max_bytes:
             raise TooLargeError
         file.write(packed)
         sizes.append(len(packed))
         checksums.append(zlib.crc32(packed))
-    views = {name: _plain(view) for name, view in zip(names, footage.views, strict=True)}
-    shape, times_s = list(footage.frames.shape), footage.timestamps_s
-    index = EntryIndex(shape, times_s, footage.fps, footage.packet_errors, views, sizes, checksums)
+    views = {key: _plain(view) for key, view in zip(keys, decoded.views, strict=True)}
+    shape, times_s = list(decoded.frames.shape), decoded.timestamps_s
+    index = EntryIndex(shape, times_s, decoded.fps, decoded.packet_errors, views, sizes, checksums)
     data = json.dumps(vars(index)).encode()
     if written + len(data) + _TAIL.size > max_bytes:
         raise TooLargeError
@@ -104,7 +94,7 @@ def write_entry(file: IO[bytes], names: Sequence[str], footage: DecodedFrames, m
 
 
 def read_entry_index(file: IO[bytes]) -> EntryIndex:
-    """Read what an entry holds; DamagedEntryError if it is damaged so far."""
+    """Read an entry's index; DamagedEntryError if that is damaged."""
     end = file.seek(0, 2)
     if end < _TAIL.size:
         raise DamagedEntryError
@@ -124,46 +114,46 @@ def read_entry_index(file: IO[bytes]) -> EntryIndex:
 
 
 def read_entry_frames(
-    file: IO[bytes], index: EntryIndex, names: Sequence[str], path: str | Path, allocate: Allocate
+    file: IO[bytes], index: EntryIndex, keys: Sequence[str], path: str | Path, allocate: FrameAllocator
 ) -> DecodedFrames:
-    """Read what the requests with these names see, as `read_footage` would from the video at `path`.
+    """Read the frames of the requests with these keys, as `read_frames` would from the video at `path`.
 
     Raises:
-        DamagedEntryError: the file is damaged. This is known before `allocate` is called.
+        DamagedEntryError: a checksum is wrong, which is found before `allocate` is called, or unpacking fails.
         MediaError: none of these requests can be served.
     """
-    views = [_view(path, index.views[name]) for name in names]
+    views = [_view(path, index.views[key]) for key in keys]
     errors = [view for view in views if isinstance(view, MediaError)]
     if len(errors) == len(views):
         raise errors[0]
-    seen = sorted({position for view in views if isinstance(view, FrameSelection) for position in view.positions})
-    for position, packed in zip(seen, _packed_frames(file, index, seen), strict=True):
+    wanted = sorted({position for view in views if isinstance(view, FrameSelection) for position in view.positions})
+    for position, packed in zip(wanted, _packed_frames(file, index, wanted), strict=True):
         if zlib.crc32(packed) != index.checksums[position]:
             raise DamagedEntryError
-    frames = allocate((len(seen), *index.shape[1:]))
+    frames = allocate((len(wanted), *index.shape[1:]))
     try:
-        unpack(_packed_frames(file, index, seen), frames)  # read again: it is in the system's cache, and 60 MB here
+        unpack(_packed_frames(file, index, wanted), frames)  # a second read, from the page cache, saves 60 MB of memory
     except ValueError as error:
         raise DamagedEntryError from error
-    place = {position: number for number, position in enumerate(seen)}
+    new_position = {position: i for i, position in enumerate(wanted)}
     views = [
-        view._replace(positions=[place[position] for position in view.positions])
+        view._replace(positions=[new_position[position] for position in view.positions])
         if isinstance(view, FrameSelection)
         else view
         for view in views
     ]
     return DecodedFrames(
-        frames, [index.timestamps_s[position] for position in seen], views, index.fps, index.packet_errors
+        frames, [index.timestamps_s[position] for position in wanted], views, index.fps, index.packet_errors
     )
 
 
 def _packed_frames(file: IO[bytes], index: EntryIndex, positions: Sequence[int]) -> Iterator[memoryview]:
-    """Yield packed frames; each lies where the one before it lay."""
-    begins = list(accumulate(index.sizes, initial=0))
-    room = memoryview(bytearray(max(index.sizes)))
+    """Yield packed frames; all share one buffer, so each is valid until the next."""
+    offsets = list(accumulate(index.sizes, initial=0))
+    buffer = memoryview(bytearray(max(index.sizes)))
     for position in positions:
-        file.seek(begins[position])
-        packed = room[: index.sizes[position]]
+        file.seek(offsets[position])
+        packed = buffer[: index.sizes[position]]
         if file.readinto(packed) != len(packed):  # type: ignore[attr-defined]
             raise DamagedEntryError
         yield packed
@@ -172,7 +162,7 @@ def _packed_frames(file: IO[bytes], index: EntryIndex, positions: Sequence[int])
 def _plain(view: FrameSelection | MediaError) -> dict[str, Any]:
     if isinstance(view, MediaError):
         return {"fault": view.fault.value, "detail": view.detail}
-    return view._asdict() | {"duration_s": float(view.duration_s)}  # the end that was asked for may be a NumPy number
+    return view._asdict() | {"duration_s": float(view.duration_s)}  # a requested end may be a NumPy number
 
 
 def _view(path: str | Path, plain: dict[str, Any]) -> FrameSelection | MediaError:
@@ -181,16 +171,16 @@ def _view(path: str | Path, plain: dict[str, Any]) -> FrameSelection | MediaErro
     try:
         return MediaError(path, MediaFault(plain["fault"]), plain["detail"])
     except ValueError as error:
-        raise DamagedEntryError from error  # the faults had other names when this was written
+        raise DamagedEntryError from error  # written by a version with other fault names
 
 
 _LEVEL = 1
-# Rows are added up one after the other, for several frames in each step; more of them no longer fit the cache.
+# Frames whose rows are summed together; more of them no longer fit the cache.
 _BATCH = 4
 
 
 def pack(frames_THWC: np.ndarray) -> Iterator[bytes]:
-    """Yield each of the uint8 `(T, H, W, 3)` frames packed."""
+    """Yield each uint8 frame of `(T, H, W, 3)` packed."""
     compressor = zstandard.ZstdCompressor(level=_LEVEL)
     residual_HWC = np.empty(frames_THWC.shape[1:], dtype=np.uint8)
     for frame_HWC in frames_THWC:
@@ -202,13 +192,9 @@ def pack(frames_THWC: np.ndarray) -> Iterator[bytes]:
 
 
 def unpack(packed: Iterable[bytes | memoryview], frames_THWC: np.ndarray) -> None:
-    """Unpack as many frames as there is room for, straight into that room (uint8, C-contiguous).
-
-    Raises:
-        ValueError: something else was packed.
-    """
+    """Unpack frames into `frames_THWC` (uint8, C-contiguous); ValueError if the data is damaged or of another size."""
     decompressor = zstandard.ZstdDecompressor()
-    begun = 0
+    start = 0
     for position, (data, frame_HWC) in enumerate(zip(packed, frames_THWC, strict=True)):
         try:
             with decompressor.stream_reader(data) as reader:
@@ -216,14 +202,14 @@ def unpack(packed: Iterable[bytes | memoryview], frames_THWC: np.ndarray) -> Non
         except zstandard.ZstdError as error:
             raise ValueError(f"frame {position} is damaged: {error}") from error
         if not fits:
-            raise ValueError(f"frame {position} has not the {frame_HWC.nbytes} bytes of this size")
-        if position + 1 - begun == _BATCH or position + 1 == len(frames_THWC):
-            _add_up(frames_THWC[begun : position + 1])
-            begun = position + 1
+            raise ValueError(f"frame {position} does not unpack to {frame_HWC.nbytes} bytes")
+        if position + 1 - start == _BATCH or position + 1 == len(frames_THWC):
+            _sum_residuals(frames_THWC[start : position + 1])
+            start = position + 1
 
 
-def _add_up(residuals_THWC: np.ndarray) -> None:
-    """Turn residuals into frames, in place."""
+def _sum_residuals(residuals_THWC: np.ndarray) -> None:
+    """Turn residuals into frames in place."""
     for row in range(1, residuals_THWC.shape[1]):
         residuals_THWC[:, row] += residuals_THWC[:, row - 1]
     residuals_THWC[..., 0] += residuals_THWC[..., 1]

@@ -1,10 +1,8 @@
-"""A process that reads videos for another one: `python -m qsv_eval.model_adapters.frames.subprocess_worker FD`.
+"""Worker process that reads videos: `python -m qsv_eval.model_adapters.frames.subprocess_worker FD`.
 
-It opens the files itself, and its frames reach the other process without a copy: they are decoded into memory that has
-a descriptor (`memfd_create`), and the descriptor is what is sent. Such memory has no name that could be left behind,
-and no limit as `/dev/shm` has in containers; it is free when both processes let go of it.
-
-This is a plain subprocess and none of `multiprocessing`, which would import the main program again, torch included.
+Frames are decoded into memory with a descriptor (`memfd_create`), and the descriptor is sent, so nothing is copied.
+Such memory leaves no file behind, is not limited like `/dev/shm` in containers, and is freed when both processes close
+it. A plain subprocess, because `multiprocessing` would import the main program again, torch included.
 """
 
 import mmap
@@ -25,22 +23,22 @@ __all__ = ["receive_frames"]
 
 
 class _SharedFrames:
-    """Room for frames that another process can map."""
+    """Frame buffer that another process can map."""
 
     def __init__(self) -> None:
         self.fd: int | None = None
         self.shape: tuple[int, ...] = ()
 
     def allocate(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Return uint8 room in memory with a descriptor."""
-        self.close()  # the frame store may ask again
+        """Return a uint8 array in memory with a descriptor."""
+        self.close()  # the frame store may allocate twice
         self.shape = shape
         self.fd = os.memfd_create("qsv-frames", os.MFD_CLOEXEC)
         os.ftruncate(self.fd, int(np.prod(shape)))
         return _mapped(self.fd, shape)
 
     def close(self) -> None:
-        """Let go of it; whoever has mapped it keeps it."""
+        """Close the descriptor; existing mappings stay valid."""
         if self.fd is not None:
             os.close(self.fd)
             self.fd = None
@@ -51,7 +49,7 @@ def _mapped(fd: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def receive_frames(channel: socket.socket, shape: tuple[int, ...]) -> np.ndarray:
-    """Map the frames that a worker sent; they are freed with the array. EOFError if it died before it sent them."""
+    """Map the frames that a worker sent; freed with the array. Raises EOFError if the worker died before."""
     _, fds, _, _ = socket.recv_fds(channel, 1, 1)
     if not fds:
         raise EOFError
@@ -63,38 +61,39 @@ def receive_frames(channel: socket.socket, shape: tuple[int, ...]) -> np.ndarray
 
 
 def _serve(channel: socket.socket, settings: ReadSettings, next_job: Callable[[], ReadJob | None]) -> None:
-    replies = Connection(os.dup(channel.fileno()))
+    """Answer jobs with `(result without frames, layout)`, then the frames' descriptor; layout is None on errors."""
+    results = Connection(os.dup(channel.fileno()))
     while (job := next_job()) is not None:
-        room = _SharedFrames()
-        result = run_read_job(job, settings, room.allocate)
+        shared = _SharedFrames()
+        result = run_read_job(job, settings, shared.allocate)
         if result.footage is None:
-            replies.send((result, None))
+            results.send((result, None))
         else:
-            frames = len(result.footage.frames)
-            replies.send((result._replace(footage=result.footage._replace(frames=np.empty(0))), (room.shape, frames)))
-            socket.send_fds(channel, [b"f"], [room.fd or 0])
-        del result  # or its frames would stay mapped here until the next are there
-        room.close()
+            layout = shared.shape, len(result.footage.frames)
+            results.send((result._replace(footage=result.footage._replace(frames=np.empty(0))), layout))
+            socket.send_fds(channel, [b"f"], [shared.fd or 0])
+        del result  # unmaps its frames before the next job
+        shared.close()
 
 
 def main() -> None:
-    """Serve jobs until the other side is gone, even in the middle of a file that never ends."""
-    os.nice(10)  # the process that answers goes first; reading takes what it leaves
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for us
+    """Serve jobs; exit as soon as the parent is gone, even in the middle of a file."""
+    os.nice(10)  # the process that runs the model has priority
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent
     channel = socket.socket(fileno=int(sys.argv[1]))
     jobs = Connection(os.dup(channel.fileno()))
     settings: ReadSettings = jobs.recv()
-    waiting: queue.SimpleQueue[ReadJob | None] = queue.SimpleQueue()
+    pending: queue.SimpleQueue[ReadJob | None] = queue.SimpleQueue()
 
     def listen() -> None:
         try:
             while True:
-                waiting.put(jobs.recv())
+                pending.put(jobs.recv())
         except (EOFError, OSError):
             os._exit(0)
 
     threading.Thread(target=listen, daemon=True).start()
-    _serve(channel, settings, waiting.get)
+    _serve(channel, settings, pending.get)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Benchmarks on disk: one schema for their samples, where they lie, how their official layouts become samples.
+"""Benchmark data on disk: the schema of samples, the search for files, and conversion of official downloads.
 
-Nothing here knows of lmms-eval, of prompts or of scores, and nothing loads torch.
+Independent of lmms-eval, prompts and scores; torch is never loaded.
 """

@@ -1,4 +1,4 @@
-"""Annotation files as rows: parquet, JSON, JSON lines and CSV, with errors that name the file."""
+"""Reading of annotation files (parquet, JSON, JSON lines and CSV) as rows."""
 
 import csv
 import json
@@ -14,23 +14,23 @@ Row = dict[str, Any]
 
 
 def read_rows(files: Iterable[Path], columns: Sequence[str] = ()) -> list[Row]:
-    """Return the rows of files one after the other.
+    """Return the rows of all files.
 
-    A JSON file holds a list of records, or records by their ids, which become the column `id`.
+    A JSON file holds a list of records, or a mapping of ids to records, whose ids become the column `id`.
 
     Raises:
-        SetupError: a file cannot be read, a record lacks one of `columns`, or there is no row at all.
+        SetupError: a file cannot be read, a record lacks one of `columns`, or there are no rows.
     """
     rows: list[Row] = []
     files = list(files)
     for file in files:
-        found = _READERS[file.suffix](file)
-        for number, row in enumerate(found):
+        file_rows = _READERS[file.suffix](file)
+        for index, row in enumerate(file_rows):
             if missing := [column for column in columns if column not in row]:
                 raise SetupError(
-                    f"{file}: record {number} has no {', '.join(missing)}. Is it the benchmark's own annotation file?"
+                    f"{file}: record {index} has no {', '.join(missing)}. Is it the official annotation file?"
                 )
-        rows.extend(found)
+        rows.extend(file_rows)
     if not rows:
         raise SetupError(f"No rows in {', '.join(map(str, files)) or 'no files'}. Download the annotations again.")
     return rows
@@ -55,7 +55,7 @@ def _json(file: Path) -> list[Row]:
     if isinstance(content, dict):
         content = [{"id": key, **value} for key, value in content.items() if isinstance(value, dict)]
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
-        raise SetupError(f"{file} holds no list of records. Is it the benchmark's own annotation file?")
+        raise SetupError(f"{file} is not a list of records. Is it the official annotation file?")
     return content
 
 

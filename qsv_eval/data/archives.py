@@ -1,7 +1,7 @@
-"""Unpack zips and tars, split ones included: resumable, checked, and never outside of the folder.
+"""Unpacking of zips and tars, split tars included: resumable, checked, and never outside of the target folder.
 
-A file is written beside its place and moved there when it is whole, so what stands in place is whole; after a stop,
-only what is missing is written. Zips carry checksums, which reading a member to its end checks.
+Files are written atomically, so after an interruption only missing files are written. Reading a zip's member to its end
+checks its checksum.
 """
 
 import lzma
@@ -25,33 +25,33 @@ _ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
 class Archive(NamedTuple):
-    """One archive, which may lie in several files."""
+    """Archive in one file or in several parts."""
 
     name: str
-    """Path below the folder that was looked through, without the number of a part."""
+    """Path below the searched folder, without the suffix of a part."""
     files: tuple[Path, ...]
 
     @property
     def state(self) -> list[list[int]]:
-        """Sizes and times of its files: another download is another archive."""
+        """Size and modification time of each file, to recognise another download."""
         return [[file.stat().st_size, file.stat().st_mtime_ns] for file in self.files]
 
 
 def find_archives(folder: Path) -> list[Archive]:
-    """Return the archives below a folder, by name; `x.tar.part-aa`, `x.tar.part-ab` … are one."""
-    found: dict[str, list[Path]] = {}
+    """Return the archives below a folder; `x.tar.part-aa`, `x.tar.part-ab` … are one."""
+    parts: dict[str, list[Path]] = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         stem, part, _ = file.name.partition(".part")
         if stem.lower().endswith(_ENDINGS) and (part or stem == file.name):
-            found.setdefault(str(file.relative_to(folder).with_name(stem)), []).append(file)
-    return [Archive(name, tuple(files)) for name, files in found.items()]
+            parts.setdefault(str(file.relative_to(folder).with_name(stem)), []).append(file)
+    return [Archive(name, tuple(files)) for name, files in parts.items()]
 
 
 def unpack(archive: Archive, target: Path) -> int:
-    """Unpack an archive into a folder; return how many files were written, those that stood there not counted.
+    """Unpack an archive into a folder; return the number of files written, without those that existed.
 
     Raises:
-        SetupError: it is damaged, or a member would lie outside of the folder.
+        SetupError: the archive is damaged, or a member's path is outside of the folder.
     """
     target.mkdir(parents=True, exist_ok=True)
     try:
@@ -65,12 +65,14 @@ class _ArchiveMember(NamedTuple):
     name: str
     size: int
     open: Any
-    """Gives a stream of its content."""
+    """Function that returns a stream of the content."""
 
 
 def _zip_members(archive: Archive) -> Iterator[_ArchiveMember]:
     if len(archive.files) > 1:
-        raise SetupError(f"{archive.files[0]}: zips in parts are not known; join them with `cat` or `zip -s 0` first")
+        raise SetupError(
+            f"{archive.files[0]}: zips in parts are not supported; join them with `cat` or `zip -s 0` first"
+        )
     with zipfile.ZipFile(archive.files[0]) as file:
         for info in tqdm(file.infolist(), f"unpacking {archive.name}", leave=False):
             if not info.is_dir():
@@ -79,17 +81,17 @@ def _zip_members(archive: Archive) -> Iterator[_ArchiveMember]:
 
 def _tar_members(archive: Archive) -> Iterator[_ArchiveMember]:
     with ExitStack() as stack:
-        joined = _Joined([stack.enter_context(part.open("rb")) for part in archive.files])
+        joined = _JoinedFiles([stack.enter_context(part.open("rb")) for part in archive.files])
         with tarfile.open(fileobj=joined, mode="r|*") as file:  # type: ignore[call-overload]
             for info in tqdm(file, f"unpacking {archive.name}", leave=False):
                 if info.isfile():
                     yield _ArchiveMember(info.name, info.size, lambda info=info: file.extractfile(info))
                 elif not info.isdir():
-                    raise SetupError(f"{archive.files[0]}: {info.name} is a link or a device; refused")
+                    raise SetupError(f"{archive.files[0]}: {info.name} is a link or a device, which is not unpacked")
 
 
-class _Joined:
-    """Files one behind the other, to be read once."""
+class _JoinedFiles:
+    """Stream of several files one after the other."""
 
     def __init__(self, files: Sequence[IO[bytes]]) -> None:
         self._files = list(files)
@@ -103,12 +105,13 @@ class _Joined:
 
 
 def _write(member: _ArchiveMember, target: Path, archive: Archive) -> bool:
-    place = target / member.name
-    if not place.resolve().is_relative_to(target.resolve()):
-        raise SetupError(f"{archive.files[0]}: {member.name} would lie outside of {target}; refused")
-    if place.is_file() and place.stat().st_size == member.size:
+    """Write a member; return False if it is already there."""
+    path = target / member.name
+    if not path.resolve().is_relative_to(target.resolve()):
+        raise SetupError(f"{archive.files[0]}: {member.name} is outside of {target}, so it is not unpacked")
+    if path.is_file() and path.stat().st_size == member.size:
         return False
-    with atomic_write(place) as draft:
+    with atomic_write(path) as draft:
         with member.open() as source, draft.open("wb") as file:
             shutil.copyfileobj(source, file, 1 << 20)
         if draft.stat().st_size != member.size:

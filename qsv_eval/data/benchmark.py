@@ -1,7 +1,8 @@
-"""A benchmark as data: its official layouts, and where they are looked for.
+"""Benchmark data: official layouts, and the search for them.
 
-In this order: `$QSV_DATA/<name>/samples/` as `qsv-eval data prepare` leaves it; `$QSV_DATA/<name>/` in an official
-layout; the hub's cache (or the hub) for annotations, and for media also where lmms-eval unpacks them below HF_HOME.
+Searched in this order: `$QSV_DATA/<name>/samples/`, written by `qsv-eval data prepare`; `$QSV_DATA/<name>/` in an
+official layout; the hub's cache and the hub (annotations only). Media are also found where lmms-eval unpacks them below
+HF_HOME.
 """
 
 import os
@@ -11,119 +12,123 @@ from functools import cached_property
 from pathlib import Path
 
 from qsv_eval.data.media_index import MediaIndex
-from qsv_eval.data.sample import Sample, read_samples, repeated_ids
+from qsv_eval.data.sample import Sample, read_samples, refuse_duplicates
 from qsv_eval.model_adapters.errors import SetupError
+from qsv_eval.model_adapters.plurals import counted
 
 __all__ = ["Benchmark", "BenchmarkSources", "data_root"]
 
 
 def data_root() -> Path | None:
-    """Return the folder that QSV_DATA names, None where it is not set; SetupError where it is no folder."""
+    """Return the folder that QSV_DATA names; None if it is not set, SetupError if it is not a folder."""
     value = os.environ.get("QSV_DATA")
     if not value:
         return None
     root = Path(value).expanduser()
     if not root.is_dir():
-        raise SetupError(f"QSV_DATA={value} is not a folder. Set it to the folder of the benchmarks, or unset it.")
+        raise SetupError(
+            f"QSV_DATA={value} is not a folder. Set it to the folder that holds the benchmarks, or unset it."
+        )
     return root
 
 
 @dataclass(frozen=True)
 class BenchmarkSources:
-    """The folders in which a benchmark lies, the one to be preferred first."""
+    """Folders that hold a benchmark, in order of preference."""
 
     folders: Sequence[Path]
 
     def files(self, *patterns: str) -> list[Path]:
-        """Return the files of the first pattern that has any, in the first folder that has any; sorted."""
+        """Return the sorted files of the first pattern that matches any in the first folder that has any."""
         for folder in self.folders:
             for pattern in patterns:
-                if found := sorted(path for path in folder.glob(pattern) if path.is_file()):
-                    return found
+                if files := sorted(path for path in folder.glob(pattern) if path.is_file()):
+                    return files
         return []
 
     @cached_property
     def media(self) -> MediaIndex:
-        """Return the files of all folders."""
+        """Return an index of the files in all folders."""
         return MediaIndex(self.folders)
 
 
 Layout = Callable[[BenchmarkSources], list[Sample] | None]
-"""Turns an official layout into samples; None where there is no such layout."""
+"""Converter of an official layout to samples; None if the folders do not have this layout."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Facts about a benchmark: its samples, sources and folder."""
+    """Benchmark whose media are files: its layouts and the places where they are found."""
 
     name: str
-    """Its folder below `$QSV_DATA`."""
+    """Name of its folder below `$QSV_DATA`."""
     sets: Mapping[str, Layout]
-    """Its sets of questions by name, each with what converts it."""
+    """Converter of each set of samples by the name of the set."""
     repos: tuple[str, ...] = ()
-    """Dataset repositories on the hub, the authors' own first."""
+    """Dataset repositories on the hub, the authors' repository first."""
     annotations: tuple[str, ...] = ()
-    """Patterns of the files there that hold the questions."""
+    """Glob patterns of the annotation files in those repositories."""
     hf_home: str = ""
     """Folder below HF_HOME into which lmms-eval unpacks its media."""
     needs: str = ""
-    """Content that the folder must have, in words, for the error when it does not."""
+    """Contents that its folder must have, in words, for error messages."""
 
-    def samples(self, part: str) -> list[Sample]:
-        """Return the samples of one of its sets, with absolute paths.
+    def samples(self, set_name: str) -> list[Sample]:
+        """Return the samples of a set, with absolute paths.
 
         Raises:
-            SetupError: they are nowhere, or are not what they should be.
+            SetupError: the samples or all of their videos are missing, or ids repeat.
         """
-        found = self.unchecked(part)
-        videos = [sample.video.path for sample in found if sample.video]
+        samples = self.unchecked_samples(set_name)
+        videos = [sample.video.path for sample in samples if sample.video]
         if videos and not any(map(os.path.exists, videos)):
             raise SetupError(
-                f"{self.name}: none of its {len(set(videos))} videos is there, such as {videos[0]}. Unpack them below "
-                f"$QSV_DATA/{self.name}/, or with `qsv-eval data prepare {self.name} --from FOLDER`."
+                f"{self.name}: none of its {counted(len(set(videos)), 'video')} found, such as {videos[0]}. Unpack "
+                f"them below $QSV_DATA/{self.name}/, or with `qsv-eval data prepare {self.name} --from FOLDER`."
             )
-        if repeated := repeated_ids(found):
-            raise SetupError(f"{self.name}: {len(repeated)} ids occur more than once, such as {repeated[0]}")
-        return found
+        refuse_duplicates(self.name, samples)
+        return samples
 
-    def unchecked(self, part: str) -> list[Sample]:
-        """Return the samples as they are, even if ids repeat."""
-        found = self._prepared(part)
-        if found is None:
-            layout = self.sets[part]
-            found = layout(self._sources(own := self._own_folders())) or layout(self._sources(own + self._from_hub()))
-        if not found:
+    def unchecked_samples(self, set_name: str) -> list[Sample]:
+        """Return the samples of a set without checks."""
+        samples = self._prepared(set_name)
+        if samples is None:
+            layout, local = self.sets[set_name], self._local_folders()
+            samples = layout(self._sources(local)) or layout(self._sources(local + self._hub_folders()))
+        if not samples:
             raise SetupError(self._missing())
-        return found
+        return samples
 
-    def pictures(self, part: str, ids: Sequence[str]) -> None:
-        """Return nothing: its media are files."""
+    def load_images(self, set_name: str, ids: Sequence[str]) -> None:
+        """Return None: the media of this benchmark are files."""
 
     def convert(self, folder: Path) -> dict[str, list[Sample]]:
-        """Return the samples of all sets that a folder holds in an official layout."""
+        """Return the samples of all sets that a folder has in an official layout."""
         sources = BenchmarkSources([folder])
-        return {part: found for part, layout in self.sets.items() if (found := layout(sources))}
+        return {set_name: samples for set_name, layout in self.sets.items() if (samples := layout(sources))}
 
-    def _own_folders(self) -> list[Path]:
+    def _local_folders(self) -> list[Path]:
         root = data_root()
         return [root / self.name] if root and (root / self.name).is_dir() else []
 
     def _sources(self, folders: list[Path]) -> BenchmarkSources:
-        """Add where lmms-eval unpacks the media."""
+        """Return these folders and the one into which lmms-eval unpacks the media."""
         unpacked = hf_home() / self.hf_home
         return BenchmarkSources(folders + ([unpacked] if self.hf_home and unpacked.is_dir() else []))
 
-    def _prepared(self, part: str) -> list[Sample] | None:
+    def _prepared(self, set_name: str) -> list[Sample] | None:
+        """Return the samples that `qsv-eval data prepare` wrote."""
         root = data_root()
-        file = root / self.name / "samples" / f"{part}.jsonl" if root else None
+        file = root / self.name / "samples" / f"{set_name}.jsonl" if root else None
         if file is None or not file.is_file():
             return None
         return [_absolute(sample, file.parent.parent) for sample in read_samples(file)]
 
-    def _from_hub(self) -> list[Path]:
+    def _hub_folders(self) -> list[Path]:
+        """Return snapshots of the annotations in the hub's cache, or else download them."""
         from huggingface_hub import snapshot_download
 
-        found = []
+        folders = []
         for offline in (True, False):
             for repo in self.repos:
                 try:
@@ -133,25 +138,25 @@ class Benchmark:
                         allow_patterns=list(self.annotations),
                         local_files_only=offline,
                     )
-                except (OSError, ValueError):  # not there: every failure of the hub is one of these
+                except (OSError, ValueError):  # every failure of the hub is one of these
                     continue
-                found.append(Path(folder))
-            if found:
+                folders.append(Path(folder))
+            if folders:
                 break
-        return found
+        return folders
 
     def _missing(self) -> str:
         root = data_root()
-        here = f"{root / self.name} holds none of its layouts" if root else "QSV_DATA is not set"
-        hub = f", and {self.repos[0]} could not be had from the hub" if self.repos else ""
+        here = f"{root / self.name} has none of its official layouts" if root else "QSV_DATA is not set"
+        hub = f", and {self.repos[0]} could not be downloaded from the hub" if self.repos else ""
         return (
-            f"{self.name}: no questions: {here}{hub}. Set QSV_DATA to a folder with {self.name}/{self.needs}, or make "
+            f"{self.name}: no samples: {here}{hub}. Set QSV_DATA to a folder with {self.name}/{self.needs}, or create "
             f"it with `qsv-eval data prepare {self.name} --from FOLDER`."
         )
 
 
 def hf_home() -> Path:
-    """Return the folder below which lmms-eval unpacks the videos that it downloads."""
+    """Return HF_HOME, below which lmms-eval unpacks downloaded videos."""
     return Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
 
 

@@ -1,8 +1,8 @@
-"""`qsv-eval data prepare`: from what was downloaded to a folder that every later run reads at once.
+"""`qsv-eval data prepare`: unpack a download and write its samples, so that later runs read them at once.
 
-$QSV_DATA/<benchmark>/samples/<set>.jsonl     one sample a line
-$QSV_DATA/<benchmark>/…                       media and annotations, as the archives hold them
-$QSV_DATA/<benchmark>/prepared.json           which archives are done
+$QSV_DATA/<benchmark>/samples/<set>.jsonl     one sample per line
+$QSV_DATA/<benchmark>/…                       media and annotations, as in the archives
+$QSV_DATA/<benchmark>/prepared.json           archives that are unpacked
 """
 
 import json
@@ -30,25 +30,25 @@ class PreparedBenchmark(NamedTuple):
 
     folder: Path
     samples: Mapping[str, int]
-    """Number in each set."""
+    """Number of samples in each set."""
     missing: list[str]
-    """Media that samples want and that are not there."""
+    """Paths of videos that samples need and that do not exist."""
 
 
 def prepare(benchmark: Benchmark, source: Path, root: Path, *, remove_archives: bool = False) -> PreparedBenchmark:
-    """Unpack and place what `source` holds, and write the benchmark's samples. Given again, it goes on.
+    """Unpack and copy the content of `source`, and write the benchmark's samples. A second call resumes.
 
     Args:
-        benchmark: which one.
-        source: a download in any official layout: a snapshot of the hub, the authors' folders and zips.
+        benchmark: the benchmark to prepare.
+        source: a download in any official layout: a snapshot of the hub, or the authors' folders and zips.
         root: the folder of all benchmarks.
-        remove_archives: delete each archive of `source` once its content is in place.
+        remove_archives: delete each archive of `source` after unpacking it.
 
     Raises:
-        SetupError: an archive is damaged, or there is no layout that is known.
+        SetupError: an archive is damaged, or `source` has no official layout.
     """
     if not source.is_dir():
-        raise SetupError(f"--from {source}: is no folder; give the one into which {benchmark.name} was downloaded")
+        raise SetupError(f"--from {source}: not a folder; give the folder into which {benchmark.name} was downloaded")
     folder = root / benchmark.name
     folder.mkdir(parents=True, exist_ok=True)
     archives = find_archives(source)
@@ -57,44 +57,44 @@ def prepare(benchmark: Benchmark, source: Path, root: Path, *, remove_archives: 
         if remove_archives:
             for file in archive.files:
                 file.unlink()
-    _place_files(source, folder, {file for archive in archives for file in archive.files})
-    found = benchmark.convert(folder)
-    if not found:
-        raise SetupError(f"--from {source}: has none of {benchmark.name}'s layouts; it needs {benchmark.needs}")
-    for part, samples in found.items():
-        write_samples(folder / "samples" / f"{part}.jsonl", (_relative(sample, folder) for sample in samples))
-    wanted = {sample.video.path for samples in found.values() for sample in samples if sample.video}
+    _copy_files(source, folder, {file for archive in archives for file in archive.files})
+    sets = benchmark.convert(folder)
+    if not sets:
+        raise SetupError(f"--from {source}: no official layout of {benchmark.name} found; it needs {benchmark.needs}")
+    for set_name, samples in sets.items():
+        write_samples(folder / "samples" / f"{set_name}.jsonl", (_relative(sample, folder) for sample in samples))
+    wanted = {sample.video.path for samples in sets.values() for sample in samples if sample.video}
     missing = sorted(path for path in wanted if not Path(path).exists())
-    return PreparedBenchmark(folder, {part: len(samples) for part, samples in found.items()}, missing)
+    return PreparedBenchmark(folder, {set_name: len(samples) for set_name, samples in sets.items()}, missing)
 
 
 def _unpack_once(archive: Archive, folder: Path) -> None:
-    done = folder / _DONE
-    finished: dict[str, Any] = json.loads(done.read_text("utf-8")) if done.is_file() else {}
+    file = folder / _DONE
+    finished: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     state = archive.state
     if finished.get(archive.name) == state:
         return
     unpack(archive, (folder / archive.name).parent)
-    with atomic_write(done) as draft:
+    with atomic_write(file) as draft:
         draft.write_text(json.dumps(finished | {archive.name: state}, indent=1) + "\n", "utf-8")
 
 
-def _place_files(source: Path, folder: Path, archives: set[Path]) -> None:
-    """Bring the other files: linked where the file system can, else copied."""
+def _copy_files(source: Path, folder: Path, archives: set[Path]) -> None:
+    """Hard-link the files that are not archives, or copy them if the file system cannot link."""
     if source.resolve() == folder.resolve():
         return
     files = [path for path in source.rglob("*") if path.is_file() and path not in archives]
-    for file in tqdm(files, "placing files", leave=False, delay=1):
-        place = folder / file.relative_to(source)
+    for file in tqdm(files, "copying files", leave=False, delay=1):
+        copy = folder / file.relative_to(source)
         original = file.resolve()
-        if place.is_file() and place.stat().st_size == original.stat().st_size:
+        if copy.is_file() and copy.stat().st_size == original.stat().st_size:
             continue
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.unlink(missing_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.unlink(missing_ok=True)
         try:
-            os.link(original, place)
+            os.link(original, copy)
         except OSError:  # another disk, or a file system without links
-            with atomic_write(place) as draft:
+            with atomic_write(copy) as draft:
                 shutil.copyfile(original, draft)
 
 

@@ -1,1 +1,1 @@
-"""`qsv-eval doctor`: is a benchmark there, whole and readable? Better found out before a night's run than in it."""
+"""`qsv-eval doctor`: check before a run that a benchmark is complete and readable."""

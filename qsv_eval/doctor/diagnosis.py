@@ -1,4 +1,4 @@
-"""Examine a benchmark, print the result and write its manifest."""
+"""Examination of a benchmark, its report in the terminal, and its manifest of files."""
 
 import json
 from collections import Counter
@@ -24,9 +24,11 @@ from qsv_eval.tasks.task import Task
 
 __all__ = ["Diagnosis", "diagnose", "print_diagnosis", "write_manifest"]
 
+_SHOWN = 50
+
 
 class Diagnosis(NamedTuple):
-    """Result of examining a benchmark."""
+    """Samples, readable files and defects of a benchmark."""
 
     benchmark: str
     samples: int
@@ -38,31 +40,31 @@ def diagnose(benchmark: str, *, threads: int | None = None) -> Diagnosis:
     """Examine all sets of a benchmark.
 
     Raises:
-        SetupError: there is no such benchmark, or none of its samples is there.
+        SetupError: the benchmark is unknown, or none of its samples are diagnosis.
     """
-    sets = _sets(benchmark)
     samples: list[Sample] = []
     defects: list[Defect] = []
     missing: list[SetupError] = []
-    for task in sets:
+    for task in _sets(benchmark):
         try:
-            found = task.benchmark.unchecked(task.part)
+            set_samples = task.benchmark.unchecked_samples(task.set_name)
         except SetupError as error:
             missing.append(error)
             continue
-        samples += found
-        defects += annotation_defects(found, needs_options=isinstance(task.scorer, Choice) and _has_options(found))
-        defects += _image_defects(task, found)
+        samples += set_samples
+        # Some benchmarks write the options into the question, so only annotated options are checked.
+        needs_options = isinstance(task.scorer, Choice) and any(sample.options for sample in set_samples)
+        defects += annotation_defects(set_samples, needs_options=needs_options)
+        defects += _image_defects(task, set_samples)
     if not samples:
         raise missing[0]
-    located = [sample for sample in samples if sample.video is not None]
-    examined = list(check_files(located, threads=threads))
-    defects += [defect for one in examined for defect in one.defects]
-    return Diagnosis(benchmark, len(samples), [one.entry for one in examined if one.entry], defects)
+    checks = list(check_files(samples, threads=threads))
+    defects += [defect for check in checks for defect in check.defects]
+    return Diagnosis(benchmark, len(samples), [check.entry for check in checks if check.entry], defects)
 
 
 def write_manifest(diagnosis: Diagnosis) -> Path | None:
-    """Write sizes and hashes of the files that were examined; None where there is no folder for it."""
+    """Write sizes and hashes of the readable files; None if the benchmark has no folder below QSV_DATA."""
     root = data_root()
     if root is None or not (root / diagnosis.benchmark).is_dir():
         return None
@@ -73,42 +75,37 @@ def write_manifest(diagnosis: Diagnosis) -> Path | None:
 
 
 def _sets(benchmark: str) -> list[Task]:
-    """Return a task of each set of a benchmark."""
-    tasks = {(task.benchmark.name, task.part): task for task in all_tasks().values()}
-    found = [task for (name, _), task in tasks.items() if name == benchmark]
-    if not found:
+    """Return one task for each set of a benchmark."""
+    tasks = {(task.benchmark.name, task.set_name): task for task in all_tasks().values()}
+    sets = [task for (name, _), task in tasks.items() if name == benchmark]
+    if not sets:
         known = ", ".join(sorted({name for name, _ in tasks}))
         raise SetupError(f"there is no benchmark {benchmark!r}; there are {known}")
-    return found
-
-
-def _has_options(samples: list[Sample]) -> bool:
-    """Tell whether the annotations list options at all; some benchmarks write them into the question."""
-    return any(sample.options for sample in samples)
+    return sets
 
 
 def _image_defects(task: Task, samples: list[Sample]) -> Iterator[Defect]:
+    """Yield the missing and unreadable images of a task's table."""
     ids = list(dict.fromkeys(sample.id for sample in samples))
-    pictures = task.benchmark.pictures(task.part, ids)
-    if pictures is None:
+    images = task.benchmark.load_images(task.set_name, ids)
+    if images is None:
         return
     from datasets import Image as ImageFeature
     from datasets import List as ListFeature
 
-    for name, feature in pictures.features.items():
-        many = not isinstance(feature, ImageFeature)
-        raw = ImageFeature(decode=False)
-        pictures = pictures.cast_column(name, ListFeature(raw) if many else raw)
-    wanted = {sample.id: sample.images for sample in samples}
-    for id_, row in zip(ids, tqdm(pictures, "examining images", disable=None), strict=True):
-        for name in wanted[id_]:
+    raw = ImageFeature(decode=False)
+    for name, feature in images.features.items():
+        images = images.cast_column(name, raw if isinstance(feature, ImageFeature) else ListFeature(raw))
+    columns = {sample.id: sample.images for sample in samples}
+    for id_, row in zip(ids, tqdm(images, "checking images", disable=None), strict=True):
+        for name in columns[id_]:
             for content in row[name] if isinstance(row[name], list) else [row[name]]:
                 yield from _image_defect(id_, content)
 
 
 def _image_defect(id_: str, content: dict[str, bytes] | None) -> Iterator[Defect]:
     if not content or not content.get("bytes"):
-        yield Defect(DefectKind.IMAGE, id_, "none there")
+        yield Defect(DefectKind.IMAGE, id_, "no content")
         return
     try:
         read_image(content["bytes"])
@@ -116,26 +113,22 @@ def _image_defect(id_: str, content: dict[str, bytes] | None) -> Iterator[Defect
         yield Defect(DefectKind.IMAGE, id_, str(error))
 
 
-_SHOWN = 50
-
-
-def print_diagnosis(found: Diagnosis, manifest: Path | None) -> None:
-    """Print a table of defects, the first of them in full, and where the manifest is."""
+def print_diagnosis(diagnosis: Diagnosis, manifest: Path | None) -> None:
+    """Print a table of the first defects, their number by kind, and the path of the manifest."""
     console = Console()
-    console.print(
-        f"{found.benchmark}: {counted(found.samples, 'sample')}, {counted(len(found.entries), 'file')} readable"
-    )
-    if found.defects:
-        table = Table("defect", "where", "what", "samples")
-        for defect in found.defects[:_SHOWN]:
-            # Names and texts come from files: nothing in them is markup.
+    samples, files = counted(diagnosis.samples, "sample"), counted(len(diagnosis.entries), "readable file")
+    console.print(f"{diagnosis.benchmark}: {samples}, {files}")
+    if diagnosis.defects:
+        table = Table("defect", "sample or file", "detail", "samples")
+        for defect in diagnosis.defects[:_SHOWN]:
+            # Text, because names and details come from files and may look like markup.
             table.add_row(defect.kind.value, Text(defect.where), Text(defect.detail), str(defect.samples))
         console.print(table)
-        if len(found.defects) > _SHOWN:
-            console.print(f"… and {len(found.defects) - _SHOWN} more; --json prints all")
-        kinds = Counter(defect.kind.value for defect in found.defects)
+        if len(diagnosis.defects) > _SHOWN:
+            console.print(f"… and {len(diagnosis.defects) - _SHOWN} more; --json prints all")
+        kinds = Counter(defect.kind.value for defect in diagnosis.defects)
         console.print(", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
     else:
         console.print("no defects")
     if manifest is not None:
-        console.print(f"sizes and hashes are in {manifest}", soft_wrap=True, highlight=False)
+        console.print(f"sizes and hashes of the files: {manifest}", soft_wrap=True, highlight=False)

@@ -35,7 +35,7 @@ from qsv_eval.sweep.grid import Grid
 from qsv_eval.sweep.run_sweep import models
 from qsv_eval.task_names import members, refuse_unknown, select, task_manager
 from qsv_eval.tasks import task_files
-from qsv_eval.tasks.dataset import SETUP_ERROR, table_of
+from qsv_eval.tasks.dataset import SETUP_ERROR, task_table
 from qsv_eval.tasks.lmms_hooks import doc_to_messages
 from qsv_eval.tasks.variants import Variant, single_task
 
@@ -134,7 +134,7 @@ def _time(seconds: float) -> str:
 
 
 def _questions(task: str, limit: int | None) -> list[Request]:
-    rows = table_of(task)
+    rows = task_table(task)
     if SETUP_ERROR in rows.column_names:
         raise SetupError(rows[0][SETUP_ERROR])
     return [

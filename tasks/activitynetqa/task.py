@@ -1,6 +1,7 @@
-"""ActivityNet-QA: 8,000 questions with short answers on clips of some 3 minutes.
+"""ActivityNet-QA (arXiv 1906.02467): 8,000 questions with short answers on clips of about 3 minutes.
 
-ActivityNet-QA: short answers, which a judge compares with the annotated ones.
+Read from the authors' JSON files or the hub's parquet file. Average: accuracy by a judge's verdicts; beside it the mean
+of the judge's points.
 """
 
 from collections.abc import Mapping
@@ -16,18 +17,17 @@ from qsv_eval.tasks.task import Task, TaskPrompt
 
 __all__ = ["ACTIVITYNETQA", "TASKS"]
 
-
 _KINDS: Final = ("motion", "spatial", "temporal", "yes/no", "colour", "object", "location", "number", "other")
 
 
-def _pair(sources: BenchmarkSources) -> list[Sample] | None:
+def _original(sources: BenchmarkSources) -> list[Sample] | None:
     """Read the authors' `test_q.json` and `test_a.json`, which share `question_id`."""
     questions, answers = sources.files("test_q.json", "*/test_q.json"), sources.files("test_a.json", "*/test_a.json")
     if not (questions and answers):
         return None
-    known = {row["question_id"]: row for row in read_rows(answers, ("question_id", "answer", "type"))}
+    by_id = {row["question_id"]: row for row in read_rows(answers, ("question_id", "answer", "type"))}
     rows = read_rows(questions, ("question_id", "question", "video_name"))
-    return [_sample({"answer": "", "type": 8} | known.get(row["question_id"], {}) | row, sources.media) for row in rows]
+    return [_sample({"answer": "", "type": 8} | by_id.get(row["question_id"], {}) | row, sources.media) for row in rows]
 
 
 def _hub(sources: BenchmarkSources) -> list[Sample] | None:
@@ -50,7 +50,7 @@ def _sample(row: Mapping[str, Any], media: MediaIndex) -> Sample:
 
 ACTIVITYNETQA: Final = Benchmark(
     name="activitynetqa",
-    sets={"test": lambda sources: _pair(sources) or _hub(sources)},
+    sets={"test": lambda sources: _original(sources) or _hub(sources)},
     repos=("lmms-lab/ActivityNetQA", "lmms-eval/ActivityNetQA"),
     annotations=("data/test-*.parquet",),
     hf_home="activitynetqa",
@@ -64,24 +64,24 @@ def _standard(sample: Sample) -> TaskPrompt:
 
 
 def _reference(sample: Sample) -> TaskPrompt:
-    # Byte for byte, "an" included (docs/benchmarks.md).
+    # Byte for byte the reference's prompt, "an" included (docs/reference.md).
     return TaskPrompt(
         "Please read the following question for the given video carefully an give a yes/no answer or a short phrase "
         f"answer.\nQuestion: {sample.question}"
     )
 
 
-_ASKED: Final = {"qsv_activitynetqa": _standard, "qsv_activitynetqa_reference": _reference}
+_PROMPTS: Final = {"qsv_activitynetqa": _standard, "qsv_activitynetqa_reference": _reference}
 
 TASKS: Final[Mapping[str, Task]] = {
     name: Task(
         name,
         ACTIVITYNETQA,
         "test",
-        ask,
+        prompt,
         JudgedAnswer(lambda row: ["open_qa"]),
         fields=("kind",),
-        also={"score": mean_of_verdicts(["open_qa"])},
+        extra_averages={"score": mean_of_verdicts(["open_qa"])},
     )
-    for name, ask in _ASKED.items()
+    for name, prompt in _PROMPTS.items()
 }

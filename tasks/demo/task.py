@@ -1,6 +1,6 @@
-"""The built-in sample benchmark `qsv_demo`: generated questions, and clips encoded when they are first asked for.
+"""Built-in sample benchmark `qsv_demo`: generated questions, and clips that are encoded on first use.
 
-The built-in sample benchmark as it is asked.
+Average: accuracy over all questions.
 """
 
 import os
@@ -19,13 +19,13 @@ __all__ = ["TASKS", "Demo", "clip_folder", "clip_path"]
 
 
 class Demo:
-    """Questions that are drawn, not stored."""
+    """Benchmark of generated samples."""
 
     name = "demo"
 
-    def samples(self, part: str) -> list[Sample]:
-        """Return the 420 questions."""
-        clip_folder()  # a wrong QSV_DATA is found here, once, not at every clip
+    def samples(self, set_name: str) -> list[Sample]:
+        """Return the 420 samples."""
+        clip_folder()  # report a wrong QSV_DATA once, not for every clip
         return [
             Sample(
                 id=record["question_id"],
@@ -39,30 +39,32 @@ class Demo:
             for record in demo_records()
         ]
 
-    def unchecked(self, part: str) -> list[Sample]:
-        """Return the same."""
-        return self.samples(part)
+    def unchecked_samples(self, set_name: str) -> list[Sample]:
+        """Return the same samples; the generated ids are unique."""
+        return self.samples(set_name)
 
-    def pictures(self, part: str, ids: Sequence[str]) -> None:
-        """Return nothing: it has no images."""
+    def load_images(self, set_name: str, ids: Sequence[str]) -> None:
+        """Return None: the benchmark has no images."""
 
 
 def clip_folder() -> Path:
-    """Return where the clips go: `$QSV_DATA/demo`, or the user's cache where that cannot be written."""
+    """Return the folder of the clips: `$QSV_DATA/demo`, or the user's cache if that is not writable."""
     root = data_root()
     return root / "demo" if root and os.access(root, os.W_OK) else cache_folder("demo")
 
 
 def clip_path(video: SampleVideo) -> str:
-    """Return the clip that a sample names, encoding it if nobody has asked for it yet."""
+    """Return the path of a sample's clip, which is encoded on first use."""
     return str(ensure_video(clip_from_id(video.path), clip_folder()))
 
 
 def _bare(sample: Sample) -> TaskPrompt:
-    # No instructions: the built-in model knows some eighty words, and learnt letters in this layout.
+    # No instruction: the built-in model has a vocabulary of about eighty words and was trained on this format.
     return TaskPrompt("\n".join([sample.question, *sample.options, "Answer:"]))
 
 
 TASKS: Final[Mapping[str, Task]] = {
-    "qsv_demo": Task("qsv_demo", Demo(), "test", _bare, Choice(), fields=("duration", "task_type"), locate=clip_path)
+    "qsv_demo": Task(
+        "qsv_demo", Demo(), "test", _bare, Choice(), fields=("duration", "task_type"), find_video=clip_path
+    )
 }

@@ -1,4 +1,4 @@
-"""Converters from rows of image benchmarks to samples; the columns are those that lmms-eval reads."""
+"""Conversion of rows of image benchmarks to samples; the columns are those that lmms-eval reads."""
 
 import ast
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ __all__ = [
     *("realworldqa", "scienceqa", "seedbench", "textvqa"),
 ]
 
-_ONE = ("image",)
+_IMAGE = ("image",)
 
 
-def mme(number: int, row: Row) -> Sample:
-    """Two rows share a `question_id`, which is the image."""
+def mme(index: int, row: Row) -> Sample:
+    """Convert an MME row; `question_id` names the image, which two rows share."""
     image = f"{row['category']}/{row['question_id']}"
     return Sample(
-        id=f"{image}#{number}",
-        images=_ONE,
+        id=f"{image}#{index}",
+        images=_IMAGE,
         question=row["question"].removesuffix(" Please answer yes or no."),
         answer=row["answer"].strip().casefold(),
         cluster=image,
@@ -28,29 +28,29 @@ def mme(number: int, row: Row) -> Sample:
     )
 
 
-def mmbench(number: int, row: Row) -> Sample:
-    """Take the orders of a question's options for rows whose `index` differs by millions."""
+def mmbench(index: int, row: Row) -> Sample:
+    """Convert an MMBench row; rows with another order of the options have an `index` larger by millions."""
     options = [row[letter] for letter in "ABCDE" if row.get(letter) not in (None, "nan", "")]
-    first = int(row["index"]) % 1_000_000
+    question_index = int(row["index"]) % 1_000_000
     return Sample(
         id=str(row["index"]),
-        images=_ONE,
+        images=_IMAGE,
         question=row["question"],
         options=tuple(options),
         answer=row["answer"] or "",
-        cluster=str(first),
+        cluster=str(question_index),
         groups={"ability": row.get("L2-category") or row.get("l2-category") or "", "category": row["category"]},
-        notes={"circle": str(first), "hint": "" if row.get("hint") in (None, "nan") else row["hint"]},
+        notes={"circle": str(question_index), "hint": "" if row.get("hint") in (None, "nan") else row["hint"]},
     )
 
 
-def seedbench(number: int, row: Row) -> Sample | None:
-    """Convert a row with images; SEED-Bench's videos are left out."""
+def seedbench(index: int, row: Row) -> Sample | None:
+    """Convert a SEED-Bench row; rows on videos are skipped."""
     if row.get("data_type", "image") != "image":
         return None
     return Sample(
         id=str(row["question_id"]),
-        images=_ONE,
+        images=_IMAGE,
         question=row["question"],
         options=tuple(row[f"choice_{letter}"] for letter in "abcd"),
         answer=row["answer"],
@@ -59,11 +59,11 @@ def seedbench(number: int, row: Row) -> Sample | None:
     )
 
 
-def pope(number: int, row: Row) -> Sample:
-    """Tell questions apart by subset and number."""
+def pope(index: int, row: Row) -> Sample:
+    """Convert a POPE row; `question_id` is unique only within a subset."""
     return Sample(
         id=f"{row['category']}-{row['question_id']}",
-        images=_ONE,
+        images=_IMAGE,
         question=row["question"],
         answer=row["answer"].strip().casefold(),
         cluster=str(row.get("image_source") or row["question_id"]),
@@ -71,11 +71,11 @@ def pope(number: int, row: Row) -> Sample:
     )
 
 
-def scienceqa(number: int, row: Row) -> Sample:
-    """Read the answer as the number of a choice."""
+def scienceqa(index: int, row: Row) -> Sample:
+    """Convert a ScienceQA row; the answer is the index of a choice."""
     return Sample(
-        id=str(row.get("question_id") or number),
-        images=_ONE,
+        id=str(row.get("question_id") or index),
+        images=_IMAGE,
         question=row["question"],
         options=tuple(row["choices"]),
         answer=LETTERS[int(row["answer"])],
@@ -84,64 +84,64 @@ def scienceqa(number: int, row: Row) -> Sample:
     )
 
 
-def gqa(number: int, row: Row) -> Sample:
-    """Many questions stand on one image."""
+def gqa(index: int, row: Row) -> Sample:
+    """Convert a GQA row; many questions share an image."""
     return Sample(
-        id=str(row["id"]), images=_ONE, question=row["question"], answer=row["answer"], cluster=str(row["imageId"])
+        id=str(row["id"]), images=_IMAGE, question=row["question"], answer=row["answer"], cluster=str(row["imageId"])
     )
 
 
-def textvqa(number: int, row: Row) -> Sample:
-    """Ten people have answered."""
+def textvqa(index: int, row: Row) -> Sample:
+    """Convert a TextVQA row; it has the answers of ten people."""
     question = row["question"][:1].upper() + row["question"][1:]
     return Sample(
         id=str(row["question_id"]),
-        images=_ONE,
+        images=_IMAGE,
         question=question,
         answers=tuple(row["answers"]),
         cluster=str(row.get("image_id") or row["question_id"]),
     )
 
 
-def ai2d(number: int, row: Row) -> Sample:
-    """Read the answer as the number of an option, as a text."""
+def ai2d(index: int, row: Row) -> Sample:
+    """Convert an AI2D row; the answer is the index of an option, as text."""
     return Sample(
-        id=str(row.get("question_id") or number),
-        images=_ONE,
+        id=str(row.get("question_id") or index),
+        images=_IMAGE,
         question=row["question"],
         options=tuple(row["options"]),
         answer=LETTERS[int(row["answer"])],
     )
 
 
-def chartqa(number: int, row: Row) -> Sample:
-    """Questions by people and by machine."""
+def chartqa(index: int, row: Row) -> Sample:
+    """Convert a ChartQA row; its type is human or augmented."""
     return Sample(
-        id=str(row.get("question_id") or number),
-        images=_ONE,
+        id=str(row.get("question_id") or index),
+        images=_IMAGE,
         question=row["question"],
         answer=row["answer"],
         groups={"type": row["type"].removesuffix("_test")},
     )
 
 
-def docvqa(number: int, row: Row) -> Sample:
-    """Any of the answers is right."""
+def docvqa(index: int, row: Row) -> Sample:
+    """Convert a DocVQA row; each of its answers is accepted."""
     return Sample(
         id=str(row["questionId"]),
-        images=_ONE,
+        images=_IMAGE,
         question=row["question"],
         answers=tuple(row["answers"] or ()),
         cluster=str(row.get("docId") or row["questionId"]),
     )
 
 
-def mmmu(number: int, row: Row) -> Sample:
-    """Options and several accepted answers are written as Python lists; the images that occur are named in the text."""
+def mmmu(index: int, row: Row) -> Sample:
+    """Convert an MMMU row; lists are Python literals, and the text names the images (`<image 1>`)."""
     options = _list(row["options"])
     answers = _list(row["answer"])
     texts = [row["question"], *options]
-    used = [f"image_{place}" for place in range(1, 8) if any(f"<image {place}>" in text for text in texts)]
+    used = [f"image_{number}" for number in range(1, 8) if any(f"<image {number}>" in text for text in texts)]
     subject = row["id"].removeprefix("validation_").rpartition("_")[0]
     return Sample(
         id=row["id"],
@@ -154,33 +154,33 @@ def mmmu(number: int, row: Row) -> Sample:
     )
 
 
-def mmstar(number: int, row: Row) -> Sample:
-    """Leave the options in the question, where they stand: `A: …, B: …`."""
+def mmstar(index: int, row: Row) -> Sample:
+    """Convert an MMStar row; the options stay in the question (`A: …, B: …`)."""
     return Sample(
         id=str(row["index"]),
-        images=_ONE,
+        images=_IMAGE,
         question=row["question"],
         answer=row["answer"],
         groups={"category": row["category"], "ability": row["l2_category"]},
     )
 
 
-def realworldqa(number: int, row: Row) -> Sample:
-    """Question, options and instruction are one text."""
+def realworldqa(index: int, row: Row) -> Sample:
+    """Convert a RealWorldQA row; question, options and instruction are one text."""
     body, _, instruction = row["question"].rpartition("\n")
-    posed = split_options(body)
+    split = split_options(body)
     return Sample(
-        id=str(number),
-        images=_ONE,
-        question=posed.question if posed.options else row["question"],
-        options=posed.options,
+        id=str(index),
+        images=_IMAGE,
+        question=split.question if split.options else row["question"],
+        options=split.options,
         answer=row["answer"],
-        notes={"instruction": instruction} if posed.options else {},
+        notes={"instruction": instruction} if split.options else {},
     )
 
 
-def muirbench(number: int, row: Row) -> Sample:
-    """Several images."""
+def muirbench(index: int, row: Row) -> Sample:
+    """Convert a MuirBench row; it has several images."""
     return Sample(
         id=str(row["idx"]),
         images=("image_list",),
@@ -191,12 +191,12 @@ def muirbench(number: int, row: Row) -> Sample:
     )
 
 
-def mantis(number: int, row: Row) -> Sample:
-    """Several images; some questions have no options."""
+def mantis(index: int, row: Row) -> Sample:
+    """Convert a Mantis-Eval row; it has several images, and some rows have no options."""
     options = tuple(row["options"] or ())
     plain = split_options("\n".join(options)).options
     return Sample(
-        id=str(row.get("id") or number),
+        id=str(row.get("id") or index),
         images=("images",),
         question=row["question"],
         options=plain if len(plain) == len(options) else options,
@@ -206,9 +206,9 @@ def mantis(number: int, row: Row) -> Sample:
 
 
 def _list(text: str) -> Sequence[str]:
-    """Return what a Python list of literals in a text holds, or the text itself as the only one."""
+    """Return the items of a Python list literal, or the text itself as the only item."""
     try:
-        found = ast.literal_eval(text)
+        items = ast.literal_eval(text)
     except (SyntaxError, ValueError):
         return [text]
-    return [str(one) for one in found] if isinstance(found, list) else [text]
+    return [str(item) for item in items] if isinstance(items, list) else [text]

@@ -1,7 +1,7 @@
-"""Image benchmarks as tables of the hub: the rows become samples, the image columns stay where they are.
+"""Image benchmarks as tables of the hub, whose rows are converted to samples without their images.
 
-Parquet files in `$QSV_DATA/<name>/` are taken first, then what the hub's cache or the hub has. Tables are mapped into
-memory, so no image is read before it is looked at.
+Parquet files in `$QSV_DATA/<name>/` come first, then the hub's cache and the hub. Tables are memory-mapped, so images
+are read on access.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qsv_eval.data.benchmark import data_root
-from qsv_eval.data.sample import Sample, repeated_ids
+from qsv_eval.data.sample import Sample, refuse_duplicates
 from qsv_eval.model_adapters.errors import SetupError
 
 if TYPE_CHECKING:
@@ -24,108 +24,107 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class HubTable:
-    """A benchmark whose questions and images are rows of one table."""
+    """Benchmark with questions and images as rows of one table."""
 
     name: str
-    """Its folder below `$QSV_DATA`."""
+    """Name of its folder below `$QSV_DATA`."""
     repos: tuple[str, ...]
-    """Dataset repositories on the hub, the one that most know first."""
+    """Dataset repositories on the hub, in order of preference."""
     split: str
     sample: Callable[[int, Row], Sample | None]
-    """Makes a sample of a row without its images and its number; None for a row that is not asked."""
+    """Converter of a row's index and the row without images to a sample; None skips the row."""
     images: tuple[str, ...] = ("image",)
-    """The columns of images."""
+    """Columns of images."""
     config: str | None = None
     joined: tuple[str, str, str] | None = None
-    """Location of images in another configuration: its name, and the columns that must agree here and there."""
+    """Configuration with the images, if separate, and the key columns of the questions and of the images."""
 
-    def samples(self, part: str) -> list[Sample]:
-        """Return its samples; SetupError where the table is nowhere or is not what it should be."""
-        samples = self.unchecked(part)
-        if repeated := repeated_ids(samples):
-            raise SetupError(f"{self.name}: {len(repeated)} ids occur more than once, such as {repeated[0]}")
+    def samples(self, set_name: str) -> list[Sample]:
+        """Return the samples; SetupError if the table is not found, lacks columns, or ids repeat."""
+        samples = self.unchecked_samples(set_name)
+        refuse_duplicates(self.name, samples)
         return samples
 
-    def unchecked(self, part: str) -> list[Sample]:
-        """Return the samples as they are, even if ids repeat."""
+    def unchecked_samples(self, set_name: str) -> list[Sample]:
+        """Return the samples without checking for duplicate ids."""
         return [sample for _, sample in self._rows]
 
-    def pictures(self, part: str, ids: Sequence[str]) -> "Dataset":
-        """Return the image columns of these samples, in this order."""
-        number = {sample.id: row for row, sample in self._rows}
-        rows = [number[id_] for id_ in ids]
+    def load_images(self, set_name: str, ids: Sequence[str]) -> "Dataset":
+        """Return the image columns of these samples in this order."""
+        row_of = {sample.id: row for row, sample in self._rows}
+        rows = [row_of[id_] for id_ in ids]
         if self.joined is None:
-            return self._pictures_of(self._table).select(rows)
-        config, own, other = self.joined
-        pictures = self._open(config)
-        place = {value: at for at, value in enumerate(pictures[other])}
-        keys = self._table[own]
-        return self._pictures_of(pictures).select([place[keys[row]] for row in rows])
+            return self._image_columns(self._table).select(rows)
+        config, question_key, image_key = self.joined
+        images = self._open(config)
+        image_row = {key: row for row, key in enumerate(images[image_key])}
+        keys = self._table[question_key]
+        return self._image_columns(images).select([image_row[keys[row]] for row in rows])
 
-    def _pictures_of(self, table: "Dataset") -> "Dataset":
-        """Return the image columns; files written without the hub's metadata hold plain bytes in them."""
+    def _image_columns(self, table: "Dataset") -> "Dataset":
+        """Return the image columns, cast to images: files without the hub's metadata have plain bytes."""
         from datasets import Image
         from datasets import List as ListFeature
 
-        pictures = table.select_columns(list(self.images))
-        for name, feature in pictures.features.items():
+        images = table.select_columns(list(self.images))
+        for name, feature in images.features.items():
             if isinstance(feature, dict):
-                pictures = pictures.cast_column(name, Image())
+                images = images.cast_column(name, Image())
             elif isinstance(feature, ListFeature) and isinstance(feature.feature, dict):
-                pictures = pictures.cast_column(name, ListFeature(Image()))
-        return pictures
+                images = images.cast_column(name, ListFeature(Image()))
+        return images
 
     @property
     def _table(self) -> "Dataset":
-        return _opened(self, data_root())
+        return _open_table(self, data_root())
 
     @property
     def _rows(self) -> list[tuple[int, Sample]]:
-        return _numbered(self, data_root())
+        return _indexed_samples(self, data_root())
 
     def _open(self, config: str | None) -> "Dataset":
         from datasets import load_dataset
         from datasets.exceptions import DatasetGenerationError
 
-        if files := self._own_files(config):
+        if files := self._local_files(config):
             return load_dataset("parquet", data_files=[str(file) for file in files], split="train")
         for repo in self.repos:
             try:
                 return load_dataset(repo, config, split=self.split)
-            except (OSError, ValueError, DatasetGenerationError):  # not there: every failure of the hub is one of these
+            except (OSError, ValueError, DatasetGenerationError):  # every failure of the hub is one of these
                 continue
-        here = "QSV_DATA is not set" if data_root() is None else f"{data_root()}/{self.name} has no parquet files of it"
+        here = "QSV_DATA is not set" if data_root() is None else f"{data_root()}/{self.name} has no parquet files"
         raise SetupError(
-            f"{self.name}: no questions: {here}, and {self.repos[0]} could not be had from the hub. Put the "
-            f"repository's parquet files into $QSV_DATA/{self.name}/, or download it with a network first."
+            f"{self.name}: no samples: {here}, and {self.repos[0]} could not be downloaded from the hub. Put its "
+            f"parquet files into $QSV_DATA/{self.name}/, or download it to the hub's cache first."
         )
 
-    def _own_files(self, config: str | None) -> list[Path]:
-        """Return the parquet files of the split, of the configuration where there is more than one."""
+    def _local_files(self, config: str | None) -> list[Path]:
+        """Return the parquet files of the split and, if folders have its name, of the configuration."""
         root = data_root()
-        found = sorted((root / self.name).rglob("*.parquet")) if root else []
-        found = [file for file in found if file.stem.split("-")[0] == self.split] or found
-        return [file for file in found if config in (part for part in file.parts)] or found if config else found
+        files = sorted((root / self.name).rglob("*.parquet")) if root else []
+        files = [file for file in files if file.stem.split("-")[0] == self.split] or files
+        return [file for file in files if config in file.parts] or files
 
 
-# By the folder of the benchmarks, which may change while the process lives.
+# Cached by `root` too, because QSV_DATA may change within a process.
 
 
 @cache
-def _opened(table: HubTable, root: Path | None) -> "Dataset":
+def _open_table(table: HubTable, root: Path | None) -> "Dataset":
     return table._open(table.config)
 
 
 @cache
-def _numbered(table: HubTable, root: Path | None) -> list[tuple[int, Sample]]:
-    """Return every row that is asked: its number, and its sample."""
-    opened = _opened(table, root)
-    plain = opened.remove_columns([name for name in table.images if name in opened.column_names])
+def _indexed_samples(table: HubTable, root: Path | None) -> list[tuple[int, Sample]]:
+    """Return the index and the sample of every row that is not skipped."""
+    dataset = _open_table(table, root)
+    rows = dataset.remove_columns([name for name in table.images if name in dataset.column_names])
     try:
-        made = [(number, table.sample(number, row)) for number, row in enumerate(plain)]
+        samples = [(index, table.sample(index, row)) for index, row in enumerate(rows)]
     except KeyError as error:
         raise SetupError(
-            f"{table.name}: its table has no column {error}, only {', '.join(plain.column_names)}. Is it the "
-            f"benchmark's own, as {table.repos[0]} has it?"
+            f"{table.name}: its table has no column {error}, only {', '.join(rows.column_names)}. Use the table of "
+            f"{table.repos[0]}."
         ) from error
-    return [(number, sample) for number, sample in made if sample is not None]
+    return [(index, sample) for index, sample in samples if sample is not None]

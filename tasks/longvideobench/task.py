@@ -1,6 +1,7 @@
-"""LongVideoBench, validation: 1,337 questions that refer to a moment, on videos of 8 seconds to an hour.
+"""LongVideoBench (arXiv 2407.15754), validation: 1,337 questions that refer to a moment, on videos up to an hour.
 
-LongVideoBench's validation questions, without the subtitles that its authors put between the frames.
+Read from the authors' `lvb_val.json` or the hub's parquet file; the subtitles that the authors put between frames are
+not used. Average: accuracy over all questions.
 """
 
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from typing import Any, Final
 
 from qsv_eval.data.annotation_files import read_rows
 from qsv_eval.data.benchmark import Benchmark, BenchmarkSources
-from qsv_eval.data.letters import LETTERS, lettered
+from qsv_eval.data.letters import LETTERS, letter_options
 from qsv_eval.data.media_index import MediaIndex
 from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.scoring.scorers import Choice
@@ -16,24 +17,23 @@ from qsv_eval.tasks.task import ANSWER_BY_LETTER, Task, TaskPrompt
 
 __all__ = ["LONGVIDEOBENCH", "TASKS"]
 
-
 _COLUMNS: Final = ("id", "question", "correct_choice", "video_path", "duration_group", "question_category")
 
 
-def _both(sources: BenchmarkSources) -> list[Sample] | None:
+def _read(sources: BenchmarkSources) -> list[Sample] | None:
     """Read the authors' `lvb_val.json`, or the hub's `validation-*.parquet`."""
     files = sources.files("lvb_val.json", "*/lvb_val.json", "validation-*.parquet", "**/validation-*.parquet")
     return [_sample(row, sources.media) for row in read_rows(files, _COLUMNS)] if files else None
 
 
 def _sample(row: Mapping[str, Any], media: MediaIndex) -> Sample:
-    options = row.get("candidates") or [row.get(f"option{number}") for number in range(5)]
-    stated = row.get("duration")
+    options = row.get("candidates") or [row.get(f"option{i}") for i in range(5)]
+    duration = row.get("duration")
     return Sample(
         id=str(row["id"]),
         video=SampleVideo(
             path=str(media.expect(f"videos/{row['video_path']}")),
-            duration_s=float(stated) if stated is not None else None,
+            duration_s=float(duration) if duration is not None else None,
         ),
         question=row["question"],
         options=tuple(str(option) for option in options if option not in (None, "N/A")),
@@ -49,7 +49,7 @@ def _sample(row: Mapping[str, Any], media: MediaIndex) -> Sample:
 
 LONGVIDEOBENCH: Final = Benchmark(
     name="longvideobench",
-    sets={"val": _both},
+    sets={"val": _read},
     repos=("longvideobench/LongVideoBench",),
     annotations=("lvb_val.json", "validation-*.parquet"),
     hf_home="datasets/longvideobench",
@@ -58,7 +58,7 @@ LONGVIDEOBENCH: Final = Benchmark(
 
 
 def _standard(sample: Sample) -> TaskPrompt:
-    return TaskPrompt("\n".join([sample.question, *lettered(sample.options), ANSWER_BY_LETTER]))
+    return TaskPrompt("\n".join([sample.question, *letter_options(sample.options), ANSWER_BY_LETTER]))
 
 
 TASKS: Final[Mapping[str, Task]] = {

@@ -1,14 +1,14 @@
-"""LVBench: 1,549 questions on 103 videos of an hour and more.
+"""LVBench (arXiv 2406.08035): 1,549 questions on 103 videos of an hour and more; a question may need several abilities.
 
-LVBench, whose questions may want several abilities at once.
+Read from the authors' `video_info.meta.jsonl` or the hub's parquet files. Average: accuracy over all questions.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from qsv_eval.data.annotation_files import read_rows
 from qsv_eval.data.benchmark import Benchmark, BenchmarkSources
-from qsv_eval.data.letters import lettered, split_options
+from qsv_eval.data.letters import letter_options, split_options
 from qsv_eval.data.media_index import MediaIndex
 from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.scoring.scorers import Choice
@@ -18,7 +18,7 @@ __all__ = ["LVBENCH", "TASKS"]
 
 
 def _original(sources: BenchmarkSources) -> list[Sample] | None:
-    """Read the authors' `video_info.meta.jsonl`: a video a line, its questions in `qa`."""
+    """Read the authors' `video_info.meta.jsonl`: one video per line, with its questions in `qa`."""
     files = sources.files("video_info.meta.jsonl", "*/video_info.meta.jsonl")
     if not files:
         return None
@@ -35,23 +35,19 @@ def _hub(sources: BenchmarkSources) -> list[Sample] | None:
     if not files:
         return None
     rows = read_rows(files, ("question", "answer", "video_path"))
-    return list(_numbered(rows, sources.media))
-
-
-def _numbered(rows: list[dict[str, Any]], media: MediaIndex) -> Iterator[Sample]:
-    for number, row in enumerate(rows):
-        yield _sample(str(row.get("uid") or number), str(row["video_path"]), row, media)
+    media = sources.media
+    return [_sample(str(row.get("uid") or index), str(row["video_path"]), row, media) for index, row in enumerate(rows)]
 
 
 def _sample(id_: str, video: str, row: Mapping[str, Any], media: MediaIndex) -> Sample:
-    posed = split_options(row["question"])
+    split = split_options(row["question"])
     kinds = row.get("question_type") or ()
     kinds = [kinds] if isinstance(kinds, str) else list(kinds)
-    options = tuple(map(str, row.get("options") or row.get("candidates") or posed.options))
+    options = tuple(map(str, row.get("options") or row.get("candidates") or split.options))
     return Sample(
         id=id_,
         video=SampleVideo(path=str(media.expect(f"all_videos/{video}"))),
-        question=posed.question,
+        question=split.question,
         options=options,
         answer=str(row["answer"]),
         cluster=video,
@@ -70,7 +66,7 @@ LVBENCH: Final = Benchmark(
 
 
 def _standard(sample: Sample) -> TaskPrompt:
-    options = lettered(sample.options, "({letter}) {option}")
+    options = letter_options(sample.options, "({letter}) {option}")
     return TaskPrompt("\n".join([sample.question, *options, "Answer the question with the option letter"]))
 
 

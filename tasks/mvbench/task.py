@@ -1,9 +1,7 @@
-"""MVBench: 20 subtasks of 200 questions on short clips.
+"""MVBench (arXiv 2311.17005): 20 subtasks of 200 questions on short clips.
 
-The branch `main` has the original clips with the seconds in which the question's scene lies, and for one subtask
-folders of frames; the branch `video` has the scenes already cut, in folders of other names. The questions are the same.
-
-MVBench as its authors ask it, and as the reference does. The average is the mean of the 20 subtasks.
+The repository's branch `main` has the original clips, with start and end in the annotations and frames in folders for
+one subtask; the branch `video` has cut clips in other folders. Average: mean of the accuracies of the 20 subtasks.
 """
 
 from collections.abc import Mapping
@@ -12,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from qsv_eval.data.annotation_files import read_rows
 from qsv_eval.data.benchmark import Benchmark, BenchmarkSources
-from qsv_eval.data.letters import lettered, right_letter
+from qsv_eval.data.letters import answer_letter, letter_options
 from qsv_eval.data.media_index import MediaIndex
 from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.scoring.averages import mean_by
@@ -27,7 +25,7 @@ class _Folders(NamedTuple):
 
     original: str
     cut: str
-    """In the branch `video`."""
+    """Folder of the cut clips, in the branch `video`."""
 
 
 _STAR = _Folders("star/Charades_v1_480", "star/Charades_segment")
@@ -58,36 +56,38 @@ SUBTASKS: Final[Mapping[str, _Folders]] = {
 }
 
 _TVQA_FPS: Final = 3.0
+"""Frame rate of the folders of frames."""
 
 
-def _both(sources: BenchmarkSources) -> list[Sample] | None:
-    """Read `json/SUBTASK.json`, whichever branch the clips beside it are of."""
+def _read_json(sources: BenchmarkSources) -> list[Sample] | None:
+    """Read `json/SUBTASK.json`, with clips of either branch."""
     files = sources.files("json/*.json")
     if {file.stem for file in files}.isdisjoint(SUBTASKS):
         return None
     media = sources.media
     return [
-        _sample(file.stem, number, row, media)
+        _sample(file.stem, index, row, media)
         for file in files
         if file.stem in SUBTASKS
-        for number, row in enumerate(read_rows([file], ("video", "question", "candidates", "answer")))
+        for index, row in enumerate(read_rows([file], ("video", "question", "candidates", "answer")))
     ]
 
 
-def _sample(subtask: str, number: int, row: Mapping[str, Any], media: MediaIndex) -> Sample:
+def _sample(subtask: str, index: int, row: Mapping[str, Any], media: MediaIndex) -> Sample:
     options = tuple(map(str, row["candidates"]))
     return Sample(
-        id=f"{subtask}-{number}",
+        id=f"{subtask}-{index}",
         video=_video(SUBTASKS[subtask], row, media),
         question=row["question"],
         options=options,
-        answer=right_letter(options, row["answer"]),
+        answer=answer_letter(options, row["answer"]),
         cluster=f"{SUBTASKS[subtask].original}/{row['video']}",
         groups={"subtask": subtask},
     )
 
 
 def _video(folders: _Folders, row: Mapping[str, Any], media: MediaIndex) -> SampleVideo:
+    """Return the original clip with bounds, the cut clip, or the folder of frames, by the files that exist."""
     name, bounds = row["video"], {"start_s": row.get("start"), "end_s": row.get("end")}
     original, cut = f"{folders.original}/{name}", f"{folders.cut}/{name}"
     if not Path(name).suffix and (folder := media.folder(original)):
@@ -96,14 +96,14 @@ def _video(folders: _Folders, row: Mapping[str, Any], media: MediaIndex) -> Samp
         original, cut = f"{original}.mp4", f"{cut}.mp4"
     if original == cut:
         return SampleVideo(path=str(media.expect(original)), **bounds)
-    found = media.expect(original, cut)
-    is_cut = found.parts[-1 - len(Path(cut).parts[:-1]) : -1] == Path(cut).parts[:-1]
-    return SampleVideo(path=str(found), **({} if is_cut else bounds))
+    path = media.expect(original, cut)
+    is_cut = path.parts[-1 - len(Path(cut).parts[:-1]) : -1] == Path(cut).parts[:-1]
+    return SampleVideo(path=str(path), **({} if is_cut else bounds))
 
 
 MVBENCH: Final = Benchmark(
     name="mvbench",
-    sets={"test": _both},
+    sets={"test": _read_json},
     repos=("OpenGVLab/MVBench",),
     annotations=("json/*.json",),
     hf_home="mvbench_video",
@@ -119,12 +119,14 @@ _SYSTEM: Final = (
 
 
 def question_block(sample: Sample) -> str:
-    """Return question and options in the form that MVBench and MLVU share."""
-    return "\n".join([f"Question: {sample.question}", "Options:", *lettered(sample.options, "({letter}) {option}")])
+    """Return question and options in the format of MVBench and MLVU."""
+    return "\n".join(
+        [f"Question: {sample.question}", "Options:", *letter_options(sample.options, "({letter}) {option}")]
+    )
 
 
 def _official(sample: Sample) -> TaskPrompt:
-    # The authors also begin the reply, with "Best option:("; a chat model's turn is left to it here.
+    # The authors also prefill the reply with "Best option:("; a chat model starts its own turn here.
     return TaskPrompt(f"{question_block(sample)}\nOnly give the best option.", _SYSTEM)
 
 
@@ -132,9 +134,9 @@ def _reference(sample: Sample) -> TaskPrompt:
     return TaskPrompt(question_block(sample))
 
 
-_ASKED: Final = {"qsv_mvbench": _official, "qsv_mvbench_reference": _reference}
+_PROMPTS: Final = {"qsv_mvbench": _official, "qsv_mvbench_reference": _reference}
 
 TASKS: Final[Mapping[str, Task]] = {
-    name: Task(name, MVBENCH, "test", ask, Choice(letters="ABCDE"), mean_by("subtask"), ("subtask",))
-    for name, ask in _ASKED.items()
+    name: Task(name, MVBENCH, "test", prompt, Choice(letters="ABCDE"), mean_by("subtask"), ("subtask",))
+    for name, prompt in _PROMPTS.items()
 }

@@ -1,6 +1,6 @@
-"""NExT-QA with options: 8,564 questions why, how, when and what on clips of some 44 seconds.
+"""NExT-QA (arXiv 2105.08276), multiple choice: 8,564 test questions with five options on clips of about 44 seconds.
 
-NExT-QA with options; the average is over all questions, beside it by kind (causal, temporal, descriptive).
+Read from the authors' `test.csv` or the hub's parquet file. Average: accuracy over all questions.
 """
 
 from collections.abc import Mapping
@@ -8,21 +8,20 @@ from typing import Any, Final
 
 from qsv_eval.data.annotation_files import read_rows
 from qsv_eval.data.benchmark import Benchmark, BenchmarkSources
-from qsv_eval.data.letters import LETTERS, lettered
+from qsv_eval.data.letters import LETTERS, letter_options
 from qsv_eval.data.sample import Sample, SampleVideo
 from qsv_eval.scoring.scorers import Choice
 from qsv_eval.tasks.task import ANSWER_BY_LETTER, Task, TaskPrompt
 
 __all__ = ["NEXTQA", "TASKS"]
 
-
-_OPTIONS: Final = tuple(f"a{number}" for number in range(5))
+_OPTIONS: Final = tuple(f"a{i}" for i in range(5))
 _COLUMNS: Final = ("video", "question", "answer", "qid", "type", *_OPTIONS)
 _KINDS: Final[Mapping[str, str]] = {"C": "causal", "T": "temporal", "D": "descriptive"}
 
 
-def _table(sources: BenchmarkSources) -> list[Sample] | None:
-    """Read the authors' `test.csv`, or the parquet files of the configuration MC; nothing of the validation split."""
+def _read(sources: BenchmarkSources) -> list[Sample] | None:
+    """Read the authors' `test.csv`, or the test split in the parquet files of the configuration MC."""
     files = sources.files("test.csv", "*/test.csv", "MC/test-*.parquet", "**/MC/test-*.parquet", "MC*/*.parquet")
     if not files:
         return None
@@ -36,7 +35,7 @@ def _table(sources: BenchmarkSources) -> list[Sample] | None:
             options=tuple(str(row[option]) for option in _OPTIONS),
             answer=LETTERS[int(row["answer"])],
             cluster=str(row["video"]),
-            # The first letter is the kind: CW why, CH how; TN next, TP previous, TC meanwhile; DC, DL, DO described.
+            # Types: CW why, CH how; TN next, TP previous, TC meanwhile; DC count, DL location, DO other.
             groups={"kind": _KINDS.get(str(row["type"])[0], "other"), "type": str(row["type"])},
         )
 
@@ -45,7 +44,7 @@ def _table(sources: BenchmarkSources) -> list[Sample] | None:
 
 NEXTQA: Final = Benchmark(
     name="nextqa",
-    sets={"test": _table},
+    sets={"test": _read},
     repos=("lmms-lab/NExTQA", "lmms-eval/NExTQA"),
     annotations=("MC/test-*.parquet",),
     hf_home="nextqa",
@@ -54,11 +53,11 @@ NEXTQA: Final = Benchmark(
 
 
 def _standard(sample: Sample) -> TaskPrompt:
-    return TaskPrompt("\n".join([sample.question, *lettered(sample.options), ANSWER_BY_LETTER]))
+    return TaskPrompt("\n".join([sample.question, *letter_options(sample.options), ANSWER_BY_LETTER]))
 
 
 def _reference(sample: Sample) -> TaskPrompt:
-    # Byte for byte, blanks at the beginning of lines included (docs/benchmarks.md).
+    # Byte for byte the reference's prompt, blanks at the beginning of lines included (docs/reference.md).
     return TaskPrompt(
         "\n".join(
             [
@@ -66,15 +65,15 @@ def _reference(sample: Sample) -> TaskPrompt:
                 "Highlight the applicable choices without giving explanations.",
                 f" Question: {sample.question}",
                 "Options:",
-                *lettered(sample.options, " {letter}. {option}"),
+                *letter_options(sample.options, " {letter}. {option}"),
             ]
         )
     )
 
 
-_ASKED: Final = {"qsv_nextqa": _standard, "qsv_nextqa_reference": _reference}
+_PROMPTS: Final = {"qsv_nextqa": _standard, "qsv_nextqa_reference": _reference}
 
 TASKS: Final[Mapping[str, Task]] = {
-    name: Task(name, NEXTQA, "test", ask, Choice(letters="ABCDE"), fields=("kind", "type"))
-    for name, ask in _ASKED.items()
+    name: Task(name, NEXTQA, "test", prompt, Choice(letters="ABCDE"), fields=("kind", "type"))
+    for name, prompt in _PROMPTS.items()
 }

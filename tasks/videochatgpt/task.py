@@ -1,6 +1,7 @@
-"""Video-ChatGPT's quantitative benchmark: questions in general, on time, and pairs that ask the same in two ways.
+"""Video-ChatGPT's quantitative benchmark (arXiv 2306.05424): general and temporal questions, and pairs of paraphrases.
 
-Video-ChatGPT's benchmark: five dimensions from 0 to 5, averaged with equal weight.
+Read from the authors' JSON files or the hub's three configurations. Average: mean of five dimensions, each from 0 to 5
+by a judge.
 """
 
 from collections import defaultdict
@@ -18,12 +19,11 @@ from qsv_eval.tasks.task import Task, TaskPrompt
 
 __all__ = ["TASKS", "VIDEOCHATGPT"]
 
-
 _SETS: Final = ("generic", "temporal", "consistency")
 
 
-def _all(sources: BenchmarkSources) -> list[Sample] | None:
-    """Read the authors' three JSON files under either name, or the hub's three configurations."""
+def _read(sources: BenchmarkSources) -> list[Sample] | None:
+    """Read the authors' three JSON files, which have two naming schemes, or the hub's three configurations."""
     samples: list[Sample] = []
     for name in _SETS:
         files = sources.files(f"{name}_qa.json", f"*/{name}_qa.json", f"videoChat_{name}_qa.json")
@@ -31,20 +31,20 @@ def _all(sources: BenchmarkSources) -> list[Sample] | None:
         if not files:
             return None
         rows = read_rows(files, ("video_name",))
-        pairs = _pairs(rows) if name == "consistency" else [((_said(row, "Q", "question"),), row) for row in rows]
-        samples += _samples(name, pairs, sources.media)
+        entries = _pairs(rows) if name == "consistency" else [((_text(row, "Q", "question"),), row) for row in rows]
+        samples += _samples(name, entries, sources.media)
     return samples
 
 
-_Asked = tuple[Sequence[str], Mapping[str, Any]]
-"""The question, or the two of a pair, and the record."""
+_Entry = tuple[Sequence[str], Mapping[str, Any]]
+"""One question, or the two of a pair, and their row."""
 
 
-def _pairs(rows: Sequence[Mapping[str, Any]]) -> list[_Asked]:
-    """Put the questions of each pair together.
+def _pairs(rows: Sequence[Mapping[str, Any]]) -> list[_Entry]:
+    """Return the two questions of each pair.
 
-    The authors have both in a record. The hub has made two records of each, in one of which `question_2` is the word
-    None and in the other `question_1`: of the same video and answer, the first belong together, then the second.
+    The authors have both in a record. The hub has two rows for a pair, one with the text "None" as `question_2` and one
+    with it as `question_1`; rows of the same video and answer are paired in their order.
     """
     if all("Q1" in row for row in rows):
         return [((row["Q1"], row["Q2"]), row) for row in rows]
@@ -52,13 +52,12 @@ def _pairs(rows: Sequence[Mapping[str, Any]]) -> list[_Asked]:
     for row in rows:
         if not _is_absent(row.get("question_2")):
             seconds[row["video_name"], row["answer"]].append(row["question_2"])
-    pairs: list[_Asked] = []
+    pairs: list[_Entry] = []
     for row in rows:
         if _is_absent(row.get("question_1")):
             continue
-        waiting = seconds[row["video_name"], row["answer"]]
-        if waiting:
-            pairs.append(((row["question_1"], waiting.pop(0)), row))
+        if unpaired := seconds[row["video_name"], row["answer"]]:
+            pairs.append(((row["question_1"], unpaired.pop(0)), row))
     return pairs
 
 
@@ -66,24 +65,24 @@ def _is_absent(question: Any) -> bool:
     return question in (None, "", "None")
 
 
-def _said(row: Mapping[str, Any], *names: str) -> str:
+def _text(row: Mapping[str, Any], *names: str) -> str:
     return next((str(row[name]) for name in names if name in row), "")
 
 
-def _samples(name: str, asked: Sequence[_Asked], media: MediaIndex) -> list[Sample]:
+def _samples(name: str, entries: Sequence[_Entry], media: MediaIndex) -> list[Sample]:
     samples = []
-    for number, (questions, row) in enumerate(asked):
+    for index, (questions, row) in enumerate(entries):
         video = SampleVideo(path=str(media.expect(f"Test_Videos/{row['video_name']}.mp4")))
-        for place, question in enumerate(questions, 1):
+        for number, question in enumerate(questions, 1):
             samples.append(
                 Sample(
-                    id=f"{name}-{number}" if len(questions) == 1 else f"{name}-{number}-{place}",
+                    id=f"{name}-{index}" if len(questions) == 1 else f"{name}-{index}-{number}",
                     video=video,
                     question=question,
-                    answer=_said(row, "A", "answer"),
+                    answer=_text(row, "A", "answer"),
                     cluster=row["video_name"],
                     groups={"set": name},
-                    notes={} if len(questions) == 1 else {"pair": f"{name}-{number}"},
+                    notes={} if len(questions) == 1 else {"pair": f"{name}-{index}"},
                 )
             )
     return samples
@@ -91,7 +90,7 @@ def _samples(name: str, asked: Sequence[_Asked], media: MediaIndex) -> list[Samp
 
 VIDEOCHATGPT: Final = Benchmark(
     name="videochatgpt",
-    sets={"test": _all},
+    sets={"test": _read},
     repos=("lmms-lab/VideoChatGPT", "lmms-eval/VideoChatGPT"),
     annotations=("Generic/*.parquet", "Temporal/*.parquet", "Consistency/*.parquet"),
     hf_home="videochatgpt",
@@ -111,12 +110,12 @@ def _bare(sample: Sample) -> TaskPrompt:
     return TaskPrompt(sample.question)
 
 
-def _wanted(row: SampleResult) -> Sequence[str]:
+def _rubrics(row: SampleResult) -> Sequence[str]:
     return _DIMENSIONS[str(row["groups"]["set"])]
 
 
 TASKS: Final[Mapping[str, Task]] = {
     "qsv_videochatgpt": Task(
-        "qsv_videochatgpt", VIDEOCHATGPT, "test", _bare, JudgedAnswer(_wanted), mean_of_verdicts(_ALL), ("set",)
+        "qsv_videochatgpt", VIDEOCHATGPT, "test", _bare, JudgedAnswer(_rubrics), mean_of_verdicts(_ALL), ("set",)
     )
 }

@@ -1,6 +1,6 @@
-"""Video-MME: 900 videos from 11 seconds to an hour, three questions on each, subtitles for most.
+"""Video-MME (arXiv 2405.21075): 900 videos of 11 seconds to an hour, three questions each, subtitles for most.
 
-Video-MME as it is asked: in the official wording, with subtitles, and as the reference asks.
+Read from the hub's parquet file. Average: accuracy over all questions.
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,12 @@ from qsv_eval.tasks.task import Task, TaskPrompt
 
 __all__ = ["GROUPS", "TASKS", "VIDEOMME"]
 
-
 GROUPS: Final = ("duration", "domain", "sub_category", "task_type")
 _COLUMNS: Final = ("question_id", "videoID", *GROUPS, "question", "options", "answer")
 
 
 def _hub(sources: BenchmarkSources) -> list[Sample] | None:
-    """Read the authors' parquet file; the media as their archives unpack: `data/ID.mp4`, `subtitle/ID.srt`."""
+    """Read the parquet file, with videos in `data/ID.mp4` and subtitles in `subtitle/ID.srt`."""
     files = sources.files("videomme/*.parquet", "test-*.parquet", "*/test-*.parquet")
     if not files:
         return None
@@ -61,11 +60,11 @@ def _official(sample: Sample) -> TaskPrompt:
 
 
 def _with_subtitles(sample: Sample) -> TaskPrompt:
-    # Which subtitles there are depends on the frames, so the engine puts them in the marker's place.
-    has_any = sample.video is None or sample.video.subtitles is not None
-    said = SUBTITLES if has_any else "No subtitles available"
+    # The engine replaces the marker by the subtitles on screen at the sampled frames.
+    has_subtitles = sample.video is None or sample.video.subtitles is not None
+    subtitles = SUBTITLES if has_subtitles else "No subtitles available"
     question = _instruction("the video and the subtitles", sample)
-    return TaskPrompt(f"This video's subtitles are listed below:\n{said}\n{question}")
+    return TaskPrompt(f"This video's subtitles are listed below:\n{subtitles}\n{question}")
 
 
 def _instruction(basis: str, sample: Sample) -> str:
@@ -81,7 +80,7 @@ def _instruction(basis: str, sample: Sample) -> str:
 
 
 def _reference(sample: Sample) -> TaskPrompt:
-    # Byte for byte, with no space after the first full stop (docs/benchmarks.md).
+    # Byte for byte the reference's prompt, with no space after the first full stop (docs/reference.md).
     return TaskPrompt(
         "\n".join(
             [
@@ -95,12 +94,12 @@ def _reference(sample: Sample) -> TaskPrompt:
     )
 
 
-_ASKED: Final = {
+_PROMPTS: Final = {
     "qsv_videomme": _official,
     "qsv_videomme_sub": _with_subtitles,
     "qsv_videomme_reference": _reference,
 }
 
 TASKS: Final[Mapping[str, Task]] = {
-    name: Task(name, VIDEOMME, "test", ask, Choice(), fields=GROUPS) for name, ask in _ASKED.items()
+    name: Task(name, VIDEOMME, "test", prompt, Choice(), fields=GROUPS) for name, prompt in _PROMPTS.items()
 }

@@ -1,7 +1,7 @@
 """The built-in sample benchmark as a task."""
 
 from qsv_eval.demo import demo_records
-from qsv_eval.tasks.dataset import table_of
+from qsv_eval.tasks.dataset import task_table
 from qsv_eval.tasks.demo.task import clip_folder
 
 TASK = "qsv_demo"
@@ -20,7 +20,7 @@ def test_it_runs_without_any_data(empty_machine, evaluate, monkeypatch, tmp_path
 def test_only_the_clips_asked_for_are_made(empty_machine, evaluate):
     record = demo_records()[0]
     _, to_messages, settings, *_ = evaluate(TASK, lambda doc: "A", limit=1).requests[0]
-    (turn,) = to_messages(table_of(TASK)[0])
+    (turn,) = to_messages(task_table(TASK)[0])
     video, text = turn["content"]
     made = list((empty_machine / "demo").iterdir())
     assert [str(path) for path in made] == [video["url"]]
@@ -31,7 +31,7 @@ def test_only_the_clips_asked_for_are_made(empty_machine, evaluate):
 def test_both_kinds_of_model_are_asked_the_same(empty_machine, evaluate):
     text, _, to_visual, *_ = evaluate(TASK, lambda doc: "A", limit=1, kind="simple").requests[0]
     _, to_messages, *_ = evaluate(TASK, lambda doc: "A", limit=1, kind="chat").requests[0]
-    doc = table_of(TASK)[0]
+    doc = task_table(TASK)[0]
     video, prompt = to_messages(doc)[0]["content"]
     assert (prompt["text"], [video["url"]]) == (text, to_visual(doc))
 

@@ -8,7 +8,7 @@ from qsv_eval.tasks.registry import task_named
 
 
 def test_a_table_that_is_nowhere(empty_machine):
-    with pytest.raises(SetupError, match=r"ai2d: no questions: .*ai2d has no parquet files.* lmms-lab/ai2d could not"):
+    with pytest.raises(SetupError, match=r"ai2d: no samples: .*ai2d has no parquet files.* lmms-lab/ai2d could not"):
         task_named("qsv_ai2d").samples()
 
 
@@ -41,7 +41,7 @@ def test_pictures_follow_their_questions(empty_machine):
     samples = task.samples()
     [rows] = [table.rows for table in tables() if table.benchmark == "mme"]
     wanted = [int(row["question_id"].rpartition("/")[2].removesuffix(".png")) for row in rows]
-    by_id = {sample.id: shade for sample, shade in zip(task.benchmark.unchecked(""), wanted, strict=True)}
-    pictures = task.benchmark.pictures("", [sample.id for sample in samples])
+    by_id = {sample.id: shade for sample, shade in zip(task.benchmark.unchecked_samples(""), wanted, strict=True)}
+    pictures = task.benchmark.load_images("", [sample.id for sample in samples])
     for sample, row in zip(samples, pictures, strict=True):
         assert abs(row["image"].getpixel((0, 0))[0] - by_id[sample.id]) <= 3

@@ -76,25 +76,25 @@ PROMPTS = [
 @pytest.mark.parametrize(("task", "options", "text"), PROMPTS, ids=[name for name, *_ in PROMPTS])
 def test_the_prompt(task, options, text):
     sample = Sample(id="1", question=QUESTION, options=options, video=SampleVideo(path="clip.mp4"))
-    assert task_named(task).ask(sample).text == text
+    assert task_named(task).prompt(sample).text == text
 
 
 def test_system_messages():
     sample = Sample(id="1", question=QUESTION, options=PLAIN)
-    assert task_named("qsv_mvbench").ask(sample).system == SYSTEM_MVBENCH
-    assert task_named("qsv_mlvu").ask(sample).system == (
+    assert task_named("qsv_mvbench").prompt(sample).system == SYSTEM_MVBENCH
+    assert task_named("qsv_mlvu").prompt(sample).system == (
         "Carefully watch this video and pay attention to every detail. Based on your observations, select the best "
         "option that accurately addresses the question."
     )
-    assert task_named("qsv_mvbench_reference").ask(sample).system == ""
+    assert task_named("qsv_mvbench_reference").prompt(sample).system == ""
 
 
 def test_hints_come_first():
     sample = Sample(id="1", question=QUESTION, options=PLAIN, notes={"hint": "It is a fruit."})
-    assert task_named("qsv_scienceqa").ask(sample).text.startswith("Context: It is a fruit.\nwhat is it\n")
-    assert task_named("qsv_mmbench").ask(sample).text.startswith("It is a fruit.\nwhat is it\n")
+    assert task_named("qsv_scienceqa").prompt(sample).text.startswith("Context: It is a fruit.\nwhat is it\n")
+    assert task_named("qsv_mmbench").prompt(sample).text.startswith("It is a fruit.\nwhat is it\n")
 
 
 def test_braces_in_a_question_stay():
     sample = Sample(id="1", question="{letter} or {0}?", options=("{option}", "{}"))
-    assert task_named("qsv_nextqa").ask(sample).text == "{letter} or {0}?\nA. {option}\nB. {}\n" + LETTER
+    assert task_named("qsv_nextqa").prompt(sample).text == "{letter} or {0}?\nA. {option}\nB. {}\n" + LETTER

@@ -9,7 +9,7 @@ import pytest
 
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY, note_failure
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.tasks.dataset import table_of
+from qsv_eval.tasks.dataset import task_table
 
 TASK, REFERENCE = "qsv_videomme", "qsv_videomme_reference"
 FIELDS = ("duration", "domain", "sub_category", "task_type")
@@ -192,7 +192,7 @@ def test_requests_carry_the_exact_prompt_the_video_and_complete_settings(
     path = str(empty_machine / "videomme" / "data" / "vid0.mp4")
     _, to_messages, chat_settings, *_ = evaluate(task, right, kind="chat").requests[0]
     content = [{"type": "video", "url": path}, {"type": "text", "text": prompt}]
-    doc = table_of(task)[0]
+    doc = task_table(task)[0]
     assert to_messages(doc) == [{"role": "user", "content": content}]
     text, simple_settings, to_visual, *_ = evaluate(task, right, kind="simple").requests[0]
     assert text == prompt
@@ -239,7 +239,7 @@ def test_a_data_root_that_is_not_there_is_named(empty_machine, task_manager, mon
 def test_annotations_without_any_folder_of_videos_are_refused(videomme, task_manager, empty_machine):
     (empty_machine / "videomme" / "data").rename(empty_machine / "elsewhere")
     message = load(TASK, task_manager)
-    assert "none of its 6 videos is there" in message
+    assert "none of its 6 videos found" in message
     assert str(empty_machine / "videomme" / "data") in message
 
 

@@ -17,7 +17,7 @@ from qsv_eval.leaderboard.page.data_files import SideFiles
 from qsv_eval.leaderboard.page.read_run import FramesUsed
 from qsv_eval.leaderboard.safe_text import digest
 from qsv_eval.model_adapters.errors import MediaError, QsvError, SetupError
-from qsv_eval.model_adapters.frames import FrameRule, identity, probe_video, subsample
+from qsv_eval.model_adapters.frames import FrameRule, content_id, probe_video, subsample
 from qsv_eval.model_adapters.frames.decoded_frames import ClipRequest
 from qsv_eval.model_adapters.frames.read_job import ReadJob, ReadSettings, run_read_job
 from qsv_eval.model_adapters.variant_name import plain_name
@@ -68,7 +68,7 @@ def _samples_of(task: str) -> dict[str, Sample] | str:
         return "where the videos of lmms-eval's own tasks are is not stored"
     try:
         with _offline():
-            return {sample.id: sample for sample in known.benchmark.unchecked(known.part)}
+            return {sample.id: sample for sample in known.benchmark.unchecked_samples(known.set_name)}
     except SetupError:
         # Its message names folders of this machine, and the page is for others too.
         return "the benchmark's files are not at hand: set QSV_DATA to their folder and make the page again"
@@ -150,7 +150,7 @@ def make_thumbnails(
 
 def _job(clip: VideoClip, seen: ThumbnailFrames) -> _ThumbnailJob | str:
     try:
-        content = identity(clip.path)
+        content = content_id(clip.path)
     except MediaError as error:
         return _said(error)
     what = (content, repr(asdict(seen)), repr(clip[1:]), f"{MOST} of {_LONG_SIDE} pixels")

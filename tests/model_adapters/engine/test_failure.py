@@ -39,7 +39,7 @@ def test_a_file_that_may_not_be_opened_costs_one_sample(make_engine, make_reques
     def refuse(path):
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr("qsv_eval.model_adapters.engine.probe_files.identity", refuse)
+    monkeypatch.setattr("qsv_eval.model_adapters.engine.probe_files.content_id", refuse)
     answers = make_engine().answer([make_request(0, clips[0]), make_request(1)])
     assert statuses(answers) == [FAILED, ANSWERED]
     assert "Permission denied" in answers[0].reason

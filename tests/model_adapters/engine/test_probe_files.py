@@ -6,7 +6,7 @@ import pytest
 from qsv_eval.model_adapters.engine import probe_files as probe_module
 from qsv_eval.model_adapters.engine.probe_files import FileProbe, probe_files
 from qsv_eval.model_adapters.engine.request import GenerationSettings, ImageInMemory, Request
-from qsv_eval.model_adapters.frames import FrameRule, identity, probe_video
+from qsv_eval.model_adapters.frames import FrameRule, content_id, probe_video
 
 
 def make_request(*media):
@@ -21,7 +21,7 @@ def probe(path, kind="video"):
 
 def test_a_video_is_named_and_measured(clips):
     result = probe(clips[0])
-    assert result == FileProbe(identity(clips[0]), probe_video(clips[0]))
+    assert result == FileProbe(content_id(clips[0]), probe_video(clips[0]))
     assert result.video.duration_s > 10
     assert result.fault == ""
 
@@ -29,7 +29,7 @@ def test_a_video_is_named_and_measured(clips):
 def test_an_image_is_named(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"not looked at yet")
-    assert probe(path, "image") == FileProbe(identity(path))
+    assert probe(path, "image") == FileProbe(content_id(path))
 
 
 def test_every_file_is_probed_once(clips, monkeypatch):
@@ -37,9 +37,9 @@ def test_every_file_is_probed_once(clips, monkeypatch):
 
     def count(path):
         probed.append(path)
-        return identity(path)
+        return content_id(path)
 
-    monkeypatch.setattr(probe_module, "identity", count)
+    monkeypatch.setattr(probe_module, "content_id", count)
     paths = [str(clip) for clip in clips]
     pairs = [make_request(("video", path), ("video", paths[0])) for path in paths * 3]
     assert list(probe_files(pairs)) == paths
@@ -59,14 +59,14 @@ def test_a_file_that_may_not_be_opened_has_its_reason(clips, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(probe_module, "identity", refuse)
+    monkeypatch.setattr(probe_module, "content_id", refuse)
     assert "Permission denied" in probe(clips[0]).fault
 
 
 def test_a_broken_video_has_a_name_and_no_length(tmp_path):
     path = tmp_path / "page.mp4"
     path.write_text("<html>404 Not Found</html>" * 100)
-    assert probe(path) == FileProbe(identity(path))
+    assert probe(path) == FileProbe(content_id(path))
 
 
 @pytest.mark.parametrize("error", [IndexError("list index out of range"), ValueError("[Errno 22] Invalid argument")])
@@ -75,7 +75,7 @@ def test_whatever_a_damaged_file_does_to_the_demuxer_the_run_goes_on(clips, monk
         raise error
 
     monkeypatch.setattr(probe_module, "probe_video", fail)
-    assert probe(clips[0]) == FileProbe(identity(clips[0]))
+    assert probe(clips[0]) == FileProbe(content_id(clips[0]))
 
 
 def test_images_in_memory_have_no_file():

@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
-from qsv_eval.model_adapters.frames import identity
+from qsv_eval.model_adapters.frames import content_id
 
 MIB = 1 << 20
 
@@ -15,26 +15,26 @@ def test_identity_survives_copying_and_renaming(tmp_path):
     copy = tmp_path / "elsewhere.bin"
     shutil.copyfile(original, copy)
     os.utime(copy, (0, 0))
-    assert identity(copy) == identity(original)
-    assert len(identity(original)) == 64
+    assert content_id(copy) == content_id(original)
+    assert len(content_id(original)) == 64
 
 
 @pytest.mark.parametrize("place", [0, 2 * MIB + MIB // 2, 5 * MIB - 1])
 def test_identity_sees_both_ends_and_the_middle(tmp_path, place):
     path = tmp_path / "a.mp4"
     path.write_bytes(bytes(5 * MIB))
-    before = identity(path)
+    before = content_id(path)
     with path.open("r+b") as file:
         file.seek(place)
         file.write(b"x")
-    assert identity(path) != before
+    assert content_id(path) != before
 
 
 @pytest.mark.parametrize("size", [1, MIB, 3 * MIB, 3 * MIB + 1, 9 * MIB])
 def test_identity_sees_the_size(tmp_path, size):
     (tmp_path / "a").write_bytes(bytes(size))
     (tmp_path / "b").write_bytes(bytes(size + 1))
-    assert identity(tmp_path / "a") != identity(tmp_path / "b")
+    assert content_id(tmp_path / "a") != content_id(tmp_path / "b")
 
 
 def test_small_files_are_hashed_whole(tmp_path):
@@ -44,12 +44,12 @@ def test_small_files_are_hashed_whole(tmp_path):
         data = bytearray(3 * MIB)
         data[place] = 1
         path.write_bytes(data)
-        seen.add(identity(path))
+        seen.add(content_id(path))
     assert len(seen) == 6
 
 
 def test_nothing_has_no_identity(tmp_path):
     (tmp_path / "empty").touch()
     with pytest.raises(MediaError) as caught:
-        identity(tmp_path / "empty")
+        content_id(tmp_path / "empty")
     assert caught.value.fault is MediaFault.EMPTY

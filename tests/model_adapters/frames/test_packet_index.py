@@ -11,7 +11,7 @@ from qsv_eval.model_adapters.frames.packet_index import PacketIndex, SeekMode, d
 
 def test_scan_of_a_plain_file(plain_video):
     scan = index_packets(plain_video)
-    assert (scan.access, scan.fps, scan.frame_count, scan.duration_s) == (SeekMode.SEEK, 30.0, 120, 4.0)
+    assert (scan.seek_mode, scan.fps, scan.frame_count, scan.duration_s) == (SeekMode.SEEK, 30.0, 120, 4.0)
     assert len(scan.pts) == 120
     assert [scan.seconds(pts) for pts in scan.keyframe_pts] == pytest.approx([0, 40 / 30, 80 / 30])
 
@@ -30,7 +30,7 @@ def test_scan_of_a_plain_file(plain_video):
 )
 def test_every_container_lists_the_same_frames(make_video, name, codec, access):
     scan = index_packets(make_video(name, codec=codec, count=60, options={"bf": "2"} if codec != "libvpx-vp9" else {}))
-    assert scan.access is access
+    assert scan.seek_mode is access
     assert (scan.fps, scan.frame_count, len(scan.pts)) == (30.0, 60, 60)
     assert scan.duration_s == pytest.approx(2.0, abs=0.002)
     assert [scan.seconds(pts) for pts in scan.pts] == pytest.approx([k / 30 for k in range(60)], abs=0.001)
@@ -42,16 +42,16 @@ def listing(pts: list[int]) -> PacketIndex:
 
 def test_nearest_goes_by_time():
     scan = listing([500, 510, 590, 600])
-    assert scan.nearest(0.0) == 500
-    assert scan.nearest(0.14) == 510
-    assert scan.nearest(0.51) == 590
-    assert scan.nearest(0.5) == 510  # halfway: the one that is already on screen
+    assert scan.nearest_pts(0.0) == 500
+    assert scan.nearest_pts(0.14) == 510
+    assert scan.nearest_pts(0.51) == 590
+    assert scan.nearest_pts(0.5) == 510  # halfway: the one that is already on screen
 
 
 def test_nothing_is_nearest_past_the_end():
     scan = listing([500, 510, 520])
-    assert scan.nearest(0.25) == 520
-    assert scan.nearest(0.26) is None
+    assert scan.nearest_pts(0.25) == 520
+    assert scan.nearest_pts(0.26) is None
 
 
 class LateStream:

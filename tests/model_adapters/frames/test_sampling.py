@@ -9,7 +9,7 @@ import pytest
 
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import FrameRule, subsample
-from qsv_eval.model_adapters.frames.sampling import evenly_spaced
+from qsv_eval.model_adapters.frames.sampling import nested_subsample
 
 TABLES = json.loads((Path(__file__).parents[2] / "data" / "frame_tables.json").read_text())
 SAMPLED = [row for row in TABLES["sampling_opencv"] if "error" not in row]
@@ -111,7 +111,7 @@ def test_spread_is_nested():
     for _ in range(200):
         count = rng.randint(1, 5000)
         less, more = sorted(rng.randint(1, 600) for _ in range(2))
-        few, many = evenly_spaced(count, less), evenly_spaced(count, more)
+        few, many = nested_subsample(count, less), nested_subsample(count, more)
         assert set(few) <= set(many) <= set(range(count))
         assert (len(few), len(many)) == (min(count, less), min(count, more))
         assert few == sorted(few)
@@ -119,13 +119,13 @@ def test_spread_is_nested():
 
 @pytest.mark.parametrize("limit", [2, 8, 64, 256])
 def test_spread_is_even_at_powers_of_two(limit):
-    gaps = [after - before for before, after in itertools.pairwise(evenly_spaced(3600, limit))]
+    gaps = [after - before for before, after in itertools.pairwise(nested_subsample(3600, limit))]
     assert max(gaps) - min(gaps) <= 1
 
 
 @pytest.mark.parametrize("limit", [3, 100, 420, 3000])
 def test_spread_has_gaps_of_two_lengths_at_most(limit):
-    gaps = {after - before for before, after in itertools.pairwise(evenly_spaced(3600, limit))}
+    gaps = {after - before for before, after in itertools.pairwise(nested_subsample(3600, limit))}
     assert max(gaps) <= 2 * min(gaps) + 1
 
 

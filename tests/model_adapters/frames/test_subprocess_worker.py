@@ -22,12 +22,12 @@ REQUESTS = (ClipRequest(FrameRule()), ClipRequest(FrameRule(fps=2), 1.0, 3.0), C
 SETTINGS = ReadSettings(SIZE)
 SLOW = """
 import time
-from qsv_eval.model_adapters.frames import subprocess_worker
+from qsv_eval.model_adapters.frames import subprocess_worker as worker
 def read(*_):
     print("reading", flush=True)
     time.sleep(1000)
-subprocess_worker.run_read_job = read
-subprocess_worker.main()
+worker.run_read_job = read
+worker.main()
 """
 
 

@@ -103,7 +103,9 @@ def test_otherwise_it_is_downloaded(root, tmp_path, monkeypatch):
 
 
 def test_nothing_anywhere_is_said_with_the_next_step(root, monkeypatch):
-    with pytest.raises(SetupError, match=r"data/videomme holds none of its layouts, and lmms-lab/Video-MME could not"):
+    with pytest.raises(
+        SetupError, match=r"data/videomme has none of its official layouts, and lmms-lab/Video-MME could not"
+    ):
         VIDEOMME.samples("test")
     monkeypatch.delenv("QSV_DATA")
     with pytest.raises(SetupError, match=r"QSV_DATA is not set.*data/\*.mp4.*qsv-eval data prepare videomme"):
@@ -113,9 +115,9 @@ def test_nothing_anywhere_is_said_with_the_next_step(root, monkeypatch):
 def test_ids_that_repeat_are_refused(root):
     twice = [Sample(id="1", question="x"), Sample(id="1", question="y")]
     benchmark = Benchmark("mine", {"test": lambda sources: twice})
-    with pytest.raises(SetupError, match="mine: 1 ids occur more than once, such as 1"):
+    with pytest.raises(SetupError, match="mine: 1 duplicate id, such as 1"):
         benchmark.samples("test")
-    assert benchmark.unchecked("test") == twice
+    assert benchmark.unchecked_samples("test") == twice
 
 
 def test_the_first_pattern_that_has_any_file(tmp_path):
@@ -143,7 +145,7 @@ def test_tables_of_every_kind(tmp_path):
     ("name", "content", "says"),
     [
         ("a.json", "{", "cannot be read as JSON"),
-        ("a.json", "[1]", "holds no list of records"),
+        ("a.json", "[1]", "is not a list of records"),
         ("a.jsonl", "{\n", "cannot be read as JSON lines"),
         ("a.parquet", "PAR1", "cannot be read as parquet"),
         ("a.csv", "y\n1\n", "record 0 has no x"),

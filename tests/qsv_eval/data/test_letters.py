@@ -2,19 +2,19 @@
 
 import pytest
 
-from qsv_eval.data.letters import lettered, right_letter, split_options
+from qsv_eval.data.letters import answer_letter, letter_options, split_options
 
 
 def test_options_get_letters():
-    assert lettered(["red", "{x}"]) == ["A. red", "B. {x}"]
-    assert lettered(["red", "blue"], "({letter}) {option}") == ["(A) red", "(B) blue"]
+    assert letter_options(["red", "{x}"]) == ["A. red", "B. {x}"]
+    assert letter_options(["red", "blue"], "({letter}) {option}") == ["(A) red", "(B) blue"]
 
 
 def test_the_right_letter_is_the_only_one():
-    assert right_letter(["red", "blue"], "blue") == "B"
-    assert right_letter([1, 2], 2) == "B"
-    assert right_letter(["red", "red"], "red") == ""
-    assert right_letter(["red"], "blue") == ""
+    assert answer_letter(["red", "blue"], "blue") == "B"
+    assert answer_letter([1, 2], 2) == "B"
+    assert answer_letter(["red", "red"], "red") == ""
+    assert answer_letter(["red"], "blue") == ""
 
 
 @pytest.mark.parametrize(

@@ -84,12 +84,12 @@ def test_what_is_missing_is_listed(tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["videomme", "--from", "nowhere", "--to", "."], "--from nowhere: is no folder"),
+        (["videomme", "--from", "nowhere", "--to", "."], "--from nowhere: not a folder"),
         (
             ["videomme", "--from", "empty", "--to", "root"],
-            "has none of videomme's layouts; it needs videomme/*.parquet",
+            "no official layout of videomme found; it needs videomme/*.parquet",
         ),
-        (["mme", "--from", "empty", "--to", "root"], "mme: there is nothing to prepare"),
+        (["mme", "--from", "empty", "--to", "root"], "mme: nothing to prepare"),
         (["nothing", "--from", "empty", "--to", "root"], "there is no benchmark 'nothing'"),
         (["videomme", "--from", "empty"], "name the folder of the benchmarks by --to or QSV_DATA"),
     ],

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from qsv_eval.data.sample import Sample, SampleVideo, read_samples, repeated_ids, write_samples
+from qsv_eval.data.sample import Sample, SampleVideo, duplicate_ids, read_samples, write_samples
 from qsv_eval.model_adapters.errors import SetupError
 
 FULL = Sample(
@@ -48,4 +48,4 @@ def test_a_segment_without_length_is_none():
 
 
 def test_repeated_ids():
-    assert repeated_ids([Sample(id=name, question="") for name in "abcacb"]) == ["a", "b", "c"]
+    assert duplicate_ids([Sample(id=name, question="") for name in "abcacb"]) == ["a", "b", "c"]

@@ -118,7 +118,7 @@ def test_images_are_opened(root, monkeypatch):
 def test_what_is_not_there_is_said(root):
     with pytest.raises(SetupError, match=r"no benchmark 'videomm'; there are activitynetqa, ai2d, .*videomme"):
         diagnose("videomm")
-    with pytest.raises(SetupError, match=r"egoschema: no questions: .*qsv-eval data prepare egoschema"):
+    with pytest.raises(SetupError, match=r"egoschema: no samples: .*qsv-eval data prepare egoschema"):
         diagnose("egoschema")
 
 

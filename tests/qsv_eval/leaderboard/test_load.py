@@ -47,7 +47,7 @@ def test_further_official_averages_stand_beside_the_headline(tmp_path):
     rows = rows_of("qsv_mme", ["yes", "no"] * 4, per_video=2, groups=groups)
     write_run(tmp_path, {"qsv_mme": rows})
     scores = load([tmp_path]).scores
-    assert set(scores[scores["field"] == "also"]["group"]) == set(task.also)
+    assert set(scores[scores["field"] == "also"]["group"]) == set(task.extra_averages)
     assert scores["scale"].iloc[0] == task.average.scale
 
 
