@@ -143,9 +143,9 @@ def ffmpeg_select(job: Job) -> np.ndarray:
     FFmpeg cannot parse a filter with 420 frame numbers, so frames that the rule leaves out are dropped here.
     """
     first, step = job.indices[0], math.gcd(*(index - job.indices[0] for index in job.indices))
-    chosen = ["-vf", f"select='gte(n,{first})*not(mod(n-{first},{step}))'", "-fps_mode", "passthrough"]
+    filters = ["-vf", f"select='gte(n,{first})*not(mod(n-{first},{step}))'", "-fps_mode", "passthrough"]
     wanted = set(job.indices)
-    passed = zip(itertools.count(first, step), _piped(job, [], chosen), strict=False)
+    passed = zip(itertools.count(first, step), _piped(job, [], filters), strict=False)
     return resized((picture for index, picture in passed if index in wanted), len(wanted))
 
 

@@ -31,18 +31,12 @@ class MetricsFiles(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Write `metrics.csv` and `loss.png`."""
-        if state.is_world_process_zero:
-            _write(self.folder, state.log_history)
+        if state.is_world_process_zero and state.log_history:
+            table = pd.DataFrame(state.log_history)
+            table.to_csv(self.folder / "metrics.csv", index=False)
+            draw_losses(table, self.folder / "loss.png")
 
     on_train_end = on_save
-
-
-def _write(folder: Path, history: list[dict[str, Any]]) -> None:
-    if not history:
-        return
-    table = pd.DataFrame(history)
-    table.to_csv(folder / "metrics.csv", index=False)
-    draw_losses(table, folder / "loss.png")
 
 
 def draw_losses(table: pd.DataFrame, path: Path) -> None:

@@ -78,16 +78,16 @@ def test_frozen_models_in_bfloat16_stay_so_in_the_first_two_stages(first, tmp_pa
 
 def test_float32_rows_of_a_bfloat16_table_are_resumed_exactly(first, tmp_path):
     whole = train(first, tmp_path / "whole", cpu=True).parent
-    torn = shutil.copytree(whole, tmp_path / "torn")
-    shutil.rmtree(torn / "final")
-    shutil.rmtree(torn / "checkpoint-4")
-    train(first, torn, cpu=True)
+    stopped = shutil.copytree(whole, tmp_path / "stopped")
+    shutil.rmtree(stopped / "final")
+    shutil.rmtree(stopped / "checkpoint-4")
+    train(first, stopped, cpu=True)
     one, two = (
         [json.loads(line).get("loss") for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        for folder in (whole, torn)
+        for folder in (whole, stopped)
     )
     assert one == two
     tables = [
-        load_checkpoint(folder / "final", dtype="float32").model.get_input_embeddings() for folder in (whole, torn)
+        load_checkpoint(folder / "final", dtype="float32").model.get_input_embeddings() for folder in (whole, stopped)
     ]
     assert torch.equal(tables[0].weight, tables[1].weight)
