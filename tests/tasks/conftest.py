@@ -78,7 +78,7 @@ def task_manager():
 
 
 class Run(NamedTuple):
-    """What lmms-eval returned, and what the model was asked."""
+    """Results of lmms-eval, and the requests that the model received."""
 
     results: dict[str, Any]
     requests: list[Any]
@@ -89,7 +89,7 @@ class Run(NamedTuple):
 
 @pytest.fixture(scope="session")
 def fake_models():
-    """The model classes, chat and simple: both reply with `answer(doc)` and keep what they were asked."""
+    """The model classes, chat and simple: both reply with `answer(doc)` and keep their requests."""
     from lmms_eval.api.model import lmms
 
     class Fake(lmms):

@@ -1,4 +1,4 @@
-"""Every task, run by lmms-eval on small copies of the official data, with models that cheat."""
+"""Every task, run by lmms-eval on small copies of the official data, with models that know the answers."""
 
 from collections import Counter
 from pathlib import Path
@@ -95,18 +95,20 @@ def test_the_test_set_has_no_answers(machine, evaluate):
 def test_images_come_with_their_questions(machine, evaluate, kind):
     from qsv_eval.tasks.lmms_hooks import doc_to_messages, doc_to_visual
 
-    seen = {}
+    requests = {}
 
     def answer(doc):
-        seen[doc["question_id"]] = doc_to_visual(doc) if kind == "simple" else doc_to_messages(doc)[-1]["content"][:-1]
+        requests[doc["question_id"]] = (
+            doc_to_visual(doc) if kind == "simple" else doc_to_messages(doc)[-1]["content"][:-1]
+        )
         return right(doc)
 
     evaluate("qsv_gqa", answer, kind=kind)
-    pictures = {id_: found[0] if kind == "simple" else found[0]["url"] for id_, found in seen.items()}
+    pictures = {id_: media[0] if kind == "simple" else media[0]["url"] for id_, media in requests.items()}
     # n1 is the first row of the images' table, and is red by a hundred; joined by name, not by place.
     assert pictures["q1"].getpixel((0, 0))[0] > 80 > pictures["q0"].getpixel((0, 0))[0]
     evaluate("qsv_mmmu", answer, kind=kind)
-    assert len(seen["validation_Art_0"]) == 2
+    assert len(requests["validation_Art_0"]) == 2
 
 
 def test_any_beginning_holds_all_groups(machine):

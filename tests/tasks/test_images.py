@@ -1,4 +1,4 @@
-"""Tables of images: where they are, and what is wrong with them."""
+"""Tables of image benchmarks: search, errors, and images in the order of the samples."""
 
 import pytest
 from official_images import tables, write_tables

@@ -1,4 +1,4 @@
-"""Every official layout, prepared and as it lies: the same questions, and every file found."""
+"""Every official layout, prepared and as downloaded: the same samples, and every file found."""
 
 from pathlib import Path
 
@@ -31,9 +31,9 @@ def test_a_layout_is_prepared(layout, tmp_path, empty_machine):
     prepared = prepare(benchmark, tmp_path / "download", empty_machine)
     assert prepared.samples == layout.samples
     assert prepared.missing == []
-    for part in layout.samples:
-        samples = benchmark.samples(part)
-        assert len(samples) == layout.samples[part]
+    for set_name in layout.samples:
+        samples = benchmark.samples(set_name)
+        assert len(samples) == layout.samples[set_name]
         for sample in samples:
             assert Path(sample.video.path).is_absolute()
             assert Path(sample.video.path).exists()
@@ -46,8 +46,8 @@ def made(layout, tmp_path, name=None):
     """Return the samples of the first set of a layout as it lies, without preparing it."""
     layout(tmp_path)
     benchmark = benchmark_named(name)
-    part = next(iter(benchmark.sets))
-    return benchmark.sets[part](BenchmarkSources([tmp_path]))
+    set_name = next(iter(benchmark.sets))
+    return benchmark.sets[set_name](BenchmarkSources([tmp_path]))
 
 
 def test_bounds_are_of_the_original_clips_alone(tmp_path):
@@ -103,10 +103,10 @@ def test_frames_of_a_folder_are_read_by_time(tmp_path, monkeypatch):
     for number in range(1, 10):
         put(tmp_path / f"frames/{number:05d}.jpg", picture(number * 25))
     video = mux_frames(tmp_path / "frames", 3.0)
-    seen = read_video(video, FrameRule(fps=3, name="blocks"), (32, 48), 1.0, 2.0)
-    shades = [round(float(frame[..., 0].mean()) / 25) for frame in seen.frames]
+    segment = read_video(video, FrameRule(fps=3, name="blocks"), (32, 48), 1.0, 2.0)
+    shades = [round(float(frame[..., 0].mean()) / 25) for frame in segment.frames]
     assert shades == [4, 5, 6]
-    assert seen.timestamps_s[0] == pytest.approx(1.0, abs=0.34)
+    assert segment.timestamps_s[0] == pytest.approx(1.0, abs=0.34)
     whole = read_video(video, FrameRule(fps=3), (32, 48))
     assert [round(float(frame[..., 0].mean()) / 25) for frame in whole.frames] == list(range(1, 10))
     assert mux_frames(tmp_path / "frames", 3.0) == video

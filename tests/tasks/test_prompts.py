@@ -1,4 +1,4 @@
-"""What models are asked, byte for byte as the specification has it."""
+"""Prompts, byte for byte as specified by the benchmarks' authors and the reference."""
 
 import pytest
 

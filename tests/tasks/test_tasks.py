@@ -1,4 +1,4 @@
-"""What holds for every task file."""
+"""Properties of every task file."""
 
 from pathlib import Path
 
@@ -45,9 +45,9 @@ def test_these_are_the_tasks(task_manager):
 
 
 def test_no_name_is_one_of_lmms_evals_own():
-    # On a clash lmms-eval takes its own task without a word (docs/benchmarks.md).
-    theirs = "\n".join(file.read_text() for file in Path(lmms_eval.tasks.__file__).parent.rglob("*.yaml"))
-    assert "qsv_" not in theirs
+    # If names clash, lmms-eval takes its own task without a warning.
+    lmms_tasks = "\n".join(file.read_text() for file in Path(lmms_eval.tasks.__file__).parent.rglob("*.yaml"))
+    assert "qsv_" not in lmms_tasks
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""The Video-MME tasks, run by lmms-eval as they stand: names, prompts, scores, and what is stored and printed."""
+"""The Video-MME tasks in lmms-eval: names, prompts, scores, stored results and printed tables."""
 
 import json
 import time

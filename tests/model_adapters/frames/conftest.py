@@ -1,4 +1,4 @@
-"""Small real videos whose frames carry their number in their pixels, so that every test can say which frame it got."""
+"""Small encoded videos whose pixels encode the frame index, so that tests can identify each frame."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -104,16 +104,16 @@ def entries() -> Callable[..., list[Path]]:
     return lambda store, suffix=".frames": sorted(store.folder.glob(f"*/*{suffix}"))
 
 
-def assert_same_footage(footage: DecodedFrames, expected: DecodedFrames) -> None:
-    assert np.array_equal(footage.frames, expected.frames)
-    assert (footage.frames.dtype, footage.frames.shape) == (np.uint8, expected.frames.shape)
-    for view, wanted in zip(footage.views, expected.views, strict=True):
+def assert_same_frames(decoded: DecodedFrames, expected: DecodedFrames) -> None:
+    assert np.array_equal(decoded.frames, expected.frames)
+    assert (decoded.frames.dtype, decoded.frames.shape) == (np.uint8, expected.frames.shape)
+    for view, wanted in zip(decoded.views, expected.views, strict=True):
         if isinstance(wanted, MediaError):
             assert (view.path, view.fault, view.detail) == (wanted.path, wanted.fault, wanted.detail)
         else:
             assert view == wanted
     rest = ("timestamps_s", "fps", "packet_errors")
-    assert [getattr(footage, name) for name in rest] == [getattr(expected, name) for name in rest]
+    assert [getattr(decoded, name) for name in rest] == [getattr(expected, name) for name in rest]
 
 
 @pytest.fixture(scope="session")
@@ -128,9 +128,9 @@ def assert_read() -> Callable[..., None]:
         resize: str = "exact",
         hit: bool | None = None,
     ) -> None:
-        footage, was_hit = store.read(path, requests, size, resize)
+        decoded, was_hit = store.read(path, requests, size, resize)
         assert hit is None or was_hit is hit
-        assert_same_footage(footage, read_frames(path, requests, size, resize))
+        assert_same_frames(decoded, read_frames(path, requests, size, resize))
 
     return check
 

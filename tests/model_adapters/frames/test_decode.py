@@ -1,4 +1,4 @@
-"""Whatever the file, frame k is what a full sequential decode gives as frame k, byte for byte."""
+"""Frame k of any file equals frame k of a full sequential decode, byte for byte."""
 
 import itertools
 import struct
@@ -104,26 +104,26 @@ def test_one_frame_that_serves_two_instants_is_kept_once(make_video):
     assert clip.shortfall == len(clip.requested_s) - len(clip.frames) > 0
 
 
-def scan_with(seek_mode: SeekMode) -> PacketIndex:
+def index_with(seek_mode: SeekMode) -> PacketIndex:
     return PacketIndex(0, seek_mode, 30.0, Fraction(1, 30), list(range(120)), [0, 40, 80], 4.0, 120)
 
 
 def test_a_new_run_starts_where_a_keyframe_lies_between():
-    assert group_by_keyframe(scan_with(SeekMode.SEEK), [15, 39, 40, 110]) == [
+    assert group_by_keyframe(index_with(SeekMode.SEEK), [15, 39, 40, 110]) == [
         DecodeRun(0, [15, 39]),
         DecodeRun(1, [40]),
         DecodeRun(2, [110]),
     ]
-    assert group_by_keyframe(scan_with(SeekMode.SEEK), [110]) == [DecodeRun(2, [110])]
+    assert group_by_keyframe(index_with(SeekMode.SEEK), [110]) == [DecodeRun(2, [110])]
 
 
-@pytest.mark.parametrize("access", [SeekMode.STREAM, SeekMode.COUNT])
-def test_without_a_trusted_index_all_is_one_run(access):
-    assert group_by_keyframe(scan_with(access), [15, 39, 40, 110]) == [DecodeRun(0, [15, 39, 40, 110])]
+@pytest.mark.parametrize("seek_mode", [SeekMode.STREAM, SeekMode.COUNT])
+def test_without_a_trusted_index_all_is_one_run(seek_mode):
+    assert group_by_keyframe(index_with(seek_mode), [15, 39, 40, 110]) == [DecodeRun(0, [15, 39, 40, 110])]
 
 
 def test_nothing_wanted_nothing_planned():
-    assert group_by_keyframe(scan_with(SeekMode.STREAM), []) == []
+    assert group_by_keyframe(index_with(SeekMode.STREAM), []) == []
 
 
 EVERY_FRAME = FrameRule(fps=30)

@@ -1,4 +1,4 @@
-"""Several requests on one file: each sees what it would have read alone."""
+"""Several requests on one file: each gets the frames that it would have read alone."""
 
 import pickle
 from fractions import Fraction
@@ -15,7 +15,7 @@ from qsv_eval.model_adapters.frames import (
     read_frames,
     read_video,
 )
-from qsv_eval.model_adapters.frames import decoded_frames as footage_module
+from qsv_eval.model_adapters.frames import decoded_frames as decoded_frames_module
 
 SIZE = (96, 160)
 REQUESTS = [
@@ -68,38 +68,38 @@ def test_every_size_and_resize(plain_video):
 def test_a_frame_that_several_want_is_decoded_once(plain_video, monkeypatch):
     converted = []
 
-    class Counting(footage_module.PixelConverter):
+    class Counting(decoded_frames_module.PixelConverter):
         def __call__(self, frame):
             converted.append(frame.pts)
             return super().__call__(frame)
 
-    monkeypatch.setattr(footage_module, "PixelConverter", Counting)
+    monkeypatch.setattr(decoded_frames_module, "PixelConverter", Counting)
     decoded_frames = read_frames(plain_video, [*REQUESTS, *REQUESTS], SIZE)
     assert len(converted) == len(set(converted)) == len(decoded_frames.frames)
 
 
 def test_frames_lie_in_the_room_that_was_given(plain_video):
-    rooms = []
+    buffers = []
 
     def allocate(shape: tuple[int, ...]) -> np.ndarray:
-        rooms.append(np.full(shape, 7, dtype=np.uint8))
-        return rooms[-1]
+        buffers.append(np.full(shape, 7, dtype=np.uint8))
+        return buffers[-1]
 
     decoded_frames = read_frames(plain_video, REQUESTS, SIZE, allocate=allocate)
-    assert len(rooms) == 1
-    assert decoded_frames.frames.shape == rooms[0].shape
-    assert np.shares_memory(decoded_frames.frames, rooms[0])
+    assert len(buffers) == 1
+    assert decoded_frames.frames.shape == buffers[0].shape
+    assert np.shares_memory(decoded_frames.frames, buffers[0])
     assert np.array_equal(decoded_frames.frames, read_frames(plain_video, REQUESTS, SIZE).frames)
 
 
 def test_a_single_clip_is_not_copied(plain_video, monkeypatch):
-    room = np.zeros((4, *SIZE, 3), dtype=np.uint8)
-    monkeypatch.setattr("qsv_eval.model_adapters.frames.reader.read_frames", with_room(room))
-    assert read_video(plain_video, FrameRule(), SIZE).frames.base is room
+    buffer = np.zeros((4, *SIZE, 3), dtype=np.uint8)
+    monkeypatch.setattr("qsv_eval.model_adapters.frames.reader.read_frames", with_buffer(buffer))
+    assert read_video(plain_video, FrameRule(), SIZE).frames.base is buffer
 
 
-def with_room(room: np.ndarray):
-    return lambda *arguments: read_frames(*arguments, allocate=lambda shape: room)
+def with_buffer(buffer: np.ndarray):
+    return lambda *arguments: read_frames(*arguments, allocate=lambda shape: buffer)
 
 
 def test_one_request_outside_of_the_file_costs_the_others_nothing(plain_video):

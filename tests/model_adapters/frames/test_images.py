@@ -82,8 +82,8 @@ def test_damaged_files_are_pictures_or_media_errors():
     for kind in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"):
         for _ in range(60):
             data = bytearray(encoded(PICTURE, kind))
-            for place in rng.integers(0, len(data), 8):
-                data[place] = rng.integers(256)
+            for offset in rng.integers(0, len(data), 8):
+                data[offset] = rng.integers(256)
             with contextlib.suppress(MediaError):
                 assert read_image(bytes(data)).mode == "RGB"
 

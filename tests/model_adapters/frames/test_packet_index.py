@@ -4,36 +4,36 @@ import av
 import pytest
 
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
-from qsv_eval.model_adapters.frames import packet_index as probe_module
+from qsv_eval.model_adapters.frames import packet_index as packet_index_module
 from qsv_eval.model_adapters.frames import probe_video
 from qsv_eval.model_adapters.frames.packet_index import PacketIndex, SeekMode, demux, index_packets
 
 
 def test_scan_of_a_plain_file(plain_video):
-    scan = index_packets(plain_video)
-    assert (scan.seek_mode, scan.fps, scan.frame_count, scan.duration_s) == (SeekMode.SEEK, 30.0, 120, 4.0)
-    assert len(scan.pts) == 120
-    assert [scan.seconds(pts) for pts in scan.keyframe_pts] == pytest.approx([0, 40 / 30, 80 / 30])
+    index = index_packets(plain_video)
+    assert (index.seek_mode, index.fps, index.frame_count, index.duration_s) == (SeekMode.SEEK, 30.0, 120, 4.0)
+    assert len(index.pts) == 120
+    assert [index.seconds(pts) for pts in index.keyframe_pts] == pytest.approx([0, 40 / 30, 80 / 30])
 
 
 @pytest.mark.parametrize(
-    ("name", "codec", "access"),
+    ("name", "codec", "seek_mode"),
     [
-        ("scan.mkv", "libx264", SeekMode.SEEK),
-        ("scan.webm", "libvpx-vp9", SeekMode.SEEK),
-        ("scan.ts", "libx264", SeekMode.STREAM),
-        ("scan.flv", "libx264", SeekMode.STREAM),
-        ("scan.avi", "mpeg4", SeekMode.COUNT),
-        ("scan.mpg", "mpeg2video", SeekMode.COUNT),
-        ("scan.h264", "libx264", SeekMode.COUNT),
+        ("index.mkv", "libx264", SeekMode.SEEK),
+        ("index.webm", "libvpx-vp9", SeekMode.SEEK),
+        ("index.ts", "libx264", SeekMode.STREAM),
+        ("index.flv", "libx264", SeekMode.STREAM),
+        ("index.avi", "mpeg4", SeekMode.COUNT),
+        ("index.mpg", "mpeg2video", SeekMode.COUNT),
+        ("index.h264", "libx264", SeekMode.COUNT),
     ],
 )
-def test_every_container_lists_the_same_frames(make_video, name, codec, access):
-    scan = index_packets(make_video(name, codec=codec, count=60, options={"bf": "2"} if codec != "libvpx-vp9" else {}))
-    assert scan.seek_mode is access
-    assert (scan.fps, scan.frame_count, len(scan.pts)) == (30.0, 60, 60)
-    assert scan.duration_s == pytest.approx(2.0, abs=0.002)
-    assert [scan.seconds(pts) for pts in scan.pts] == pytest.approx([k / 30 for k in range(60)], abs=0.001)
+def test_every_container_lists_the_same_frames(make_video, name, codec, seek_mode):
+    index = index_packets(make_video(name, codec=codec, count=60, options={"bf": "2"} if codec != "libvpx-vp9" else {}))
+    assert index.seek_mode is seek_mode
+    assert (index.fps, index.frame_count, len(index.pts)) == (30.0, 60, 60)
+    assert index.duration_s == pytest.approx(2.0, abs=0.002)
+    assert [index.seconds(pts) for pts in index.pts] == pytest.approx([k / 30 for k in range(60)], abs=0.001)
 
 
 def listing(pts: list[int]) -> PacketIndex:
@@ -41,17 +41,17 @@ def listing(pts: list[int]) -> PacketIndex:
 
 
 def test_nearest_goes_by_time():
-    scan = listing([500, 510, 590, 600])
-    assert scan.nearest_pts(0.0) == 500
-    assert scan.nearest_pts(0.14) == 510
-    assert scan.nearest_pts(0.51) == 590
-    assert scan.nearest_pts(0.5) == 510  # halfway: the one that is already on screen
+    index = listing([500, 510, 590, 600])
+    assert index.nearest_pts(0.0) == 500
+    assert index.nearest_pts(0.14) == 510
+    assert index.nearest_pts(0.51) == 590
+    assert index.nearest_pts(0.5) == 510  # halfway: the one that is already on screen
 
 
 def test_nothing_is_nearest_past_the_end():
-    scan = listing([500, 510, 520])
-    assert scan.nearest_pts(0.25) == 520
-    assert scan.nearest_pts(0.26) is None
+    index = listing([500, 510, 520])
+    assert index.nearest_pts(0.25) == 520
+    assert index.nearest_pts(0.26) is None
 
 
 class LateStream:
@@ -72,7 +72,7 @@ def test_demuxing_goes_on_after_a_stream_that_appears_late():
 
 
 def test_an_mp4s_header_says_it_all(plain_video, monkeypatch):
-    monkeypatch.setattr(probe_module, "index_packets", None)  # would fail if it were needed
+    monkeypatch.setattr(packet_index_module, "index_packets", None)  # would fail if it were needed
     assert probe_video(plain_video) == (4.0, 30.0, 120, 160, 96)
 
 

@@ -1,4 +1,4 @@
-"""What the store gives is what reading the video gives."""
+"""The frame store returns the same frames as reading the video."""
 
 import os
 import time
@@ -64,16 +64,16 @@ def test_a_copy_elsewhere_is_the_same_video(store, plain_video, tmp_path, assert
 
 
 def test_frames_lie_in_the_room_that_was_given(store, plain_video):
-    rooms = []
+    buffers = []
 
     def allocate(shape):
-        rooms.append(np.full(shape, 7, dtype=np.uint8))
-        return rooms[-1]
+        buffers.append(np.full(shape, 7, dtype=np.uint8))
+        return buffers[-1]
 
     for requests in ([A, C], [A, C], [A]):
-        footage = store.read(plain_video, requests, SIZE, allocate=allocate).footage
-        assert np.shares_memory(footage.frames, rooms[-1])
-    assert [len(room) for room in rooms] == [len(rooms[0]), len(rooms[0]), 4]
+        decoded = store.read(plain_video, requests, SIZE, allocate=allocate).footage
+        assert np.shares_memory(decoded.frames, buffers[-1])
+    assert [len(buffer) for buffer in buffers] == [len(buffers[0]), len(buffers[0]), 4]
 
 
 def test_errors_are_those_of_reading(store, plain_video, tmp_path):

@@ -1,4 +1,4 @@
-"""Whatever happens to the store's folder, no reading fails and no frame is wrong."""
+"""Errors of the store's folder: no read fails and no frame is wrong."""
 
 import logging
 import multiprocessing
@@ -85,15 +85,15 @@ def test_a_damaged_entry_is_removed_and_read_anew(store, plain_video, damage, as
     data = bytearray(entry.read_bytes())
     damage(data)
     entry.write_bytes(data)
-    rooms = []
+    buffers = []
 
     def allocate(shape: tuple[int, ...]) -> np.ndarray:
-        rooms.append(np.empty(shape, np.uint8))
-        return rooms[-1]
+        buffers.append(np.empty(shape, np.uint8))
+        return buffers[-1]
 
-    footage, hit = store.read(plain_video, [A], SIZE, allocate=allocate)
-    assert np.array_equal(footage.frames, read_frames(plain_video, [A], SIZE).frames)
-    assert (hit, len(rooms)) == (False, 1)
+    decoded, hit = store.read(plain_video, [A], SIZE, allocate=allocate)
+    assert np.array_equal(decoded.frames, read_frames(plain_video, [A], SIZE).frames)
+    assert (hit, len(buffers)) == (False, 1)
     assert not entry.exists()
     assert_read(store, plain_video, [A], hit=True)
 
@@ -103,8 +103,8 @@ def read_many(store: FrameStore, paths: list[Path], seed: int) -> int:
     for _ in range(25):
         path = paths[rng.integers(len(paths))]
         requests = [[A], [A, B], [B]][rng.integers(3)]
-        footage = store.read(path, requests, SIZE).footage
-        assert np.array_equal(footage.frames, read_frames(path, requests, SIZE).frames)
+        decoded = store.read(path, requests, SIZE).footage
+        assert np.array_equal(decoded.frames, read_frames(path, requests, SIZE).frames)
     return seed
 
 

@@ -1,4 +1,4 @@
-"""The process that reads videos for another one, and the job that it and its parent do alike."""
+"""Worker process that reads videos, and the read job that runs there or in the parent."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import pytest
 
 from qsv_eval.model_adapters.errors import MediaError, MediaFault
 from qsv_eval.model_adapters.frames import ClipRequest, FrameRule, FrameSelection, read_frames
-from qsv_eval.model_adapters.frames import read_job as reading_module
+from qsv_eval.model_adapters.frames import read_job as read_job_module
 from qsv_eval.model_adapters.frames.read_job import ReadJob, ReadSettings, run_read_job
 from qsv_eval.model_adapters.frames.subprocess_worker import receive_frames
 
@@ -35,20 +35,22 @@ class Worker:
     """A worker process, talked to as the engine does."""
 
     def __init__(self, settings, command):
-        self.channel, theirs = socket.socketpair()
-        with theirs:
+        self.channel, worker_end = socket.socketpair()
+        with worker_end:
             self.process = subprocess.Popen(
-                [sys.executable, *command, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdout=subprocess.PIPE
+                [sys.executable, *command, str(worker_end.fileno())],
+                pass_fds=[worker_end.fileno()],
+                stdout=subprocess.PIPE,
             )
         self.jobs = Connection(os.dup(self.channel.fileno()))
         self.jobs.send(settings)
 
     def read(self, *job):
         self.jobs.send(ReadJob(*job))
-        result, room = self.jobs.recv()
-        if room is None:
+        result, shared = self.jobs.recv()
+        if shared is None:
             return result
-        shape, frames = room
+        shape, frames = shared
         whole = receive_frames(self.channel, shape)
         return result._replace(footage=result.footage._replace(frames=whole[:frames]))
 
@@ -106,17 +108,17 @@ def test_frames_of_a_cut_file_are_only_those_that_are_there(start, make_video, t
     requests = (ClipRequest(FrameRule(fps=10)),)
     expected = read_frames(path, requests, SIZE)
     assert expected.views[0].shortfall > 0
-    found = start().read(str(path), requests)
-    assert np.array_equal(found.footage.frames, expected.frames)
-    assert len(found.footage.frames) == len(found.footage.timestamps_s)
+    result = start().read(str(path), requests)
+    assert np.array_equal(result.footage.frames, expected.frames)
+    assert len(result.footage.frames) == len(result.footage.timestamps_s)
 
 
 def test_frames_stay_when_the_worker_is_gone(start, plain_video):
     worker = start()
-    found = worker.read(str(plain_video), REQUESTS)
+    result = worker.read(str(plain_video), REQUESTS)
     worker.close()
-    assert_same(found, read_frames(plain_video, REQUESTS, SIZE))
-    found.footage.frames[0] = 0  # it is this process's own
+    assert_same(result, read_frames(plain_video, REQUESTS, SIZE))
+    result.footage.frames[0] = 0  # it is this process's own
 
 
 def test_errors_cross_the_border(start, tmp_path, plain_video):
@@ -124,26 +126,26 @@ def test_errors_cross_the_border(start, tmp_path, plain_video):
     (tmp_path / "page.mp4").write_text("<html>404 Not Found</html>" * 99)
     for name, fault in [("gone.mp4", MediaFault.MISSING), ("page.mp4", MediaFault.UNDECODABLE)]:
         path = str(tmp_path / name)
-        found = worker.read(path, REQUESTS)
-        assert found.footage is None
-        assert isinstance(found.error, MediaError)
-        assert (found.error.path, found.error.fault) == (path, fault)
-        assert str(found.error) == str(run_read_job(ReadJob(path, REQUESTS), SETTINGS).error)
+        result = worker.read(path, REQUESTS)
+        assert result.footage is None
+        assert isinstance(result.error, MediaError)
+        assert (result.error.path, result.error.fault) == (path, fault)
+        assert str(result.error) == str(run_read_job(ReadJob(path, REQUESTS), SETTINGS).error)
     assert worker.read(str(plain_video), REQUESTS).footage.views[2].fault is MediaFault.OUT_OF_RANGE
 
 
 def test_what_nobody_expected_is_an_error_that_can_be_sent(start, plain_video):
     odd = ReadSettings(SIZE, "best")
-    found = start(odd).read(str(plain_video), REQUESTS)
-    assert type(found.error) is RuntimeError
-    assert str(found.error) == str(run_read_job(ReadJob(str(plain_video), REQUESTS), odd).error)
+    result = start(odd).read(str(plain_video), REQUESTS)
+    assert type(result.error) is RuntimeError
+    assert str(result.error) == str(run_read_job(ReadJob(str(plain_video), REQUESTS), odd).error)
 
 
 def test_an_error_keeps_no_frames(plain_video, monkeypatch):
     def fail(*_):
         raise MediaError(plain_video, MediaFault.UNDECODABLE)
 
-    monkeypatch.setattr(reading_module, "read_frames", fail)
+    monkeypatch.setattr(read_job_module, "read_frames", fail)
     error = run_read_job(ReadJob(str(plain_video), REQUESTS), SETTINGS).error
     assert error.fault is MediaFault.UNDECODABLE
     assert error.__traceback__ is None
@@ -153,8 +155,8 @@ def test_the_frame_store_serves_the_second_reading(start, plain_video, tmp_path)
     worker = start(ReadSettings(SIZE, store=tmp_path / "store", store_bytes=1 << 30))
     first, second = (worker.read(str(plain_video), REQUESTS) for _ in range(2))
     assert (first.from_store, second.from_store) == (False, True)
-    for found in (first, second):
-        assert_same(found, read_frames(plain_video, REQUESTS, SIZE))
+    for result in (first, second):
+        assert_same(result, read_frames(plain_video, REQUESTS, SIZE))
 
 
 def test_no_descriptor_stays_with_either_side(start, plain_video):
@@ -174,17 +176,17 @@ def test_no_descriptor_stays_with_either_side(start, plain_video):
 def test_room_that_is_asked_for_twice_is_one_room():
     from qsv_eval.model_adapters.frames.subprocess_worker import _SharedFrames
 
-    room, before = _SharedFrames(), psutil.Process().num_fds()
-    room.allocate((2, 4, 4, 3))
-    room.allocate((3, 4, 4, 3))[:] = 7
-    assert os.pread(room.fd, 1000, 0) == b"\7" * 3 * 4 * 4 * 3
-    room.close()
+    shared, before = _SharedFrames(), psutil.Process().num_fds()
+    shared.allocate((2, 4, 4, 3))
+    shared.allocate((3, 4, 4, 3))[:] = 7
+    assert os.pread(shared.fd, 1000, 0) == b"\7" * 3 * 4 * 4 * 3
+    shared.close()
     assert psutil.Process().num_fds() == before
 
 
 def test_a_worker_that_died_before_its_frames():
-    ours, theirs = socket.socketpair()
-    theirs.close()
+    ours, worker_end = socket.socketpair()
+    worker_end.close()
     with ours, pytest.raises(EOFError):
         receive_frames(ours, (1, 2, 2, 3))
 

@@ -1,4 +1,4 @@
-"""Unpacking: whole, resumable, and never outside."""
+"""Unpacking: complete, resumable, and never outside of the folder."""
 
 import io
 import tarfile
@@ -34,9 +34,9 @@ def test_archives_are_found_and_parts_are_one(tmp_path):
     for part in ("ab", "aa"):
         (tmp_path / f"d.tar.part-{part}").write_bytes(b"")
     (tmp_path / "clip.mp4").write_bytes(b"")
-    found = find_archives(tmp_path)
-    assert [archive.name for archive in found] == ["a/b.zip", "c.tar.gz", "d.tar"]
-    assert [file.name for file in found[2].files] == ["d.tar.part-aa", "d.tar.part-ab"]
+    archives = find_archives(tmp_path)
+    assert [archive.name for archive in archives] == ["a/b.zip", "c.tar.gz", "d.tar"]
+    assert [file.name for file in archives[2].files] == ["d.tar.part-aa", "d.tar.part-ab"]
 
 
 def test_what_stands_there_whole_is_not_written_again(tmp_path):

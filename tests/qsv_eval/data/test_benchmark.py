@@ -1,4 +1,4 @@
-"""Where data are looked for, and in which order."""
+"""Search for benchmark data, and its order."""
 
 from pathlib import Path
 
@@ -61,12 +61,12 @@ def test_what_was_prepared_comes_first(root):
 
 def test_videos_that_lmms_eval_unpacked_are_found_and_ours_come_before(root, tmp_path):
     videomme_unpacked(root / "videomme")
-    theirs = tmp_path / "hf/videomme/data"
+    unpacked = tmp_path / "hf/videomme/data"
     for number in range(3):
-        put(theirs / f"vid{number}.mp4", clip())
+        put(unpacked / f"vid{number}.mp4", clip())
     assert paths() == {str(root / f"videomme/data/vid{number}.mp4") for number in range(3)}
     (root / "videomme/data/vid1.mp4").unlink()
-    assert str(theirs / "vid1.mp4") in paths()
+    assert str(unpacked / "vid1.mp4") in paths()
 
 
 def snapshot(hub: Path, repo: str) -> Path:
@@ -79,8 +79,8 @@ def snapshot(hub: Path, repo: str) -> Path:
 @pytest.mark.parametrize("repo", VIDEOMME.repos)
 def test_what_the_hub_left_here_is_used(root, tmp_path, repo):
     videomme_unpacked(tmp_path / "whole")
-    place = snapshot(tmp_path / "hf/hub", repo) / "videomme/test-00000-of-00001.parquet"
-    put(place, (tmp_path / "whole/videomme/test-00000-of-00001.parquet").read_bytes())
+    path = snapshot(tmp_path / "hf/hub", repo) / "videomme/test-00000-of-00001.parquet"
+    put(path, (tmp_path / "whole/videomme/test-00000-of-00001.parquet").read_bytes())
     for number in range(3):
         put(root / f"videomme/data/vid{number}.mp4", clip())
     assert len(VIDEOMME.samples("test")) == 6
@@ -88,18 +88,18 @@ def test_what_the_hub_left_here_is_used(root, tmp_path, repo):
 
 def test_otherwise_it_is_downloaded(root, tmp_path, monkeypatch):
     videomme_unpacked(tmp_path / "download")
-    asked = []
+    requested = []
 
     def download(repo, *, local_files_only, **options):
-        asked.append((repo, local_files_only))
+        requested.append((repo, local_files_only))
         if local_files_only or repo != VIDEOMME.repos[0]:
             raise OSError("not here")
         return str(tmp_path / "download")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     assert len(VIDEOMME.samples("test")) == 6
-    assert asked[0] == (VIDEOMME.repos[0], True)
-    assert (VIDEOMME.repos[0], False) in asked
+    assert requested[0] == (VIDEOMME.repos[0], True)
+    assert (VIDEOMME.repos[0], False) in requested
 
 
 def test_nothing_anywhere_is_said_with_the_next_step(root, monkeypatch):

@@ -1,4 +1,4 @@
-"""`qsv-eval data prepare`: what it leaves, how it goes on, what it says."""
+"""`qsv-eval data prepare`: files written, resuming, and errors."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The schema, and reading it back."""
+"""Schema of samples, written and read."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""A seeded folder with every kind of defect: all are found, and nothing else is."""
+"""Diagnosis of a folder with every kind of defect: all are reported, and nothing else."""
 
 import json
 from pathlib import Path
@@ -23,8 +23,13 @@ def root(tmp_path, monkeypatch) -> Path:
 
 
 def sample(name, **fields) -> Sample:
-    said = {"question": "Which?", "options": OPTIONS, "answer": "A", "video": SampleVideo(path=f"{name}.mp4")} | fields
-    return Sample(id=name, **said)
+    values = {
+        "question": "Which?",
+        "options": OPTIONS,
+        "answer": "A",
+        "video": SampleVideo(path=f"{name}.mp4"),
+    } | fields
+    return Sample(id=name, **values)
 
 
 def healthy(folder: Path) -> list[Sample]:
@@ -42,11 +47,11 @@ def healthy(folder: Path) -> list[Sample]:
 
 def test_a_healthy_benchmark_has_no_defects(root):
     samples = healthy(root / "mvbench")
-    write_samples(root / "mvbench/samples/test.jsonl", [one for one in samples if one.answer])
-    found = diagnose("mvbench")
-    assert found.defects == []
-    assert found.samples == 2
-    manifest = write_manifest(found)
+    write_samples(root / "mvbench/samples/test.jsonl", [sample for sample in samples if sample.answer])
+    diagnosis = diagnose("mvbench")
+    assert diagnosis.defects == []
+    assert diagnosis.samples == 2
+    manifest = write_manifest(diagnosis)
     entries = [json.loads(line) for line in manifest.read_text().splitlines()]
     assert [Path(entry["path"]).name for entry in entries] == ["other.mkv", "whole.mp4", "whole.srt"]
     assert entries[1]["bytes"] == len(clip())
@@ -83,8 +88,8 @@ def test_every_kind_of_defect_is_found_and_nothing_else(root):
         sample("twice", video=SampleVideo(path="whole.mp4")),
     ]
     write_samples(folder / "samples/test.jsonl", samples)
-    found = diagnose("mvbench")
-    assert {(defect.kind, Path(defect.where).stem) for defect in found.defects} == {
+    diagnosis = diagnose("mvbench")
+    assert {(defect.kind, Path(defect.where).stem) for defect in diagnosis.defects} == {
         (DefectKind.MISSING, "missing"),
         (DefectKind.UNREADABLE, "empty"),
         (DefectKind.UNREADABLE, "text"),
@@ -99,7 +104,7 @@ def test_every_kind_of_defect_is_found_and_nothing_else(root):
         (DefectKind.ANSWER, "nobody"),
         (DefectKind.REPEATED_ID, "twice"),
     }
-    assert diagnose("mvbench", threads=1).defects == found.defects
+    assert diagnose("mvbench", threads=1).defects == diagnosis.defects
 
 
 def test_images_are_opened(root, monkeypatch):
@@ -111,8 +116,8 @@ def test_images_are_opened(root, monkeypatch):
     [table] = [table for table in tables() if table.benchmark == "ai2d"]
     rows = [row | {"image": {"bytes": b"no picture", "path": None}} for row in table.rows[:1]] + table.rows[1:]
     parquet(root / "damaged/ai2d" / table.file, rows)
-    found = diagnose("ai2d")
-    assert [(defect.kind, defect.where) for defect in found.defects] == [(DefectKind.IMAGE, "0")]
+    diagnosis = diagnose("ai2d")
+    assert [(defect.kind, defect.where) for defect in diagnosis.defects] == [(DefectKind.IMAGE, "0")]
 
 
 def test_what_is_not_there_is_said(root):
@@ -136,4 +141,4 @@ def test_the_command_line(root, capsys):
     assert done.exit_code == 3
     assert "missing" in done.output
     done = CliRunner().invoke(app, ["doctor", "mvbench", "--json"])
-    assert [one["kind"] for one in json.loads(done.stdout)] == ["missing"]
+    assert [defect["kind"] for defect in json.loads(done.stdout)] == ["missing"]
