@@ -93,8 +93,8 @@ class Task:
         return Protocol(
             task=plain_name(self.name),
             prompt=_prompt_template(self.prompt),
-            generation=run_context.generation_of(self.name),
-            answers=run_context.answers_of(self.name),
+            generation=run_context.generation_settings(self.name),
+            answers=run_context.answer_settings(self.name),
             scoring=ScoringSettings(
                 self.scorer.name, self.average.rule, judge if isinstance(self.scorer, JudgedAnswer) else None
             ),
