@@ -1,4 +1,4 @@
-"""The end of a run in the terminal: a table of scores with what stands behind them."""
+"""Tables printed at the end of a run: scores, breakdowns, time by stage, throughput; and agreement of two judges."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qsv_eval.leaderboard.tables import format_number
+from qsv_eval.model_adapters.plurals import counted
 from qsv_eval.run import RunReport, TaskReport
 
 if TYPE_CHECKING:
@@ -17,23 +18,28 @@ __all__ = ["print_agreement", "print_report", "print_summaries"]
 
 
 def print_report(report: RunReport) -> None:
-    """Print scores, outcomes, breakdowns, and where the files are."""
+    """Print scores, outcomes, breakdowns, cost, and the path of the results file."""
     console = Console()
     scored = {task.task: found for task in report.tasks if isinstance(found := task.metrics.get("outcome"), Mapping)}
     if scored:
         print_summaries(scored)
     others = [task for task in report.tasks if task.task not in scored]
     if others:
-        console.print(_plain(others))
+        console.print(_lmms_eval_metrics(others))
     if report.efficiency.get("questions"):
-        console.print(_efficiency(report.efficiency))
-    answered = f"{report.asked} questions asked in this run"
+        console.print(_stage_times(report.efficiency))
+        console.print(_throughput(report.efficiency))
+    answered = f"{counted(report.asked, 'question')} asked in this run"
     console.print(Text(f"{answered}; results in {report.results_file}"), soft_wrap=True)
     if report.damaged:
-        console.print(f"{report.damaged} answers rest on videos with frames that could not be decoded: see lost_frames")
+        console.print(
+            f"{counted(report.damaged, 'answer')} used videos with frames that could not be decoded: see lost_frames"
+        )
     for task in report.tasks:
         if task.degraded:
-            console.print(f"{task.task}: DEGRADED: {task.degraded} answers rest on fewer frames, for want of memory")
+            console.print(
+                f"{task.task}: DEGRADED: {counted(task.degraded, 'answer')} used fewer frames, because memory ran out"
+            )
     if not report.complete:
         console.print(
             "INCOMPLETE: some questions have no answer. Our scores leave them out and show the possible range; "
@@ -42,7 +48,7 @@ def print_report(report: RunReport) -> None:
 
 
 def print_summaries(summaries: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print the scores of tasks, and of each its breakdown and what stands behind it."""
+    """Print the scores of tasks, then the breakdown, average and protocol of each."""
     console = Console()
     console.print(_scores(summaries))
     for name, summary in summaries.items():
@@ -68,9 +74,9 @@ def _scores(summaries: Mapping[str, Mapping[str, Any]]) -> Table:
 def _breakdown(name: str, summary: Mapping[str, Any]) -> Table:
     table = Table(name, "", "score", "n")
     for field, groups in summary["breakdown"].items():
-        for number, (value, group) in enumerate(groups.items()):
+        for index, (value, group) in enumerate(groups.items()):
             figures = _number(group["value"], summary["scale"]), str(group["n"])
-            table.add_row(field if number == 0 else "", Text(value), *figures)
+            table.add_row(field if index == 0 else "", Text(value), *figures)
     return table
 
 
@@ -86,31 +92,34 @@ def _provenance(name: str, summary: Mapping[str, Any]) -> str:
     return "; ".join([*parts, f"protocol {summary['protocol']['hash']}"])
 
 
-def _efficiency(figures: Mapping[str, Any]) -> Table:
-    """Show what the questions that were asked now cost: of the answering threads' time each stage's part."""
-    stages = figures["stages"]
-    spent_s = sum(stages.values())
-    table = Table("time", "", "per question", "")
-    per_question = [
-        ("p50 / p95", f"{figures['p50_s']:.2f} / {figures['p95_s']:.2f} s"),
-        ("frames", f"{figures['frames']:.0f}"),
-        ("cubes", f"{figures['cubes']:.0f}"),
-        ("visual tokens", f"{figures['visual_tokens']:,.0f}"),
-        ("questions a minute", f"{figures['questions_per_minute']:.1f}"),
-        ("videos a minute", f"{figures['videos_per_minute']:.1f}"),
-    ]
-    for (name, seconds), figure in zip(stages.items(), per_question, strict=True):
-        table.add_row(name, f"{seconds:.1f} s, {seconds / spent_s:.0%}", *figure)
-    overlap = "" if figures["overlap"] is None else f", {figures['overlap']:.0%} of it hidden"
+def _stage_times(efficiency: Mapping[str, Any]) -> Table:
+    """Show the time that the answering threads spent in each stage, and what was read in the background."""
+    table = Table("stage", "time (s)", "share")
+    total_s = sum(efficiency["stages"].values())
+    for stage, seconds in efficiency["stages"].items():
+        table.add_row(stage, f"{seconds:.1f}", f"{seconds / total_s:.0%}" if total_s else "")
+    overlap = "" if efficiency["overlap"] is None else f", {efficiency['overlap']:.0%} of it hidden"
     table.caption = (
-        f"{figures['wall_s']:.1f} s with {figures['processes']} processes; reading {figures['read_s']:.1f} s in the "
-        f"background{overlap}; {figures['reads']} reads of {figures['videos']} videos; "
-        f"peak {figures['peak_bytes'] / 1e9:.1f} GB"
+        f"{efficiency['wall_s']:.1f} s with {counted(efficiency['processes'], 'process', 'processes')}; reading "
+        f"{efficiency['read_s']:.1f} s in the background{overlap}; {counted(efficiency['reads'], 'read')} of "
+        f"{counted(efficiency['videos'], 'video')}; peak {efficiency['peak_bytes'] / 1e9:.1f} GB"
     )
     return table
 
 
-def _plain(tasks: list[TaskReport]) -> Table:
+def _throughput(efficiency: Mapping[str, Any]) -> Table:
+    """Show latency, size and rate of the questions answered in this run."""
+    table = Table("figure", "value")
+    table.add_row("seconds per question, p50 / p95", f"{efficiency['p50_s']:.2f} / {efficiency['p95_s']:.2f}")
+    table.add_row("frames per question", f"{efficiency['frames']:.0f}")
+    table.add_row("cubes per question", f"{efficiency['cubes']:.0f}")
+    table.add_row("visual tokens per question", f"{efficiency['visual_tokens']:,.0f}")
+    table.add_row("questions per minute", f"{efficiency['questions_per_minute']:.1f}")
+    table.add_row("videos per minute", f"{efficiency['videos_per_minute']:.1f}")
+    return table
+
+
+def _lmms_eval_metrics(tasks: list[TaskReport]) -> Table:
     """Show lmms-eval's own tasks: their metrics as they are, and how many questions failed."""
     table = Table("task", "metric", "value", "failed questions")
     for task in tasks:
