@@ -1,8 +1,7 @@
-"""Verdicts on disk from the moment they arrive, so that no call is ever paid twice.
+"""Cache of verdicts on disk, so that no call is paid for twice.
 
-A folder for each judge, with a file of JSON lines for each process that wrote to it: two processes never share a file,
-and a line torn by a crash damages nothing but itself. A line is handed to the operating system before the next verdict
-is looked at, so that a killed process loses nothing; only a machine that goes down may lose the last seconds.
+Each judge has a folder with one JSON Lines file for each process that wrote to it. Every verdict is written unbuffered
+as soon as it arrives, so a killed process loses none, and a torn line affects no other line.
 """
 
 import hashlib

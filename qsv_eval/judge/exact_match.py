@@ -1,7 +1,4 @@
-"""The offline judge, named `exact`: does the answer say the same words? It knows no synonyms and is never the headline.
-
-Its scores have names of their own, so that no table takes them for those of a judge that understands.
-"""
+"""Offline judge `exact`: exact match and token F1 of reply and truth. It knows no synonyms; never the headline."""
 
 import re
 import unicodedata

@@ -1,9 +1,7 @@
-"""From a case to the messages that a judge reads, with the case as data that cannot pose as instructions.
+"""Messages sent to a judge, with the texts of a request quoted as data.
 
-The case is one line of JSON between `<case>` and `</case>`. In a JSON string every quotation mark and newline is
-escaped; here every `<` is, too. So no text can leave its string, close the case, or write one of the special tokens
-(`<|im_end|>`) by which a chat template tells the judge that somebody else is speaking. `json.loads` gives the texts
-back to the letter.
+The request is one line of JSON between `<case>` and `</case>`, in which every `<` is escaped too. So no text can leave
+its string, close the tag, or write a special token (`<|im_end|>`) of a chat template.
 """
 
 import json

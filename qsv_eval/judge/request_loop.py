@@ -1,4 +1,4 @@
-"""Putting many questions to a judge at once, until each has a verdict or a reason why it has none."""
+"""Concurrent requests to a judge, until each has a verdict or a reason for its failure."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Judging from beginning to end: what is on disk is taken from there, the rest is asked."""
+"""Judging of requests: cached verdicts are reused, the others are requested."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -21,19 +21,19 @@ __all__ = ["JudgeResult", "estimate_cost", "judge_requests"]
 
 @dataclass(frozen=True)
 class JudgeResult:
-    """What came of a judging. Every case is either in `verdicts` or in `failures`."""
+    """Result of judging. Every request is either in `verdicts` or in `failures`."""
 
     judge: str
     """The model that was asked for."""
     verdicts: Mapping[str, Verdict] = field(repr=False)
-    """By case id."""
+    """By request id."""
     failures: Mapping[str, str] = field(repr=False)
-    """Why there is no verdict, by case id. These cases are unscored, and are asked again next time."""
+    """Reasons by request id. These requests are unscored, and are sent again next time."""
     accounting: Accounting
 
     @property
     def complete(self) -> bool:
-        """Whether every case has a verdict."""
+        """Whether every request has a verdict."""
         return not self.failures
 
     def __str__(self) -> str:
@@ -42,12 +42,12 @@ class JudgeResult:
 
 
 class _JudgePlan(NamedTuple):
-    """What is to be asked, and for whom."""
+    """Unique requests, and the key of each request."""
 
     questions: dict[str, UniqueRequest]
     """By key."""
     keys: dict[str, str]
-    """By case id."""
+    """By request id."""
 
 
 def judge_requests(cases: Iterable[JudgeRequest], settings: JudgeSettings, *, progress: bool = True) -> JudgeResult:

@@ -1,4 +1,4 @@
-"""Which judge is asked, and how hard."""
+"""Settings of a judge: model, server, limits, price and cache."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is put before a judge, and what comes back."""
+"""Types of judging: message, request, verdict and progress."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,9 +7,6 @@ from typing import NamedTuple, TypedDict
 from pydantic import BaseModel, ConfigDict
 
 __all__ = ["JudgeProgress", "JudgeRequest", "Message", "UniqueRequest", "Verdict"]
-
-# MERGED DOCSTRINGS, to be worked into the one above:
-# One thing to ask a judge, and the record of what came of many.
 
 
 class Message(TypedDict):
@@ -24,15 +21,15 @@ class JudgeRequest:
     """One answer to be judged."""
 
     id: str
-    """Different for every case of a judging."""
+    """Unique among the requests of one call."""
     protocol: str
-    """A name of `PROTOCOLS`."""
+    """Name of a rubric in `RUBRICS`."""
     fields: Mapping[str, str]
-    """The texts that the protocol asks for, such as question, truth and reply."""
+    """Texts that the rubric takes, such as question, truth and reply."""
 
 
 class Verdict(BaseModel):
-    """What a judge said of one case. There is none for a case that failed."""
+    """A judge's verdict on one request. A failed request has none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -50,7 +47,7 @@ class Verdict(BaseModel):
 
 
 class UniqueRequest(NamedTuple):
-    """What is asked once, for all cases of the same content."""
+    """One call for all requests of the same content."""
 
     key: str
     case: JudgeRequest
@@ -60,7 +57,7 @@ class UniqueRequest(NamedTuple):
 
 @dataclass
 class JudgeProgress:
-    """What happened so far."""
+    """Counts and failures so far."""
 
     failures: dict[str, str] = field(default_factory=dict)
     """Reasons by key."""

@@ -1,4 +1,4 @@
-"""What a reader sees of a reply: without its thinking, its markup, or its typographic variants."""
+"""Normalisation of replies: thinking, markup and typographic variants are removed."""
 
 import re
 import unicodedata

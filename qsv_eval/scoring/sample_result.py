@@ -1,4 +1,4 @@
-"""What became of a question. A failure is a value of its own: neither a wrong answer nor left out without a word."""
+"""The result of one sample: its question, reply and outcome, with all that is needed to score it again."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,12 +19,9 @@ __all__ = [
     "with_extraction",
 ]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# One question with its reply and what came of it: what a run stores, and all that scoring it again needs.
-
 
 class Outcome(StrEnum):
-    """What became of one question. `ERROR` and `UNSCORED` are no part of the headline."""
+    """Outcome of one sample. `ERROR` and `UNSCORED` are excluded from the headline score."""
 
     CORRECT = "correct"
     WRONG = "wrong"
@@ -55,7 +52,7 @@ def outcome_name(counts: Mapping[str, int]) -> str:
 
 
 class SampleResult(TypedDict):
-    """A question after it was asked. Plain values, so that it goes through JSON unchanged."""
+    """One sample with its reply and score, as plain JSON values."""
 
     task: str
     id: str
@@ -79,7 +76,7 @@ class SampleResult(TypedDict):
 
 
 class Extraction(NamedTuple):
-    """What a scorer makes of a row."""
+    """The part of a sample result that a scorer sets."""
 
     outcome: Outcome
     score: float | None
@@ -93,10 +90,10 @@ class Extraction(NamedTuple):
 
 
 def new_sample_result(task: str, sample: Sample, reply: str, reason: str = "") -> SampleResult:
-    """Return a row that nobody has scored; `reason` says why the model gave no reply, if it did not."""
-    said: dict[str, Any] = sample.model_dump(mode="json", exclude={"video", "images"})
-    cluster = said.pop("cluster") or sample.id
-    own: dict[str, Any] = {
+    """Return an unscored sample result; `reason` says why the model gave no reply, if it failed."""
+    fields: dict[str, Any] = sample.model_dump(mode="json", exclude={"video", "images"})
+    cluster = fields.pop("cluster") or sample.id
+    unscored: dict[str, Any] = {
         "task": task,
         "cluster": cluster,
         "reply": reply,
@@ -110,7 +107,7 @@ def new_sample_result(task: str, sample: Sample, reply: str, reason: str = "") -
         "wanted": [],
         "verdicts": {},
     }
-    return cast(SampleResult, own | said)
+    return cast(SampleResult, unscored | fields)
 
 
 def is_failure(row: SampleResult) -> bool:
@@ -118,11 +115,11 @@ def is_failure(row: SampleResult) -> bool:
     return row["reply"] == ERROR_REPLY
 
 
-def with_extraction(row: SampleResult, reading: Extraction) -> SampleResult:
-    """Return the row with what a scorer made of it."""
-    found = reading._asdict() | {
-        "outcome": reading.outcome.value,
-        "wanted": list(reading.wanted),
-        "verdicts": dict(reading.verdicts),
+def with_extraction(row: SampleResult, extraction: Extraction) -> SampleResult:
+    """Return the row with the fields of an extraction."""
+    fields = extraction._asdict() | {
+        "outcome": extraction.outcome.value,
+        "wanted": list(extraction.wanted),
+        "verdicts": dict(extraction.verdicts),
     }
-    return cast(SampleResult, {**row, **found})
+    return cast(SampleResult, {**row, **fields})

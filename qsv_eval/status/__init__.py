@@ -1,1 +1,1 @@
-"""How far a run is, read from its journal alone."""
+"""Status of a run, read from its journal alone."""

@@ -1,4 +1,7 @@
-"""How far a run is, as plain values: its tasks, its processes, what failed and what is missing."""
+"""Status of the latest run in a folder, read from its journal: tasks, processes, failures, missing samples.
+
+It works during a run, after it and after a kill, under any launcher and from any machine that sees the folder.
+"""
 
 import re
 import socket
@@ -25,15 +28,6 @@ __all__ = [
     "read_status",
     "safe_answers",
 ]
-
-# MERGED DOCSTRINGS, to be worked into the one above:
-# How far a run is, read from its journal alone: while it goes on, after it, and after it was killed.
-#
-#     qsv-eval status OUT
-#
-# Nothing of the run itself is asked, so this works under any launcher and from any machine that sees the folder.
-# A folder
-# usually holds several runs (killed, resumed with another number of processes); the latest is told of.
 
 
 class RankState(StrEnum):

@@ -1,4 +1,4 @@
-"""How far a run is, in the terminal and as JSON."""
+"""Status of a run as terminal tables and as JSON."""
 
 from dataclasses import asdict
 from datetime import datetime

@@ -1,7 +1,7 @@
-"""What a sweep would take, from the headers of its videos and the checkpoints' configurations; no weights are loaded.
+"""Forecast of a sweep's cost from video headers and checkpoint configurations; no weights are loaded.
 
-The plan is the engine's own, so a frame that several cells want is counted once, and so is what cells share that come
-to the same frames and cubes. Its seconds are those of a nominal machine: only their proportions can be trusted.
+It uses the engine's own scheduler, so frames and replies that variants share are counted once. Seconds are those of a
+nominal machine: rely only on their proportions.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A sweep: one lmms-eval run for each checkpoint, in a folder of its own."""
+"""Run a sweep: one lmms-eval run for each checkpoint, in a folder of its own, and a table of its variants."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -20,9 +20,6 @@ from qsv_eval.sweep.grid import Grid
 
 __all__ = ["folders", "models", "print_cells", "sweep"]
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# The end of a checkpoint's sweep in the terminal: a row for each cell, with what it took beside its score.
-
 if TYPE_CHECKING:
     from qsv_eval.judge.settings import JudgeSettings
 
@@ -36,7 +33,7 @@ def folders(given: list[ModelArgs], output: Path) -> list[Path]:
     """Return the folder of each checkpoint's run; SetupError where one is there twice."""
     found = [output / run_name(model) for model in given]
     if len(set(found)) < len(found):
-        raise SetupError("sweep: a checkpoint is there twice")
+        raise SetupError("sweep: duplicate checkpoint; name each checkpoint once")
     return found
 
 

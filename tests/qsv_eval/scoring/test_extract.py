@@ -11,9 +11,6 @@ from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 from qsv_eval.scoring.extract import LetterMatch, extract_letter, reference_letter
 from qsv_eval.scoring.normalize import visible_text, words
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# The reference's extractor, row by row as spec/benchmarks.md section 1.1 saw the reference run, beside ours.
-
 OPTIONS = ["A. red", "B. green", "C. blue", "D. None of the above"]
 
 SHAPES = [

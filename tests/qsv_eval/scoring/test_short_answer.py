@@ -19,9 +19,6 @@ from qsv_eval.scoring.short_answer import (
     vqa_accuracy,
 )
 
-# MERGED DOCSTRINGS, to be worked into the one above:
-# Official metrics of short answers, against values worked out by hand and against lmms-eval's.
-
 SHAPES = [
     ("42", "42", "number"),
     ("42.", "42", "number"),
