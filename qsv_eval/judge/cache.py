@@ -30,9 +30,9 @@ class _CacheLine(BaseModel):
     verdict: Verdict
 
 
-def verdict_key(model: str, case: JudgeRequest, messages: list[Message]) -> str:
+def verdict_key(model: str, request: JudgeRequest, messages: list[Message]) -> str:
     """Return what a verdict rests on, as a hash: judge, protocol, its version, and every word that the judge reads."""
-    content = [model, case.protocol, rubric_named(case.protocol).version, messages]
+    content = [model, request.protocol, rubric_named(request.protocol).version, messages]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -63,11 +63,11 @@ class VerdictCache:
         """Return the verdict with this key, the oldest one if several processes asked for it."""
         return self._verdicts.get(key)
 
-    def add(self, key: str, case: JudgeRequest, verdict: Verdict) -> None:
+    def add(self, key: str, request: JudgeRequest, verdict: Verdict) -> None:
         """Write a verdict down."""
         self._verdicts[key] = verdict
-        version = rubric_named(case.protocol).version
-        line = _CacheLine(key=key, protocol=case.protocol, version=version, verdict=verdict).model_dump(mode="json")
+        version = rubric_named(request.protocol).version
+        line = _CacheLine(key=key, protocol=request.protocol, version=version, verdict=verdict).model_dump(mode="json")
         try:
             file = self._open() if self._file is None else self._file
             rest = memoryview(json.dumps(line).encode() + b"\n")

@@ -50,7 +50,7 @@ class UniqueRequest(NamedTuple):
     """One call for all requests of the same content."""
 
     key: str
-    case: JudgeRequest
+    request: JudgeRequest
     """The first of them."""
     messages: list[Message]
 
