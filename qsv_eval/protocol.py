@@ -1,7 +1,6 @@
-"""The protocol: one frozen record of everything that moves a score, and its hash (docs/design.md, decision 7).
+"""The protocol: a frozen record, with a hash, of all settings that affect a score (docs/design.md, decision 7).
 
-It is the answer key's ingredients, which move the replies, and what turns replies into a number. Two scores may be
-compared where their protocols are equal; where they are not, `differences` says in what.
+Scores are comparable where their protocols are equal; `differences` lists where two protocols differ.
 """
 
 import hashlib
@@ -19,7 +18,7 @@ _LIBRARIES = ("qsv-eval", "lmms-eval", "torch", "transformers", "accelerate", "a
 
 @dataclass(frozen=True)
 class ScoringSettings:
-    """Settings that turn replies into a number."""
+    """Settings that turn replies into a score."""
 
     extractor: str
     """Name and version of what reads the answer out of a reply."""
@@ -31,7 +30,7 @@ class ScoringSettings:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Everything that moves the score of one task."""
+    """Settings that affect the score of one task."""
 
     task: str
     prompt: str

@@ -1,4 +1,4 @@
-"""A task's protocol, as a run stored it or as it is now, and two of them side by side."""
+"""Protocol of a task, as stored by a run or as it is now, and the difference of two."""
 
 import json
 from collections.abc import Mapping

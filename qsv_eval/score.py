@@ -1,9 +1,8 @@
-"""Score saved replies again, without a model: with the rules as they are now, another extractor, or a judge.
+"""Saved replies scored again without a model: with the current rules, another extractor, or a judge.
 
     qsv-eval score OUT --judge-model gpt-4o-mini
 
-Everything that scoring needs was stored with the replies, so it needs neither the benchmark's files nor a GPU. What an
-earlier scoring found stays as it is; the new one has files of its own beside it.
+It needs neither the benchmark's files nor a GPU. Earlier results files stay; new ones are written beside them.
 """
 
 import json
@@ -35,7 +34,7 @@ _STAMP = "%Y%m%d_%H%M%S"
 
 
 class Rescored(NamedTuple):
-    """Result of scoring a run again."""
+    """Summaries of the tasks, and the results file written."""
 
     summaries: dict[str, TaskSummary]
     results_file: Path

@@ -1,4 +1,4 @@
-"""Report at the end of a run in the terminal: scores, breakdowns, and the time of the run."""
+"""Tables printed at the end of a run: scores, breakdowns, time by stage, throughput; and agreement of two judges."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,28 +18,27 @@ __all__ = ["print_agreement", "print_report", "print_summaries"]
 
 
 def print_report(report: RunReport) -> None:
-    """Print scores, outcomes, breakdowns, and where the files are."""
+    """Print scores, outcomes, breakdowns, cost, and the path of the results file."""
     console = Console()
     scored = {task.task: found for task in report.tasks if isinstance(found := task.metrics.get("outcome"), Mapping)}
     if scored:
         print_summaries(scored)
     others = [task for task in report.tasks if task.task not in scored]
     if others:
-        console.print(_plain(others))
+        console.print(_lmms_eval_metrics(others))
     if report.efficiency.get("questions"):
-        console.print(_stages(report.efficiency))
-        console.print(_figures(report.efficiency))
-        console.print(_reading(report.efficiency), highlight=False, soft_wrap=True)
+        console.print(_stage_times(report.efficiency))
+        console.print(_throughput(report.efficiency))
     answered = f"{counted(report.asked, 'question')} asked in this run"
     console.print(Text(f"{answered}; results in {report.results_file}"), soft_wrap=True)
     if report.damaged:
         console.print(
-            f"{counted(report.damaged, 'answer')} from videos with frames that could not be decoded: see lost_frames"
+            f"{counted(report.damaged, 'answer')} used videos with frames that could not be decoded: see lost_frames"
         )
     for task in report.tasks:
         if task.degraded:
             console.print(
-                f"{task.task}: DEGRADED: {counted(task.degraded, 'answer')} from fewer frames, for want of memory"
+                f"{task.task}: DEGRADED: {counted(task.degraded, 'answer')} used fewer frames, because memory ran out"
             )
     if not report.complete:
         console.print(
@@ -49,7 +48,7 @@ def print_report(report: RunReport) -> None:
 
 
 def print_summaries(summaries: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print the scores of tasks, and of each its breakdown and what stands behind it."""
+    """Print the scores of tasks, then the breakdown, average and protocol of each."""
     console = Console()
     console.print(_scores(summaries))
     for name, summary in summaries.items():
@@ -75,9 +74,9 @@ def _scores(summaries: Mapping[str, Mapping[str, Any]]) -> Table:
 def _breakdown(name: str, summary: Mapping[str, Any]) -> Table:
     table = Table(name, "", "score", "n")
     for field, groups in summary["breakdown"].items():
-        for number, (value, group) in enumerate(groups.items()):
+        for index, (value, group) in enumerate(groups.items()):
             figures = _number(group["value"], summary["scale"]), str(group["n"])
-            table.add_row(field if number == 0 else "", Text(value), *figures)
+            table.add_row(field if index == 0 else "", Text(value), *figures)
     return table
 
 
@@ -85,9 +84,7 @@ def _provenance(name: str, summary: Mapping[str, Any]) -> str:
     scale = "" if summary["scale"] == "percent" else f" ({summary['scale']})"
     parts = [f"{name}{scale}: {summary['average']}"]
     if summary["disagreements"]:
-        parts.append(
-            f"the reference's extractor reads {counted(summary['disagreements'], 'reply', 'replies')} otherwise"
-        )
+        parts.append(f"the reference's extractor reads {summary['disagreements']} replies otherwise")
     if judge := summary.get("judge"):
         parts.append(
             f"judge {judge['model']}: {judge['cached']} known, {judge['calls']} calls, {judge['failed']} failed"
@@ -95,36 +92,34 @@ def _provenance(name: str, summary: Mapping[str, Any]) -> str:
     return "; ".join([*parts, f"protocol {summary['protocol']['hash']}"])
 
 
-def _stages(efficiency: Mapping[str, Any]) -> Table:
-    """Show the seconds of the answering processes by stage, and their share of the whole."""
-    stages = efficiency["stages"]
-    table = Table("stage", "seconds", "share")
-    for name, seconds in stages.items():
-        table.add_row(name, f"{seconds:.1f}", f"{seconds / sum(stages.values()):.0%}")
-    return table
-
-
-def _figures(efficiency: Mapping[str, Any]) -> Table:
-    """Show latency, size and rate of the questions that were asked in this run."""
-    table = Table("questions of this run", "")
-    table.add_row("seconds, p50 / p95", f"{efficiency['p50_s']:.2f} / {efficiency['p95_s']:.2f}")
-    for name in ("frames", "cubes", "visual_tokens"):
-        table.add_row(f"{name.replace('_', ' ')}, mean", f"{efficiency[name]:,.0f}")
-    table.add_row("questions a minute", f"{efficiency['questions_per_minute']:.1f}")
-    table.add_row("videos a minute", f"{efficiency['videos_per_minute']:.1f}")
-    return table
-
-
-def _reading(efficiency: Mapping[str, Any]) -> str:
+def _stage_times(efficiency: Mapping[str, Any]) -> Table:
+    """Show the time that the answering threads spent in each stage, and what was read in the background."""
+    table = Table("stage", "time (s)", "share")
+    total_s = sum(efficiency["stages"].values())
+    for stage, seconds in efficiency["stages"].items():
+        table.add_row(stage, f"{seconds:.1f}", f"{seconds / total_s:.0%}" if total_s else "")
     overlap = "" if efficiency["overlap"] is None else f", {efficiency['overlap']:.0%} of it hidden"
-    return (
-        f"{efficiency['wall_s']:.1f} s with {counted(efficiency['processes'], 'process', 'processes')}; "
-        f"reading {efficiency['read_s']:.1f} s in the background{overlap}; {counted(efficiency['reads'], 'read')} of "
+    table.caption = (
+        f"{efficiency['wall_s']:.1f} s with {counted(efficiency['processes'], 'process', 'processes')}; reading "
+        f"{efficiency['read_s']:.1f} s in the background{overlap}; {counted(efficiency['reads'], 'read')} of "
         f"{counted(efficiency['videos'], 'video')}; peak {efficiency['peak_bytes'] / 1e9:.1f} GB"
     )
+    return table
 
 
-def _plain(tasks: list[TaskReport]) -> Table:
+def _throughput(efficiency: Mapping[str, Any]) -> Table:
+    """Show latency, size and rate of the questions answered in this run."""
+    table = Table("figure", "value")
+    table.add_row("seconds per question, p50 / p95", f"{efficiency['p50_s']:.2f} / {efficiency['p95_s']:.2f}")
+    table.add_row("frames per question", f"{efficiency['frames']:.0f}")
+    table.add_row("cubes per question", f"{efficiency['cubes']:.0f}")
+    table.add_row("visual tokens per question", f"{efficiency['visual_tokens']:,.0f}")
+    table.add_row("questions per minute", f"{efficiency['questions_per_minute']:.1f}")
+    table.add_row("videos per minute", f"{efficiency['videos_per_minute']:.1f}")
+    return table
+
+
+def _lmms_eval_metrics(tasks: list[TaskReport]) -> Table:
     """Show lmms-eval's own tasks: their metrics as they are, and how many questions failed."""
     table = Table("task", "metric", "value", "failed questions")
     for task in tasks:

@@ -1,11 +1,12 @@
-"""Open answers scored by a language model that can be trusted to have spoken: a judge that fails leaves no score.
+"""Open answers scored by a language model as judge.
 
     settings = JudgeSettings(model="gpt-4o-2024-11-20", budget_tokens=3_000_000, price=(2.5, 10.0))
-    judged = judge_cases([Case("v_1_3", "open_qa", {"question": ..., "truth": ..., "reply": ...})], settings)
+    request = JudgeRequest("v_1_3", "open_qa", {"question": ..., "truth": ..., "reply": ...})
+    result = judge_requests([request], settings)
 
-Any server that speaks the OpenAI protocol is a judge. Verdicts are kept on disk as they arrive, so nothing is paid
-twice; failures are counted and named, never scored. `judge_exactly` needs no server, and `agreement` compares two
-judges. The prompts are this package's own: a number is comparable only with one of the same judge and prompt version.
+Any server with the OpenAI protocol can judge. Verdicts are cached on disk as they arrive; failures are counted and
+reported, never scored. `judge_exactly` needs no server, and `agreement` compares two judges. The prompts are this
+package's own, so compare scores only between the same judge and rubric version.
 """
 
 from qsv_eval.judge.agreement import Agreement, Kappa, agreement

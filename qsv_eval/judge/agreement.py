@@ -1,4 +1,4 @@
-"""Agreement of two judges beyond chance, by Cohen's kappa (1960; weighted, 1968)."""
+"""Agreement of two judges beyond chance: Cohen's kappa (1960; weighted, 1968)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,7 @@
-"""Verdicts on disk from the moment they arrive, so that no call is ever paid twice.
+"""Cache of verdicts on disk, so that no call is paid for twice.
 
-A folder for each judge, with a file of JSON lines for each process that wrote to it: two processes never share a file,
-and a line torn by a crash damages nothing but itself. A line is handed to the operating system before the next verdict
-is looked at, so that a killed process loses nothing; only a machine that goes down may lose the last seconds.
+Each judge has a folder with one JSON Lines file for each process that wrote to it. Every verdict is written unbuffered
+as soon as it arrives, so a killed process loses none, and a torn line affects no other line.
 """
 
 import hashlib
@@ -31,9 +30,9 @@ class _CacheLine(BaseModel):
     verdict: Verdict
 
 
-def verdict_key(model: str, case: JudgeRequest, messages: list[Message]) -> str:
+def verdict_key(model: str, request: JudgeRequest, messages: list[Message]) -> str:
     """Return what a verdict rests on, as a hash: judge, protocol, its version, and every word that the judge reads."""
-    content = [model, case.protocol, rubric_named(case.protocol).version, messages]
+    content = [model, request.protocol, rubric_named(request.protocol).version, messages]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -64,11 +63,11 @@ class VerdictCache:
         """Return the verdict with this key, the oldest one if several processes asked for it."""
         return self._verdicts.get(key)
 
-    def add(self, key: str, case: JudgeRequest, verdict: Verdict) -> None:
+    def add(self, key: str, request: JudgeRequest, verdict: Verdict) -> None:
         """Write a verdict down."""
         self._verdicts[key] = verdict
-        version = rubric_named(case.protocol).version
-        line = _CacheLine(key=key, protocol=case.protocol, version=version, verdict=verdict).model_dump(mode="json")
+        version = rubric_named(request.protocol).version
+        line = _CacheLine(key=key, protocol=request.protocol, version=version, verdict=verdict).model_dump(mode="json")
         try:
             file = self._open() if self._file is None else self._file
             rest = memoryview(json.dumps(line).encode() + b"\n")

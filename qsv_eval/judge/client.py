@@ -1,7 +1,7 @@
-"""One call to a judge, and what its failure means: for this case, or for all of them.
+"""Client of a judge's server: one call, and the classification of its failures.
 
-The openai client repeats what a server refused or broke (429, 5xx, a lost connection), with jitter and as Retry-After
-says. None of that is billed. A request that runs out of time may be, so it comes back to the caller instead.
+The openai client retries refused or broken requests (429, 5xx, a lost connection) with jitter and Retry-After; these
+are not billed. A request that times out may be billed, so it is returned to the caller.
 """
 
 import asyncio
@@ -13,7 +13,6 @@ from openai.types.chat import ChatCompletion
 from qsv_eval.judge.settings import JudgeSettings, api_key
 from qsv_eval.judge.types import Message
 from qsv_eval.model_adapters.errors import SetupError
-from qsv_eval.model_adapters.plurals import counted
 
 __all__ = ["JudgeClient", "JudgeReply", "LateError", "UnansweredError"]
 
@@ -22,11 +21,11 @@ _FOR_ALL: Final = {
     403: "the key has no right to this model; check OPENAI_API_KEY",
     404: "there is no such model or address; check both, the url ends in /v1",
 }
-"""Statuses that no other case would escape."""
+"""Statuses that concern all requests."""
 
 
 class JudgeReply(NamedTuple):
-    """Reply of the judge's server."""
+    """A reply of the judge, with its usage."""
 
     text: str
     model: str
@@ -35,7 +34,7 @@ class JudgeReply(NamedTuple):
     output_tokens: int | None
     is_cut_off: bool
     requests: int
-    """Number of HTTP requests that it took."""
+    """Requests sent for this reply, retries included."""
 
 
 class UnansweredError(Exception):
@@ -51,7 +50,7 @@ class LateError(Exception):
     """A request ran out of time."""
 
     def __init__(self, requests: int) -> None:
-        super().__init__(f"no reply in time after {counted(requests, 'request')}")
+        super().__init__(f"no reply in time after {requests} requests")
         self.requests = requests
 
 
@@ -97,8 +96,8 @@ class JudgeClient:
 
         Raises:
             LateError: a request ran out of time; the caller may ask again.
-            UnansweredError: this case gets no reply.
-            SetupError: no case would.
+            UnansweredError: this request gets no reply.
+            SetupError: no request can be answered (key, model, address, credit).
         """
         while True:
             options = self._options(max_tokens)
@@ -148,7 +147,7 @@ class JudgeClient:
             return SetupError(f"{judge}: {_FOR_ALL[status]} (status {status}). Verdicts so far are kept")
         if error.code == "insufficient_quota":
             return SetupError(f"{judge}: the account has no credit left (status {status}). Verdicts so far are kept")
-        return UnansweredError(self._without_key(f"status {status}: {_said(error)}"))
+        return UnansweredError(self._without_key(f"status {status}: {_server_message(error)}"))
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "***")[:200] if self._key != "none" else text[:200]
@@ -175,10 +174,10 @@ def _reply(raw: Any, requests: int) -> JudgeReply:
     )
 
 
-def _said(error: openai.APIStatusError) -> str:
+def _server_message(error: openai.APIStatusError) -> str:
     """Return the server's own words, without the dictionary around them."""
-    said = error.body.get("message") if isinstance(error.body, dict) else None
-    return said if isinstance(said, str) else error.message
+    message = error.body.get("message") if isinstance(error.body, dict) else None
+    return message if isinstance(message, str) else error.message
 
 
 def _encodable(text: str) -> str:

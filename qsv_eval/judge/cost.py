@@ -1,4 +1,4 @@
-"""Cost of judging: estimated before the first call, limited during it, counted after it."""
+"""Cost of judging: the estimate before the first call, the token budget, and the accounting afterwards."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable

@@ -1,7 +1,4 @@
-"""The offline judge, named `exact`: does the answer say the same words? It knows no synonyms and is never the headline.
-
-Its scores have names of their own, so that no table takes them for those of a judge that understands.
-"""
+"""Offline judge `exact`: exact match and token F1 of reply and truth. It knows no synonyms; never the headline."""
 
 import re
 import unicodedata
@@ -21,9 +18,9 @@ _WORD: Final = re.compile(r"[^\W_]+(?:\.\d+)?")
 _ARTICLES: Final = frozenset({"a", "an", "the"})
 
 
-def judge_exactly(cases: Iterable[JudgeRequest]) -> dict[str, Verdict]:
+def judge_exactly(requests: Iterable[JudgeRequest]) -> dict[str, Verdict]:
     """Compare replies with truths, by id: `exact_match` 0 or 1, `token_f1` from 0 to 1. SetupError for cases of two."""
-    return {case.id: _verdict(case) for case in cases}
+    return {request.id: _verdict(request) for request in requests}
 
 
 def normalised(text: str) -> list[str]:
@@ -40,10 +37,12 @@ def token_f1(reply: str, truth: str) -> float:
     return 2 * (said & true).total() / (said.total() + true.total())
 
 
-def _verdict(case: JudgeRequest) -> Verdict:
-    if not {"truth", "reply"} <= case.fields.keys():
-        raise SetupError(f"case {case.id}: {EXACT} compares a reply with a truth, and {case.protocol} has others")
-    reply, truth = case.fields["reply"], case.fields["truth"]
+def _verdict(request: JudgeRequest) -> Verdict:
+    if not {"truth", "reply"} <= request.fields.keys():
+        raise SetupError(
+            f"request {request.id}: {EXACT} compares a reply with a truth, and {request.protocol} has others"
+        )
+    reply, truth = request.fields["reply"], request.fields["truth"]
     match = normalised(reply) == normalised(truth)
     return Verdict(
         judge=EXACT, scores={"exact_match": float(match), "token_f1": token_f1(reply, truth)}, correct=match, raw=reply

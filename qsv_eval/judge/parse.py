@@ -1,8 +1,8 @@
-"""Parsing of a judge's text into a verdict, tolerant of form and never of content.
+"""Parser of a judge's text: lenient in form, strict in content.
 
-Accepted are JSON, a Python dictionary, and plain `name: value` pairs, with any chatter or fence around them and any
-thinking before. An object that lacks a key, a number out of range or that is none, several objects that disagree, and
-anything cut off are no verdict, and the judge is asked again.
+Accepted are JSON, a Python dictionary, and plain `name: value` pairs, with text or a fence around them and thinking
+before. Missing keys, invalid or out-of-range numbers, contradicting objects and cut-off text are no verdict, and the
+judge is asked again.
 """
 
 import ast

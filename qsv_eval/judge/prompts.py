@@ -1,9 +1,7 @@
-"""Messages for a judge, with the request as data that cannot pose as instructions.
+"""Messages sent to a judge, with the texts of a request quoted as data.
 
-The case is one line of JSON between `<case>` and `</case>`. In a JSON string every quotation mark and newline is
-escaped; here every `<` is, too. So no text can leave its string, close the case, or write one of the special tokens
-(`<|im_end|>`) by which a chat template tells the judge that somebody else is speaking. `json.loads` gives the texts
-back to the letter.
+The request is one line of JSON between `<case>` and `</case>`, in which every `<` is escaped too. So no text can leave
+its string, close the tag, or write a special token (`<|im_end|>`) of a chat template.
 """
 
 import json
@@ -49,11 +47,11 @@ _UNSAFE: Final = re.compile("[<\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """Characters that JSON allows and that a judge may take for more than text: tags, line breaks, half characters."""
 
 
-def build_messages(case: JudgeRequest) -> list[Message]:
+def build_messages(request: JudgeRequest) -> list[Message]:
     """Return what a judge is asked; SetupError if texts of the case are missing or too many."""
-    protocol = rubric_named(case.protocol)
-    _check(case, protocol)
-    texts = {_NAMES.get(name, name): case.fields[name] for name in protocol.fields}
+    protocol = rubric_named(request.protocol)
+    _check(request, protocol)
+    texts = {_NAMES.get(name, name): request.fields[name] for name in protocol.fields}
     # Filled in by replace, once: braces in a text are never looked at.
     user = _USER.replace("{form}", _form(protocol)).replace("{case}", quote_as_data(texts))
     return [
@@ -81,12 +79,14 @@ def _form(protocol: Rubric) -> str:
     return "{" + ", ".join(parts) + "}"
 
 
-def _check(case: JudgeRequest, protocol: Rubric) -> None:
-    given, wanted = set(case.fields), set(protocol.fields)
+def _check(request: JudgeRequest, protocol: Rubric) -> None:
+    given, wanted = set(request.fields), set(protocol.fields)
     if given != wanted:
         wrong = [f"{name} is missing" for name in protocol.fields if name not in given]
         wrong += [f"{name} is unknown" for name in sorted(given - wanted)]
-        raise SetupError(f"case {case.id}: {protocol.name} takes {', '.join(protocol.fields)}; {', '.join(wrong)}")
-    for name, text in case.fields.items():
+        raise SetupError(
+            f"request {request.id}: {protocol.name} takes {', '.join(protocol.fields)}; {', '.join(wrong)}"
+        )
+    for name, text in request.fields.items():
         if not isinstance(text, str):
-            raise SetupError(f"case {case.id}: {name} is {type(text).__name__}, not text; pass the answer itself")
+            raise SetupError(f"request {request.id}: {name} is {type(text).__name__}, not text; pass the answer itself")

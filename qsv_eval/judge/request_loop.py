@@ -1,4 +1,4 @@
-"""Putting many questions to a judge at once, until each has a verdict or a reason why it has none."""
+"""Concurrent requests to a judge, until each has a verdict or a reason for its failure."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -85,7 +85,7 @@ class _RequestLoop:
 
     async def _verdict(self, question: UniqueRequest) -> Verdict:
         """Ask until the reply is a verdict."""
-        protocol = rubric_named(question.case.protocol)
+        protocol = rubric_named(question.request.protocol)
         left, reason, messages = self._settings.attempts, "", question.messages
         while left > 0:
             try:
@@ -113,7 +113,7 @@ class _RequestLoop:
     async def _ask(self, question: UniqueRequest, messages: list[Message], attempts: int) -> JudgeReply:
         """Ask once, within the budget."""
         ledger = self.ledger
-        max_tokens = self._settings.max_tokens or rubric_named(question.case.protocol).max_tokens
+        max_tokens = self._settings.max_tokens or rubric_named(question.request.protocol).max_tokens
         async with self._budget.reserved(max_tokens_bound(messages) + max_tokens) as charge:
             ledger.asked.add(question.key)
             try:

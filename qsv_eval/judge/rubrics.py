@@ -1,8 +1,8 @@
-"""Rubrics: the questions that each judging protocol puts to a judge, as data.
+"""Rubrics of the judged benchmarks, as data.
 
-The requirements are those of the published protocols: yes or no and 0-5 for short open answers (ActivityNet-QA and its
-kin), five dimensions on 0-5 (Video-ChatGPT), two dimensions on 1-5 for each generation task (MLVU). The wording is this
-package's own, so a score compares only with scores of the same judge and version.
+The dimensions follow the published protocols: yes or no and 0-5 for short open answers (ActivityNet-QA), five
+dimensions on 0-5 (Video-ChatGPT), two dimensions on 1-5 for each generation task (MLVU). The wording is this package's
+own, so a score compares only with scores of the same judge and version.
 """
 
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Judging from beginning to end: what is on disk is taken from there, the rest is asked."""
+"""Judging of requests: cached verdicts are reused, the others are requested."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -21,48 +21,48 @@ __all__ = ["JudgeResult", "estimate_cost", "judge_requests"]
 
 @dataclass(frozen=True)
 class JudgeResult:
-    """Result of a judging. Every request is either in `verdicts` or in `failures`."""
+    """Result of judging. Every request is either in `verdicts` or in `failures`."""
 
     judge: str
     """The model that was asked for."""
     verdicts: Mapping[str, Verdict] = field(repr=False)
-    """By case id."""
+    """By request id."""
     failures: Mapping[str, str] = field(repr=False)
-    """Why there is no verdict, by case id. These cases are unscored, and are asked again next time."""
+    """Reasons by request id. These requests are unscored, and are sent again next time."""
     accounting: Accounting
 
     @property
     def complete(self) -> bool:
-        """Whether every case has a verdict."""
+        """Whether every request has a verdict."""
         return not self.failures
 
     def __str__(self) -> str:
-        done = f"{len(self.verdicts)} of {self.accounting.cases} cases judged by {self.judge}"
+        done = f"{len(self.verdicts)} of {self.accounting.cases} requests judged by {self.judge}"
         return done if self.complete else f"{done}; INCOMPLETE: {len(self.failures)} have no verdict"
 
 
 class _JudgePlan(NamedTuple):
-    """Unique requests of a judging, and the requests that share each."""
+    """Unique requests, and the key of each request."""
 
     questions: dict[str, UniqueRequest]
     """By key."""
     keys: dict[str, str]
-    """By case id."""
+    """By request id."""
 
 
-def judge_requests(cases: Iterable[JudgeRequest], settings: JudgeSettings, *, progress: bool = True) -> JudgeResult:
-    """Get a verdict for every case. Works on any thread, with or without a running event loop.
+def judge_requests(requests: Iterable[JudgeRequest], settings: JudgeSettings, *, progress: bool = True) -> JudgeResult:
+    """Get a verdict for every request. Works on any thread, with or without a running event loop.
 
     Args:
-        cases: with ids that differ. Cases of the same content are asked once.
+        requests: with ids that differ. Requests of the same content are sent once.
         settings: the judge and the limits.
         progress: say on stderr what it is going to cost, and show a bar.
 
     Raises:
-        SetupError: a case is not what its protocol takes, the judge cannot be asked at all (key, model, address,
+        SetupError: a request lacks fields of its rubric, the judge cannot be asked at all (key, model, address,
             credit, nobody answers), or verdicts cannot be kept. Those that arrived before are on disk.
     """
-    plan = _plan(cases, settings)
+    plan = _plan(requests, settings)
     with VerdictCache(settings.cache, settings.model) as cache:
         left = [question for key, question in plan.questions.items() if cache.get(key) is None]
         estimated = _estimate(left, settings)
@@ -87,28 +87,28 @@ def judge_requests(cases: Iterable[JudgeRequest], settings: JudgeSettings, *, pr
     return JudgeResult(settings.model, verdicts, failures, accounting)
 
 
-def estimate_cost(cases: Iterable[JudgeRequest], settings: JudgeSettings) -> JudgeCostEstimate:
-    """Return what judging these cases is going to cost, without a call. What is on disk costs nothing."""
-    plan = _plan(cases, settings)
+def estimate_cost(requests: Iterable[JudgeRequest], settings: JudgeSettings) -> JudgeCostEstimate:
+    """Return what judging these requests is going to cost, without a call. What is on disk costs nothing."""
+    plan = _plan(requests, settings)
     with VerdictCache(settings.cache, settings.model) as cache:
         return _estimate([question for key, question in plan.questions.items() if cache.get(key) is None], settings)
 
 
-def _plan(cases: Iterable[JudgeRequest], settings: JudgeSettings) -> _JudgePlan:
+def _plan(requests: Iterable[JudgeRequest], settings: JudgeSettings) -> _JudgePlan:
     plan = _JudgePlan({}, {})
-    for case in cases:
-        if case.id in plan.keys:
-            raise SetupError(f"case {case.id}: two cases have this id; give each its own")
-        messages = build_messages(case)
-        key = verdict_key(settings.model, case, messages)
-        plan.keys[case.id] = key
-        plan.questions.setdefault(key, UniqueRequest(key, case, messages))
+    for request in requests:
+        if request.id in plan.keys:
+            raise SetupError(f"request {request.id}: two requests have this id; give each its own")
+        messages = build_messages(request)
+        key = verdict_key(settings.model, request, messages)
+        plan.keys[request.id] = key
+        plan.questions.setdefault(key, UniqueRequest(key, request, messages))
     return plan
 
 
 def _estimate(questions: list[UniqueRequest], settings: JudgeSettings) -> JudgeCostEstimate:
     read = sum(expected_tokens(question.messages) for question in questions)
-    written = sum(rubric_named(question.case.protocol).usual_tokens for question in questions)
+    written = sum(rubric_named(question.request.protocol).usual_tokens for question in questions)
     return JudgeCostEstimate(len(questions), read, written, settings.dollars(read, written))
 
 
@@ -117,7 +117,7 @@ def _announce(
 ) -> None:
     known = len(plan.questions) - len(left)
     budget = "" if settings.budget_tokens is None else f"; the budget is {settings.budget_tokens:,} tokens"
-    said = f"Judge {settings.model}: {len(plan.keys)} cases, {known} verdicts on disk, {estimated}{budget}"
+    said = f"Judge {settings.model}: {len(plan.keys)} requests, {known} verdicts on disk, {estimated}{budget}"
     tqdm.write(said, file=sys.stderr)
 
 
@@ -125,7 +125,7 @@ def _ask(left: list[UniqueRequest], settings: JudgeSettings, cache: VerdictCache
     from qsv_eval.judge.request_loop import ask_all  # brings openai along, which takes a second
 
     def keep(question: UniqueRequest, verdict: Verdict) -> None:
-        cache.add(question.key, question.case, verdict)
+        cache.add(question.key, question.request, verdict)
 
-    with tqdm(total=len(left), desc="Judging", unit="case", disable=not progress) as bar:
+    with tqdm(total=len(left), desc="Judging", unit="request", disable=not progress) as bar:
         return run_async(lambda: ask_all(left, settings, keep, bar.update))

@@ -1,4 +1,4 @@
-"""Asynchronous work from synchronous code, on any thread and also inside a running event loop (a notebook)."""
+"""Asynchronous work run from synchronous code, on any thread and inside a running event loop (a notebook)."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Settings of the judge: model, server, concurrency, budget."""
+"""Settings of a judge: model, server, limits, price and cache."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Requests to a judge, its verdicts, and the progress of a judging."""
+"""Types of judging: message, request, verdict and progress."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,15 +21,15 @@ class JudgeRequest:
     """One answer to be judged."""
 
     id: str
-    """Different for every case of a judging."""
+    """Unique among the requests of one call."""
     protocol: str
-    """A name of `PROTOCOLS`."""
+    """Name of a rubric in `RUBRICS`."""
     fields: Mapping[str, str]
-    """The texts that the protocol asks for, such as question, truth and reply."""
+    """Texts that the rubric takes, such as question, truth and reply."""
 
 
 class Verdict(BaseModel):
-    """Verdict of a judge on one request. A request that failed has none."""
+    """A judge's verdict on one request. A failed request has none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -47,17 +47,17 @@ class Verdict(BaseModel):
 
 
 class UniqueRequest(NamedTuple):
-    """Request that is sent once for all requests of the same content."""
+    """One call for all requests of the same content."""
 
     key: str
-    case: JudgeRequest
+    request: JudgeRequest
     """The first of them."""
     messages: list[Message]
 
 
 @dataclass
 class JudgeProgress:
-    """Failures, calls and tokens so far."""
+    """Counts and failures so far."""
 
     failures: dict[str, str] = field(default_factory=dict)
     """Reasons by key."""

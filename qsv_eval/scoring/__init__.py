@@ -1,8 +1,6 @@
-"""Scoring of replies: letters and numbers out of replies, outcomes out of letters, averages out of outcomes.
+"""Scoring: answers extracted from replies, outcomes of samples, and averages over outcomes.
 
-Shared by all benchmarks, independent of lmms-eval and light to import:
-
-    extract_letter("The answer is (C).", "ABCD", ["red", "blue", "green", "grey"]).answer    # "C"
+This package knows nothing of lmms-eval; the hooks in `tasks/lmms_hooks.py` call it. Importing it loads no torch.
 """
 
 from qsv_eval.scoring.extract import extract_letter

@@ -1,7 +1,7 @@
-"""Scores from a judge: rows that wait for one become cases, and verdicts become outcomes.
+"""Judging of samples: build judge requests from unscored samples, and outcomes from verdicts.
 
-A row that gets no verdict stays unscored, with the reason. Where a benchmark judges two replies together, the verdict
-belongs to the first row of the pair, and the second has its outcome.
+A sample without a verdict stays unscored, with the reason. Where a benchmark judges two replies together, the verdict
+belongs to the first sample of the pair, and the second takes over its outcome.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,18 +17,18 @@ from qsv_eval.scoring.sample_result import Extraction, Outcome, SampleResult, is
 __all__ = ["JudgedSamples", "judge_requests_of", "judge_samples"]
 
 _RIGHT_FROM: Final = 0.5
-"""A reply that a judge gives at least so much of its scale is counted as `correct` among the outcomes."""
+"""Share of the judge's scale from which a reply is counted as `correct`."""
 
 
 class JudgedSamples(NamedTuple):
-    """Rows after a judging."""
+    """Rows with the outcomes of their verdicts, and the cost of judging."""
 
     rows: list[SampleResult]
     accounting: Accounting
 
 
 def judge_samples(rows: Iterable[SampleResult], settings: JudgeSettings, *, progress: bool = True) -> JudgedSamples:
-    """Put all rows that wait for a judge before one; the others are returned as they are."""
+    """Judge all rows that wait for a judge; return the others unchanged."""
     rows = list(rows)
     units = list(_units(rows))
     cases = [case for unit in units for case in unit.cases]
@@ -40,18 +40,18 @@ def judge_samples(rows: Iterable[SampleResult], settings: JudgeSettings, *, prog
 
 
 def judge_requests_of(rows: Iterable[SampleResult]) -> list[JudgeRequest]:
-    """Return what a judge is asked for rows that wait for one."""
+    """Return the judge requests of rows that wait for a judge."""
     return [case for unit in _units(list(rows)) for case in unit.cases]
 
 
 class _JudgedUnit(NamedTuple):
-    """Rows that are judged together: one, or a pair."""
+    """Rows that share their verdicts: a single row or a pair."""
 
     members: list[tuple[int, SampleResult]]
     cases: list[JudgeRequest]
 
     def apply(self, verdicts: Mapping[str, Verdict], failures: Mapping[str, str]) -> dict[int, SampleResult]:
-        """Return the rows as the verdicts make them, by their places."""
+        """Return the judged rows by index."""
         (place, owner), *partners = self.members
         reading = _reading(owner, self.cases, verdicts, failures)
         partner = reading._replace(wanted=(), verdicts={})
@@ -118,5 +118,5 @@ def _reading(
 
 
 def _share(total: float, protocol: Rubric) -> float:
-    """Return how far a sum of scores is from the lowest to the highest that there is."""
+    """Return a sum of scores as a fraction of the rubric's scale."""
     return (total - protocol.lowest) / (protocol.highest - protocol.lowest)

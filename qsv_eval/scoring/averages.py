@@ -1,7 +1,7 @@
-"""Official averages: from the scores of questions to the one number that stands for a benchmark.
+"""Official averages of benchmarks, with jackknife intervals.
 
-Every average is a function of sums over *units* (a question; a pair of them where a benchmark scores pairs), so that
-it can be computed for all subsets that leave a video out at once: that is where the interval comes from.
+Every average is a function of sums over units (a sample, or a pair where a benchmark scores pairs). Leaving out one
+video at a time is then one subtraction, which gives the interval.
 """
 
 from collections import defaultdict
@@ -23,7 +23,7 @@ ScoredRow = Mapping[str, Any]
 
 
 class AverageUnits(NamedTuple):
-    """Sums of the units that an average is made of."""
+    """The units of an average: cluster and sums of each."""
 
     clusters: list[str]
     sums: Floats
@@ -42,14 +42,14 @@ class Average:
     """One way to average."""
 
     rule: str
-    """In words, for the protocol."""
+    """Description for the protocol."""
     units: Callable[[Sequence[ScoredRow], float | None], AverageUnits]
-    """Function from rows to units; a row without a score counts as the given one, or not at all where that is None."""
+    """Map rows to units; a row without a score counts as the given value, or is skipped where that is None."""
     value: Callable[[Floats], Floats]
-    """Function from sums (…, D) to values (…); NaN where there is nothing to average."""
+    """Map sums (…, D) to values (…); NaN where there is nothing to average."""
     scale: str = "percent"
     ends: tuple[float, float] = (0.0, 100.0)
-    """The least and the most that it can be."""
+    """Lowest and highest possible value."""
     is_judged: bool = False
     """Whether it averages a judge's scores, on the judge's own scale."""
 
@@ -87,7 +87,7 @@ class Average:
 
 
 _ROUNDING: Final = 1e-9
-"""Deviation, in parts of the scale, that counts as none."""
+"""Half widths below this fraction of the scale count as zero."""
 
 
 def _by_cluster(units: AverageUnits) -> Floats:

@@ -1,20 +1,15 @@
-r"""Letters out of replies: the patterns of a choice, and the rules that apply them.
+"""Strict extraction of the chosen letter from a reply, and the reference's extractor.
 
-A letter counts only where it can be nothing but a choice. Taking the first capital, or any capital, reads "A man is
-shown" as A and "Because it is red" as B, and has moved published scores by whole points. The rules go from certain to
-likely, and a reply that fits none is unparsed, not guessed at:
+A reply that fits none of these rules is unparsed, not guessed at ("A man is shown" chooses nothing):
 
     letter          nothing but one letter: "C", "(c)", "['C']", "**C**"
     option text     the whole reply is one option's text, with or without its letter
     phrase          a letter is named as the answer, the last one if several: "The answer is (C)", "I choose C"
     mark            exactly one letter is marked as an option: "C. red", "(D) blue", "Option C"
 
-The names `several`, `none` and `empty` stand for replies without a letter. `reference_letter` reads a reply as the
-reference does, defects included: its score is reported beside ours, never as the headline.
-
-The patterns are written for `visible_text`, where white space never runs on, and every repetition is bounded or
-possessive (`*+`), so that a reply of a megabyte takes time in proportion. Letters are bounded by ASCII letters and
-digits rather than by `\b`, because Chinese and Japanese run on without blanks: the reply may be "答案是C".
+The names `several`, `none` and `empty` stand for replies without a letter. The patterns apply to `visible_text`; every
+repetition is bounded or possessive (`*+`), so that time grows linearly with the reply. Letters are bounded by ASCII
+letters and digits, not by word boundaries, because Chinese and Japanese put no blanks between words ("答案是C").
 """
 
 import re
@@ -41,14 +36,14 @@ class Patterns(NamedTuple):
     bare: re.Pattern[str]
     """A letter by itself."""
     negation: re.Pattern[str]
-    """Words that make the mark after them no choice: "it is not (C)"."""
+    """A negation that rejects the mark after it: "it is not (C)"."""
 
 
 _FILLER: Final = (
     r"(?:[\s:=>\"'-]|(?i:is|was|are|as|be|would|should|must|will|might|seems|appears|to|most|likely|probably|definitely"
     r"|clearly|therefore|thus|indeed|the|correct|best|right|final|option|choice|letter|answer)\b)"
 )
-"""Words allowed between "answer" and its letter; "not" is not among them."""
+"""Words allowed between "answer" and its letter; "not" is excluded."""
 
 _START: Final = r"(?<![A-Za-z0-9])"
 _END: Final = r"(?![A-Za-z0-9]|'[A-Za-z])"
@@ -131,7 +126,7 @@ _NEGATION_LENGTH: Final = 32
 
 
 class LetterMatch(NamedTuple):
-    """Letter read from a reply, and the rule that found it."""
+    """The answer extracted from a reply, and the rule that gave it."""
 
     answer: str | None
     rule: str
@@ -231,7 +226,7 @@ _CAPITAL: Final = re.compile("[A-J]")
 def reference_letter(reply: str) -> str:
     """Return the letter that the reference's extractor finds, or an empty string.
 
-    The steps are those of docs/benchmarks.md: strip, delete fixed lead-in phrases, take the first capital
+    The steps, see docs/reference.md: strip, delete fixed lead-in phrases, take the first capital
     A to J of whatever word. The phrases are rebuilt so that every row of the table there holds, which was made with
     the reference itself: "Best answer: C" gives B and "I think it is (D) blue" gives I, while "Answer: C" gives C. The
     reference first rejects replies of more than ten words that hold no such capital; they give nothing here either.

@@ -1,4 +1,4 @@
-"""Visible text of a reply: without its thinking, its markup and its typographic variants."""
+"""Normalisation of replies: thinking, markup and typographic variants are removed."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Outcome of a sample, and the stored result with all that scoring it again needs."""
+"""The result of one sample: its question, reply and outcome, with all that is needed to score it again."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ __all__ = [
 
 
 class Outcome(StrEnum):
-    """Outcome of one sample. `ERROR` and `UNSCORED` are no part of the headline."""
+    """Outcome of one sample. `ERROR` and `UNSCORED` are excluded from the headline score."""
 
     CORRECT = "correct"
     WRONG = "wrong"
@@ -52,7 +52,7 @@ def outcome_name(counts: Mapping[str, int]) -> str:
 
 
 class SampleResult(TypedDict):
-    """A question after it was asked. Plain values, so that it goes through JSON unchanged."""
+    """One sample with its reply and score, as plain JSON values."""
 
     task: str
     id: str
@@ -76,7 +76,7 @@ class SampleResult(TypedDict):
 
 
 class Extraction(NamedTuple):
-    """Extracted answer and outcome of one sample."""
+    """The part of a sample result that a scorer sets."""
 
     outcome: Outcome
     score: float | None
@@ -90,10 +90,10 @@ class Extraction(NamedTuple):
 
 
 def new_sample_result(task: str, sample: Sample, reply: str, reason: str = "") -> SampleResult:
-    """Return a row that nobody has scored; `reason` says why the model gave no reply, if it did not."""
-    said: dict[str, Any] = sample.model_dump(mode="json", exclude={"video", "images"})
-    cluster = said.pop("cluster") or sample.id
-    own: dict[str, Any] = {
+    """Return an unscored sample result; `reason` says why the model gave no reply, if it failed."""
+    fields: dict[str, Any] = sample.model_dump(mode="json", exclude={"video", "images"})
+    cluster = fields.pop("cluster") or sample.id
+    unscored: dict[str, Any] = {
         "task": task,
         "cluster": cluster,
         "reply": reply,
@@ -107,7 +107,7 @@ def new_sample_result(task: str, sample: Sample, reply: str, reason: str = "") -
         "wanted": [],
         "verdicts": {},
     }
-    return cast(SampleResult, own | said)
+    return cast(SampleResult, unscored | fields)
 
 
 def is_failure(row: SampleResult) -> bool:
@@ -115,11 +115,11 @@ def is_failure(row: SampleResult) -> bool:
     return row["reply"] == ERROR_REPLY
 
 
-def with_extraction(row: SampleResult, reading: Extraction) -> SampleResult:
-    """Return the row with what a scorer made of it."""
-    found = reading._asdict() | {
-        "outcome": reading.outcome.value,
-        "wanted": list(reading.wanted),
-        "verdicts": dict(reading.verdicts),
+def with_extraction(row: SampleResult, extraction: Extraction) -> SampleResult:
+    """Return the row with the fields of an extraction."""
+    fields = extraction._asdict() | {
+        "outcome": extraction.outcome.value,
+        "wanted": list(extraction.wanted),
+        "verdicts": dict(extraction.verdicts),
     }
-    return cast(SampleResult, {**row, **found})
+    return cast(SampleResult, {**row, **fields})

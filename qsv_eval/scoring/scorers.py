@@ -1,4 +1,4 @@
-"""Scorers by the kind of answer: a letter, yes or no, a short answer, a text to judge."""
+"""Scorers by kind of answer: a letter, yes or no, a short answer, or a text for a judge."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

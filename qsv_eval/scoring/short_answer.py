@@ -1,14 +1,12 @@
-"""Numbers and short answers: extraction of a number, and the official metrics, which grade from 0 to 1.
+"""Number extraction and the official metrics of short answers (exact match, VQA accuracy, ANLS, relaxed accuracy).
 
     number      nothing but one number, with its unit or currency: "42", "1,204.5", "-3 %", "$12", "forty-two"
     phrase      a number named as the answer, the last one if several: "The answer is 42%"
     mention     exactly one number occurs
 
-The names `several`, `none` and `empty` stand for replies without a number. What is returned is a decimal, with a
-percent sign where the reply has one: "1,204.5 %" is "1204.5%".
-
-The metrics are applied to what `cleaned` leaves of a reply, and beside it to the reply as it is, as their authors'
-scripts do.
+The names `several`, `none` and `empty` stand for replies without a number. Numbers are returned as decimal text, with
+the reply's percent sign: "1,204.5 %" is "1204.5%". Each metric takes a reply and the accepted answers and returns a
+grade from 0 to 1; it is applied to `cleaned(reply)`, and for comparison to the raw reply, as its authors do.
 """
 
 import re
@@ -29,7 +27,6 @@ __all__ = [
     "relaxed_accuracy",
     "vqa_accuracy",
 ]
-
 
 NUMBER_EXTRACTOR: Final = "number 1"
 """Name of these rules in the protocol. The number rises with every change by which a reply may read differently."""

@@ -1,6 +1,6 @@
-"""One summary of a task: the headline with its interval, the outcomes behind it, and the same for every group.
+"""Summary of a task: the headline score with its interval, the counts of outcomes, and the same for every group.
 
-It is the value of a metric, so lmms-eval stores it whole in the results file.
+It is stored as the value of an lmms-eval metric in the results file.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

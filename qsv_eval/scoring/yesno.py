@@ -1,4 +1,4 @@
-"""Extraction of yes or no from a reply, from certain to likely.
+"""Extraction of yes or no from a reply; the first rule that fits decides.
 
     word        nothing but the word: "Yes.", "**no**"
     phrase      a word named as the answer, the last one if several: "The answer is no"

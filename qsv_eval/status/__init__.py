@@ -1,1 +1,1 @@
-"""Progress of a run, read from its journal alone."""
+"""Status of a run, read from its journal alone."""

@@ -1,10 +1,6 @@
-"""Progress of a run from its journal: tasks, processes, failures and missing samples.
+"""Status of the latest run in a folder, read from its journal: tasks, processes, failures, missing samples.
 
-    qsv-eval status OUT
-
-The run itself is not contacted, so this works under any launcher, from any machine that sees the folder, during the
-run, after it and after it was killed. A folder usually holds several runs (killed, resumed with another number of
-processes); the latest is reported.
+It works during a run, after it and after a kill, under any launcher and from any machine that sees the folder.
 """
 
 import re

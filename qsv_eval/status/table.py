@@ -1,4 +1,4 @@
-"""Progress of a run in the terminal and as JSON."""
+"""Status of a run as terminal tables and as JSON."""
 
 from dataclasses import asdict
 from datetime import datetime

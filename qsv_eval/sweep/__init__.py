@@ -1,1 +1,1 @@
-"""A grid of settings as one run: every video is read and seen once for all cells."""
+"""Sweep over a grid of settings as one run: every video is read and encoded once for all variants."""

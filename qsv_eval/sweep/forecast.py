@@ -1,7 +1,7 @@
-"""Forecast of a sweep from the headers of its videos and the checkpoints' configurations; no weights are loaded.
+"""Forecast of a sweep's cost from video headers and checkpoint configurations; no weights are loaded.
 
-The plan is the engine's own, so a frame that several cells want is counted once, and so is what cells share that come
-to the same frames and cubes. Its seconds are those of a nominal machine: only their proportions can be trusted.
+It uses the engine's own scheduler, so frames and replies that variants share are counted once. Seconds are those of a
+nominal machine: rely only on their proportions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,6 @@ from qsv_eval.model_adapters.engine.scheduler import PlannedRequest, WorkItem, m
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.frames import ClipRequest, FrameRule
 from qsv_eval.model_adapters.model_args import ModelArgs
-from qsv_eval.model_adapters.plurals import counted
 from qsv_eval.model_adapters.quicksviewer.checkpoint import read_config
 from qsv_eval.sweep.grid import Grid
 from qsv_eval.sweep.run_sweep import models
@@ -119,8 +118,8 @@ def print_forecast(found: SweepForecast) -> None:
     alone = sum(cell.seconds for cell in found.cells)
     if least := sum(cell.seconds for cell in found.dearest.values()):
         console.print(
-            f"{counted(len(found.cells), 'cell')}: {_time(found.seconds)} together, {found.seconds / least:.2f} times "
-            f"the largest alone; one by one {_time(alone)}. The times are those of a nominal machine.",
+            f"{len(found.cells)} cells: {_time(found.seconds)} together, {found.seconds / least:.2f} times the "
+            f"largest alone; one by one {_time(alone)}. The times are those of a nominal machine.",
             highlight=False,
         )
     for name in found.unknown:
@@ -172,8 +171,10 @@ class _Planner(NamedTuple):
 
     def asked(self, variant: Variant, questions: Sequence[Request]) -> list[PlannedRequest]:
         """Return a cell's questions as the plan sees them, without those whose files are not there."""
-        rule = rule_from_lmms(variant.settings, self.model.rule)
-        cube_rule = self.cube_rule.with_overrides(variant.settings)
+        rule, cube_rule = (
+            rule_from_lmms(variant.settings, self.model.rule),
+            self.cube_rule.with_overrides(variant.settings),
+        )
         there = [one for one in questions if not any(self.files[path].fault for path, _ in one.files)]
         varied = [replace(one, task=variant.name, rule=rule, cube_rule=cube_rule) for one in there]
         keyed = ((f"{variant.task} {one.doc_id}", one) for one in varied)

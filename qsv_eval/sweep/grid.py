@@ -1,11 +1,11 @@
-"""Grid of a sweep: every combination of the values on its axes is a variant.
+"""Grid of a sweep: every combination of the values on its axes is one variant.
 
     tasks: [videomme]
     checkpoints: [runs/stage3/final]
     frames: [8, 16, 32, 64, 128, 256, 420]
     fps: [1, 2]
 
-An axis that is left out stays as the model has it.
+An axis that is left out keeps the model's own setting.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ AXES: Final = {
     "frames_per_cube": "frames_per_cube",
     "max_cubes": "max_cubes",
 }
-"""Names of the axes among a task's generation_kwargs."""
+"""Axis → name in a task's generation_kwargs."""
 
 _OneOrMore = Annotated[list[str], Field(min_length=1)]
 
@@ -71,7 +71,7 @@ class Grid(BaseModel):
         for axis in cls.model_fields:
             values = getattr(grid, axis)
             if len(set(values)) < len(values):
-                raise SetupError(f"{source}: {axis}: a value is there twice: {', '.join(map(str, values))}")
+                raise SetupError(f"{source}: {axis}: duplicate values: {', '.join(map(str, values))}")
         grid.settings()  # refuses what cannot be
         return grid
 
@@ -79,12 +79,12 @@ class Grid(BaseModel):
     def read(cls, file: Path, given: Mapping[str, Any]) -> "Grid":
         """Read a YAML file; what is given besides (and is no empty list) takes the place of what it says."""
         try:
-            said = yaml.safe_load(file.read_text("utf-8"))
+            content = yaml.safe_load(file.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise SetupError(f"{file}: cannot be read: {error}") from error
-        if not isinstance(said, dict):
-            raise SetupError(f"{file}: is no list of axes, such as `frames: [8, 64]`")
-        return cls.of(said | {name: values for name, values in given.items() if values}, str(file))
+        if not isinstance(content, dict):
+            raise SetupError(f"{file}: expected a mapping of axis to a list of values, such as `frames: [8, 64]`")
+        return cls.of(content | {name: values for name, values in given.items() if values}, str(file))
 
     def settings(self) -> list[dict[str, Any]]:
         """Return the settings of each combination, the last axis running fastest.

@@ -1,4 +1,4 @@
-"""Run a sweep, one lmms-eval run in a folder of its own for each checkpoint, and print a row for each variant."""
+"""Run a sweep: one lmms-eval run for each checkpoint, in a folder of its own, and a table of its variants."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -13,14 +13,12 @@ from rich.text import Text
 from qsv_eval.leaderboard.tables import format_number
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.model_adapters.model_args import ModelArgs
-from qsv_eval.model_adapters.plurals import counted
 from qsv_eval.model_adapters.quicksviewer.checkpoint import read_config
 from qsv_eval.model_adapters.variant_name import MARK
 from qsv_eval.run import RunReport, TaskReport, refuse_foreign_output, run, run_name
 from qsv_eval.sweep.grid import Grid
 
 __all__ = ["folders", "models", "print_cells", "sweep"]
-
 
 if TYPE_CHECKING:
     from qsv_eval.judge.settings import JudgeSettings
@@ -35,7 +33,7 @@ def folders(given: list[ModelArgs], output: Path) -> list[Path]:
     """Return the folder of each checkpoint's run; SetupError where one is there twice."""
     found = [output / run_name(model) for model in given]
     if len(set(found)) < len(found):
-        raise SetupError("sweep: a checkpoint is there twice")
+        raise SetupError("sweep: duplicate checkpoint; name each checkpoint once")
     return found
 
 
@@ -87,7 +85,7 @@ def print_cells(checkpoint: str, report: RunReport) -> None:
     console = Console()
     console.print(Text(checkpoint, style="bold"), soft_wrap=True)
     console.print(_table(report))
-    asked = f"{counted(report.asked, 'question')} asked in this run; results in {report.results_file}"
+    asked = f"{report.asked} questions asked in this run; results in {report.results_file}"
     console.print(Text(asked), soft_wrap=True)
     console.print("seconds: what cells share, such as a video's frames, is divided among their questions")
     if not report.complete:

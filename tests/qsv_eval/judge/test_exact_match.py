@@ -50,5 +50,5 @@ def test_it_says_who_it_is_and_no_score_of_its_is_called_as_a_real_judges():
 
 def test_a_case_with_two_replies_is_none_for_it():
     two = dict.fromkeys(["question_1", "question_2", "truth", "reply_1", "reply_2"], "x")
-    with pytest.raises(SetupError, match="case 1: exact compares a reply with a truth"):
+    with pytest.raises(SetupError, match="request 1: exact compares a reply with a truth"):
         judge_exactly([JudgeRequest("1", "vcg_consistency", two)])

@@ -84,7 +84,7 @@ def test_a_reminder_keeps_the_case_and_the_roles():
 @pytest.mark.parametrize(
     ("protocol", "fields", "said"),
     [
-        ("open_qa", {"question": "q", "truth": "t"}, "case 7: open_qa takes .*; reply is missing"),
+        ("open_qa", {"question": "q", "truth": "t"}, "request 7: open_qa takes .*; reply is missing"),
         ("open_qa", {"question": "q", "truth": "t", "reply": "r", "reply_1": "x"}, "reply_1 is unknown"),
         ("open_qa", {"question": "q", "truth": "t", "reply": ["r"]}, "reply is list, not text"),
         ("mlvu_subscene", {"question": "q", "truth": "t", "reply": "r"}, "scoring_points is missing"),

@@ -40,7 +40,7 @@ def test_a_sound_judge_is_asked_once_a_case(server, tmp_path):
     assert account.dollars == pytest.approx((40 * 300 * 1 + 40 * 12 * 10) / 1e6)
     one = judged.verdicts["id3"]
     assert (one.judge, one.raw, one.input_tokens) == ("small-judge-0125", '{"pred": "yes", "score": 3}', 300)
-    assert str(judged) == "40 of 40 cases judged by small-judge"
+    assert str(judged) == "40 of 40 requests judged by small-judge"
 
 
 def test_a_second_scoring_makes_no_call(server, tmp_path):
@@ -86,7 +86,7 @@ def test_what_never_comes_is_unscored_and_counted(server, tmp_path):
     assert not judged.complete
     assert len(judged.verdicts) == 190
     assert judged.accounting.failed == 10
-    assert str(judged) == "190 of 200 cases judged by small-judge; INCOMPLETE: 10 have no verdict"
+    assert str(judged) == "190 of 200 requests judged by small-judge; INCOMPLETE: 10 have no verdict"
     assert judged.failures["id0"] == "status 500: trouble"
     assert judged.failures["id40"] == "a reply without pred and score, after 4 attempts"
     assert judged.failures["id80"] == "a reply cut off, after 4 attempts"
@@ -140,7 +140,7 @@ def test_no_more_calls_at_once_than_allowed(server, tmp_path):
 
 
 def test_two_cases_with_one_id_are_an_error(server, tmp_path):
-    with pytest.raises(SetupError, match="case id0: two cases have this id"):
+    with pytest.raises(SetupError, match="request id0: two requests have this id"):
         quietly(make_cases(1) * 2, settings_for(server, tmp_path))
 
 
@@ -153,7 +153,7 @@ def test_it_says_what_it_is_going_to_cost(server, tmp_path, capfd):
     # The server counts 300 tokens a prompt, which is what prompts of this length are.
     assert 0.5 < expected.input_tokens / 3000 < 2
     said = capfd.readouterr().err
-    assert f"Judge small-judge: 10 cases, 0 verdicts on disk, {expected}; the budget is 100,000 tokens" in said
+    assert f"Judge small-judge: 10 requests, 0 verdicts on disk, {expected}; the budget is 100,000 tokens" in said
 
 
 def test_works_in_worker_threads_and_inside_a_running_loop(server, tmp_path):

@@ -76,7 +76,7 @@ def test_a_task_that_nobody_has_is_refused_and_the_closest_named(tiny, name, mea
 
 @pytest.mark.parametrize(("name", "kind"), [("lmms-eval/mvbench", "group"), ("lmms-eval/mmmu_*", "pattern")])
 def test_what_stands_for_several_tasks_is_refused_before_anything_is_read(tiny, name, kind):
-    with pytest.raises(SetupError, match=f"is a {kind}; a sweep takes single tasks"):
+    with pytest.raises(SetupError, match=f"is a {kind}, but a sweep takes single tasks"):
         forecast_sweep(Grid.of({"tasks": [name], "checkpoints": [str(tiny)], "frames": [4]}), {})
 
 

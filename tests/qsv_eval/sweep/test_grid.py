@@ -18,7 +18,7 @@ def test_every_combination_is_a_cell_and_what_is_not_named_stays():
     ("given", "message"),
     [
         ({"frames": ["8", "many"]}, r"frames\.1: .*integer"),
-        ({"frames": [8, 8]}, "frames: a value is there twice"),
+        ({"frames": [8, 8]}, "frames: duplicate values"),
         ({"frames": [0]}, "max_frames 0"),
         ({"fps": [0.2]}, "gives no frames"),
         ({"frame_rule": ["random"]}, "'random' is unknown"),

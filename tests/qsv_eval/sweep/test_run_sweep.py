@@ -110,7 +110,7 @@ def test_an_axis_more_with_the_value_that_it_had_costs_nothing(grid, tmp_path):
 
 
 def test_a_checkpoint_that_is_there_twice_is_refused(grid, tiny, tmp_path):
-    with pytest.raises(SetupError, match="there twice"):
+    with pytest.raises(SetupError, match="duplicate checkpoint"):
         sweep(grid(checkpoints=[str(tiny), f"{tiny}/"]), OPTIONS, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
