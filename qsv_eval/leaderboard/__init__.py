@@ -1,17 +1,13 @@
-"""Scores of several runs, side by side, and what their differences are worth (docs/leaderboard.md).
+"""Tables, plots and a page of many runs, and comparisons of two runs (docs/leaderboard.md).
 
-    made = make_leaderboard([Path("qsv_runs")])    # write.py
-    found = compare_runs(Path("a"), Path("b"))     # compare/compare.py
+    leaderboard = make_leaderboard([Path("qsv_runs")])       # write.py
+    comparison = compare_runs(Path("a"), Path("b"))          # compare/compare.py
 
-In the order in which a number travels:
-
-- `resultfiles.py` finds results files, `records.py` reads one, `load.py` makes frames of all; `modelnames.py` and
-  `settings.py` say what rows are called, `choose.py` which of several runs is shown, `peers.py` has published numbers.
-- `tables.py` makes wide tables and marks their cells; `shown.py` says how a cell reads, `text.py` makes text harmless.
-- `markdown.py`, `latex.py` and `csvfiles.py` are the formats, `view.py` the terminal; `document.py` is
-  `leaderboard.md`, and `write.py` writes all these files.
-- `origins.py` finds what lies beside a results file: `samples.py` and `samplelines.py` read questions and replies,
-  `journals.py` the frames of each answer, `usage.py` what answers took.
-- `publish.py` makes what is looked at: `plots/` and `page/`, with `spread.py` over several processes.
-- `compare/` puts two runs side by side; `stats.py` has the tests.
+- `result_files.py` finds and reads results files, `records.py` turns one into records, `load.py` turns all of them into
+  data frames; `labels.py` names models and settings, `published.py` reads published numbers.
+- `tables.py` makes wide tables and marks their cells; `markdown.py`, `latex.py`, `csv_files.py` and `terminal.py`
+  format them, `safe_text.py` makes strings from files harmless, `write.py` writes the files.
+- `run_index.py` finds the samples files and the journal of a results file; `samples.py` reads samples.
+- `publish.py` makes plots (`plots/`) and the page (`page/`), over several processes (`parallel.py`).
+- `compare/` compares two runs; `stats.py` has the statistical tests.
 """

@@ -1,4 +1,4 @@
-"""Parallel map over the cores with results in the order of the jobs, and a pause of the garbage collector."""
+"""Parallel map over processes. Results come in the order of the jobs, so the output is the same on any machine."""
 
 import gc
 import multiprocessing
@@ -12,20 +12,19 @@ from typing import Final, Protocol, TypeVar
 
 from qsv_eval.model_adapters.errors import SetupError
 
-__all__ = ["FEWEST", "ParallelMap", "gc_paused", "parallel_map"]
+__all__ = ["MIN_JOBS", "ParallelMap", "gc_paused", "parallel_map"]
 
-
-FEWEST: Final = 12
-"""Jobs for which further processes pay: they take about a second and a half to start."""
-_MOST: Final = 8
-"""Processes: more would wait for the one that gathers what they found."""
+MIN_JOBS: Final = 12
+"""Number of jobs from which further processes save time: they take about 1.5 seconds to start."""
+_MAX_PROCESSES: Final = 8
+"""Limit of processes; more would wait for this process to collect their results."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
 class ParallelMap(Protocol):
-    """Does a job after the other, like `map`, or several at once."""
+    """A function like `map`, over one or several processes."""
 
     def __call__(self, function: Callable[[Job], Result], jobs: Iterable[Job], /) -> Iterator[Result]:
         """Yield the results in the order of the jobs."""
@@ -34,44 +33,43 @@ class ParallelMap(Protocol):
 
 @contextmanager
 def parallel_map(jobs: int, processes: int | None = None, preload: Sequence[str] = ()) -> Iterator[ParallelMap]:
-    """Provide processes for about so many jobs; for a few jobs it is this process that does them.
+    """Provide a map over several processes, or over this process alone if there are few jobs.
 
-    A script that calls this needs the `if __name__ == "__main__"` of all programs that start processes.
+    A calling script needs `if __name__ == "__main__"`, as for all uses of `multiprocessing`.
 
     Args:
-        jobs: how many there will be.
-        processes: as many as this process may use cores, if not given.
+        jobs: approximate number of jobs.
+        processes: number of processes; the number of cores available to this process if not given.
         preload: modules that the jobs need, imported once for all processes.
     """
     cores = len(os.sched_getaffinity(0)) if processes is None else processes
-    if jobs < FEWEST or cores < 2:
+    if jobs < MIN_JOBS or cores < 2:
         yield map
         return
-    # A fork of this process would copy the locks of threads that are running, such as those of numpy. The server that
-    # forks instead has no threads.
+    # A fork of this process would copy locks held by its threads, such as those of numpy; the fork server has none.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
-    with ProcessPoolExecutor(min(cores, jobs, _MOST), context) as pool:
+    with ProcessPoolExecutor(min(cores, jobs, _MAX_PROCESSES), context) as pool:
 
-        def spread(function: Callable[[Job], Result], jobs: Iterable[Job], /) -> Iterator[Result]:
+        def mapped(function: Callable[[Job], Result], jobs: Iterable[Job], /) -> Iterator[Result]:
             return _in_order(pool, function, jobs)
 
         try:
-            yield spread
+            yield mapped
         except BrokenProcessPool as error:
             raise SetupError(
-                f"a process was ended from outside ({error}); is there too little memory? Name fewer folders at once"
+                f"a process was killed ({error}), perhaps because memory ran out: name fewer folders at once"
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _in_order(pool: ProcessPoolExecutor, function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
-    # Only a few ahead, or the results of all jobs would be in memory at once.
+    # Only a few jobs are submitted ahead, so that not all results are in memory at once.
     waiting: deque[Future[Result]] = deque()
     for job in jobs:
         waiting.append(pool.submit(function, job))
-        if len(waiting) > 2 * _MOST:
+        if len(waiting) > 2 * _MAX_PROCESSES:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
@@ -79,11 +77,11 @@ def _in_order(pool: ProcessPoolExecutor, function: Callable[[Job], Result], jobs
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Look for no garbage in cycles meanwhile: what is read has none, and looking takes a third of the time."""
-    was_on = gc.isenabled()
+    """Pause cyclic garbage collection while reading data without cycles, which saves a third of the time."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_on:
+        if was_enabled:
             gc.enable()

@@ -1,8 +1,8 @@
-"""Numbers that others published, from `peers.csv`: only such as have a source, and marked as published wherever shown.
+"""Published numbers of other models, from `peers.csv`; each has a source.
 
-Their protocols are their authors' own. The five setting columns are what such numbers must agree in before they are
-worth comparing; where the source does not say, they are empty. What is in them tells rows of one model apart, but for
-subtitles where there is a task with them and one without.
+They were obtained by their authors' protocols. The five columns of `SETTING` must agree before two numbers can be
+compared; they are empty where the source does not state them. They make up the setting of the row, except subtitles
+where the task's name states them already.
 """
 
 import csv
@@ -33,46 +33,46 @@ def read_peers(file: Path | None = None, measured: Set[str] = frozenset()) -> pd
     """Return published numbers as a frame with the columns of `load.SCORES`.
 
     Args:
-        file: the package's own by default.
-        measured: tasks that are known because there are scores of them.
+        file: CSV file; the package's `peers.csv` if not given.
+        measured: further known tasks, because they were measured.
 
     Raises:
-        SetupError: the file cannot be read or lacks a column; a number is none, has no source or is there twice; or a
-            task is not known.
+        SetupError: the file cannot be read or lacks a column; a value is not a finite number, has no source or is
+            repeated; or a task is unknown.
     """
     name = str(file or "peers.csv")
     try:
         text = (file or files("qsv_eval.leaderboard") / "peers.csv").read_text("utf-8")
     except (OSError, ValueError) as error:
-        raise SetupError(f"{name}: cannot be read ({error}); --peers wants a CSV file") from error
+        raise SetupError(f"{name}: cannot be read ({error}); give --peers a CSV file") from error
     rows = csv.DictReader(text.splitlines())
     if missing := [column for column in PEERS_COLUMNS if column not in (rows.fieldnames or ())]:
         raise SetupError(f"{name}: has no column {', '.join(missing)}; it needs {', '.join(PEERS_COLUMNS)}")
     lines = {f"{name}:{rows.line_num}": row for row in rows}
-    scores = {where: _score(row, where) for where, row in lines.items()}
+    scores = {line: _score(row, line) for line, row in lines.items()}
     _refuse_repeated(scores)
-    for where, row in lines.items():
-        _refuse_unknown(row["task"], measured, where)
+    for line, row in lines.items():
+        _refuse_unknown(row["task"], measured, line)
     return tidy(list(scores.values()))
 
 
-def _score(row: dict[str, str], where: str) -> dict[str, object]:
+def _score(row: dict[str, str], line: str) -> dict[str, object]:
     value = _number(row["value"])
     if value is None:
-        raise SetupError(f"{where}: {row['value']!r} is no number; leave the line out where none is known")
+        raise SetupError(f"{line}: {row['value']!r} is not a finite number; delete the line if the number is unknown")
     if not row["source"]:
-        raise SetupError(f"{where}: has no source; only what is sourced may stand beside measured numbers")
-    said = {"subtitles": _subtitles_of(row["task"])}
-    setting = ", ".join(f"{name}={row[name]}" for name in SETTING if row[name] and row[name] != said.get(name))
-    texts = {name: plain(row[name] or "") for name in ("model", "task", "field", "group", "source", "note")}
+        raise SetupError(f"{line}: has no source; name the source, or delete the line")
     task = row["task"]
+    in_name = {"subtitles": _subtitles_in_name(task)}
+    setting = ", ".join(f"{name}={row[name]}" for name in SETTING if row[name] and row[name] != in_name.get(name))
+    texts = {name: plain(row[name] or "") for name in ("model", "task", "field", "group", "source", "note")}
     scale = task_named(task).average.scale if task in task_files() else ""
     fixed = {"kind": PUBLISHED, "higher_is_better": True, "shown": True}
     return texts | fixed | {"setting": setting, "value": value, "scale": scale}
 
 
 def _number(text: str | None) -> float | None:
-    """Return a finite number, None where the text is none."""
+    """Return the finite number that a text holds, otherwise None."""
     try:
         value = float(text or "")
     except ValueError:
@@ -80,29 +80,29 @@ def _number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _subtitles_of(task: str) -> str:
-    """Return what a task's name says of subtitles, where there is a task with them and one without; else nothing."""
+def _subtitles_in_name(task: str) -> str:
+    """Return whether a task has subtitles ("yes" or "no") if there are two tasks that differ in them, otherwise ""."""
     if task.endswith(_WITH_SUBTITLES):
         return "yes"
     return "no" if f"{task}{_WITH_SUBTITLES}" in task_files() else ""
 
 
 def _refuse_repeated(scores: Mapping[str, Mapping[str, object]]) -> None:
-    """Refuse two numbers for one place in the tables: which of them would be shown, nobody could tell."""
-    first: dict[tuple[object, ...], str] = {}
-    for where, score in scores.items():
-        place = tuple(score[name] for name in ("model", "setting", "task", "field", "group"))
-        if (before := first.setdefault(place, where)) != where:
-            said = ", ".join(str(part) for part in place if part)
+    """Raise SetupError if two numbers belong to the same cell of the tables."""
+    lines: dict[tuple[object, ...], str] = {}
+    for line, score in scores.items():
+        key = tuple(score[name] for name in ("model", "setting", "task", "field", "group"))
+        if (earlier := lines.setdefault(key, line)) != line:
+            cell = ", ".join(str(part) for part in key if part)
             raise SetupError(
-                f"{where}: has the same place as {before} ({said}); leave one out, or say in {', '.join(SETTING)} what "
-                "they differ in"
+                f"{line}: is for the same cell as {earlier} ({cell}); delete one, or state the difference in "
+                f"{', '.join(SETTING)}"
             )
 
 
-def _refuse_unknown(task: str, measured: Set[str], where: str) -> None:
+def _refuse_unknown(task: str, measured: Set[str], line: str) -> None:
     if task in task_files() or task in measured:
         return
     known = list(task_files()) if task.startswith("qsv_") else all_names()
     if task not in known:
-        raise SetupError(f"{where}: {unknown_task(task, known)}")
+        raise SetupError(f"{line}: {unknown_task(task, known)}")

@@ -1,8 +1,8 @@
-"""One results file as plain records: each task's score, those of its groups, and the protocol they were obtained by.
+"""Scores, protocols and costs of one results file as plain records.
 
-Our tasks store a summary, which has everything. lmms-eval's own tasks have bare numbers, named `metric,filter`: the
-first that is no standard error is taken, on whatever scale it is. Its standard errors are left out: lmms-eval computes
-them on the raw scores of questions, which are often not on the scale of the number beside them.
+Our tasks store a summary with everything. lmms-eval's own tasks store bare numbers named `metric,filter`: the first
+metric that is not a standard error is taken, on its own scale. lmms-eval's standard errors are left out, because they
+are computed on raw scores of questions, which are often on another scale.
 """
 
 import json
@@ -18,26 +18,15 @@ from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.protocol import Protocol, ScoringSettings
 from qsv_eval.scoring.sample_result import Outcome
 
-__all__ = [
-    "OFFICIAL",
-    "OWN",
-    "PARTS",
-    "PUBLISHED",
-    "TaskCost",
-    "degraded_of",
-    "protocol_of",
-    "protocols_of",
-    "scores_of",
-    "task_cost",
-]
-
+__all__ = ["OFFICIAL", "OWN", "PARTS", "PUBLISHED", "TaskCost", "degraded_counts", "protocol_of", "protocols_of"]
+__all__ += ["scores_of", "task_cost"]
 
 OFFICIAL: Final = "official"
 OWN: Final = "lmms-eval's own"
 PUBLISHED: Final = "published"
 
-_OF_PROMPT: Final = ("system_instruction", "chat_template_sha", "fewshot_as_multiturn")
-"""Run settings of lmms-eval that move its prompts."""
+_PROMPT_FIELDS: Final = ("system_instruction", "chat_template_sha", "fewshot_as_multiturn")
+"""Run settings of lmms-eval that change its prompts."""
 
 Record = dict[str, Any]
 
@@ -69,29 +58,29 @@ class _SummaryLine(_ScoreLine):
 
 
 def scores_of(file: ResultsFile, degraded: Mapping[str, int]) -> Iterator[Record]:
-    """Yield the scores of a file, a task's headline before its groups; `degraded` is what `degraded_of` says."""
-    parents = _parents(file.content)
+    """Yield the scores of a file, a task's headline before its groups; `degraded` as from `degraded_counts`."""
+    parents = _parent_groups(file.content)
     for task, metrics in file.content["results"].items():
         if (summary := _summary(file, task, metrics)) is not None:
-            yield from _of_summary(task, summary, degraded.get(task, 0))
+            yield from _summary_scores(task, summary, degraded.get(task, 0))
         elif task in parents:
-            yield _of_metric(file.content, task) | {"task": _root(task, parents), "field": "subtask", "group": task}
+            yield _metric_score(file.content, task) | {"task": _root(task, parents), "field": "subtask", "group": task}
         else:
-            yield _of_metric(file.content, task)
+            yield _metric_score(file.content, task)
 
 
-def degraded_of(run: ResultsFile) -> dict[str, int]:
-    """Return how many answers to each of a run's tasks rest on fewer frames; a later scoring does not say so again."""
+def degraded_counts(run: ResultsFile) -> dict[str, int]:
+    """Return the number of answers on fewer frames by task; rescored files do not have it, only the run's own."""
     counts = mapping(run.content.get("degraded"))
     return {task: int(counts.get(task, 0)) for task in run.content["results"]}
 
 
 def protocols_of(file: ResultsFile, runs: Sequence[ResultsFile] = ()) -> dict[str, Protocol]:
-    """Return the protocol of each task of a file; the parts of a task that is lmms-eval's own go by that of the whole.
+    """Return the protocol of each task of a file, without the subtasks of lmms-eval's own groups.
 
-    `runs` are the results of the run that the file is about, the newest first, where that is a later scoring.
+    `runs` are the results files of the run that answered, newest first, if the file was rescored.
     """
-    parents = _parents(file.content)
+    parents = _parent_groups(file.content)
     tasks = (task for task in file.content["results"] if task not in parents or _is_ours(file, task))
     return {task: protocol_of(file, task, run_with(task, runs or [file])) for task in tasks}
 
@@ -99,15 +88,17 @@ def protocols_of(file: ResultsFile, runs: Sequence[ResultsFile] = ()) -> dict[st
 def protocol_of(file: ResultsFile, task: str, run: ResultsFile | None = None) -> Protocol:
     """Return the protocol of one task of a file.
 
-    Of another model than Quicksviewer, the model's arguments stand in the place of what moves the answers; where the
-    file is a later scoring, `run` is the one that it is about, which has them.
+    For models other than Quicksviewer the model's arguments serve as answer settings; they are in the results file of
+    the run that answered, which is `run` if the file was rescored.
     """
     summary = _summary(file, task, file.content["results"][task])
     stored = mapping(mapping(file.content.get("protocols")).get(task)) if summary is None else summary.protocol
     try:
         protocol = Protocol.from_dict(stored) if stored else _own_protocol(file.content, task)
     except (KeyError, TypeError) as error:
-        raise SetupError(f"{file.path}: the protocol of {task} is of an unknown format ({error})") from error
+        raise SetupError(
+            f"{file.path}: the protocol of {task} is of an unknown format ({error}): move the file away"
+        ) from error
     return _completed(protocol, run or file)
 
 
@@ -132,76 +123,79 @@ def _summary(file: ResultsFile, task: str, metrics: Mapping[str, Any]) -> _Summa
     return None
 
 
-def _of_summary(task: str, summary: _SummaryLine, degraded: int) -> Iterator[Record]:
+def _summary_scores(task: str, summary: _SummaryLine, degraded: int) -> Iterator[Record]:
     common = {"task": task, "kind": OFFICIAL, "metric": "outcome", "scale": summary.scale, "higher_is_better": True}
     headline = summary.model_dump(include={"average", "micro", "macro", "clusters", "unparsed_share"})
-    yield common | _of_figure(summary) | headline | {"degraded": degraded}
+    yield common | _score_fields(summary) | headline | {"degraded": degraded}
     fields = {"also": summary.also, **summary.breakdown} if summary.also else summary.breakdown
     for field, groups in fields.items():
-        for group, figure in groups.items():
-            yield common | _of_figure(figure) | {"field": field, "group": group}
+        for group, score in groups.items():
+            yield common | _score_fields(score) | {"field": field, "group": group}
 
 
-def _of_figure(figure: _ScoreLine) -> Record:
-    low, high = figure.interval or (None, None)
-    counts = {outcome.value: figure.counts.get(outcome.value, 0) for outcome in Outcome}
-    plain = figure.model_dump(include={"n", "value", "complete", "lowest", "highest"})
-    return plain | counts | {"low": low, "high": high}
+def _score_fields(score: _ScoreLine) -> Record:
+    low, high = score.interval or (None, None)
+    counts = {outcome.value: score.counts.get(outcome.value, 0) for outcome in Outcome}
+    return (
+        score.model_dump(include={"n", "value", "complete", "lowest", "highest"}) | counts | {"low": low, "high": high}
+    )
 
 
-def _of_metric(content: Mapping[str, Any], task: str) -> Record:
-    """Return the first number of a task that is lmms-eval's own; there may be none, as in a group without a mean."""
+def _metric_score(content: Mapping[str, Any], task: str) -> Record:
+    """Return the first number of one of lmms-eval's own tasks; a group without a mean has none."""
     for name, value in content["results"][task].items():
         metric = name.partition(",")[0]
         if isinstance(value, int | float) and not isinstance(value, bool) and "_stderr" not in metric:
             better = mapping(mapping(content.get("higher_is_better")).get(task)).get(metric)
-            return _own(content, task, name, better is not False) | {"value": value if math.isfinite(value) else None}
-    return _own(content, task, "", True) | {"value": None}
+            return _own_score(content, task, name, better is not False) | {
+                "value": value if math.isfinite(value) else None
+            }
+    return _own_score(content, task, "", True) | {"value": None}
 
 
-def _own(content: Mapping[str, Any], task: str, metric: str, higher_is_better: bool) -> Record:
-    asked, failed = _asked(content, task), _failed(content, task)
-    said = {"task": task, "kind": OWN, "metric": metric, "n": asked, "higher_is_better": higher_is_better}
-    # lmms-eval's own tasks count a question without an answer as wrong: such a number is none yet.
-    return said | ({"error": failed, "complete": False} if failed else {})
+def _own_score(content: Mapping[str, Any], task: str, metric: str, higher_is_better: bool) -> Record:
+    n, failures = _sample_count(content, task), _failure_count(content, task)
+    score = {"task": task, "kind": OWN, "metric": metric, "n": n, "higher_is_better": higher_is_better}
+    # lmms-eval's own tasks count a question without a reply as wrong, so the number is incomplete.
+    return score | ({"error": failures, "complete": False} if failures else {})
 
 
-def _asked(content: Mapping[str, Any], task: str) -> int | None:
-    """Return how many questions were asked; of a group, lmms-eval counts those of its tasks alone."""
+def _sample_count(content: Mapping[str, Any], task: str) -> int | None:
+    """Return the number of questions; that of a group is the sum over its tasks."""
     samples = mapping(content.get("n-samples"))
     counts = [mapping(samples.get(leaf)).get("effective") for leaf in _leaves(content, task)]
     known = [count for count in counts if isinstance(count, int)]
     return sum(known) if known else None
 
 
-def _failed(content: Mapping[str, Any], task: str) -> int:
-    """Return how many questions have no answer, as far as the run says so."""
+def _failure_count(content: Mapping[str, Any], task: str) -> int:
+    """Return the number of questions without a reply, 0 if the run does not state it."""
     failures = mapping(content.get("failures"))
     return sum(int(failures.get(leaf, 0)) for leaf in _leaves(content, task))
 
 
 def _leaves(content: Mapping[str, Any], task: str) -> list[str]:
-    """Return the tasks of a group, and of a task itself."""
-    below, found, left = mapping(content.get("group_subtasks")), list[str](), [task]
-    while left:
-        one = left.pop()
-        if one not in found:
-            found.append(one)
-            left += below.get(one) or []
-    return [one for one in found if not below.get(one)]
+    """Return the tasks of a group; a task is its own only leaf."""
+    subtasks, visited, pending = mapping(content.get("group_subtasks")), list[str](), [task]
+    while pending:
+        name = pending.pop()
+        if name not in visited:
+            visited.append(name)
+            pending += subtasks.get(name) or []
+    return [name for name in visited if not subtasks.get(name)]
 
 
-def _parents(content: Mapping[str, Any]) -> dict[str, str]:
-    """Return of which group each of lmms-eval's subtasks is a part."""
+def _parent_groups(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return the group of each of lmms-eval's subtasks."""
     groups = mapping(content.get("group_subtasks"))
     return {child: group for group, children in groups.items() if group in content["results"] for child in children}
 
 
 def _root(task: str, parents: Mapping[str, str]) -> str:
-    seen = {task}
-    while (above := parents.get(task)) is not None and above not in seen:
-        task = above
-        seen.add(task)
+    visited = {task}
+    while (parent := parents.get(task)) is not None and parent not in visited:
+        task = parent
+        visited.add(task)
     return task
 
 
@@ -209,10 +203,10 @@ def _root(task: str, parents: Mapping[str, str]) -> str:
 
 
 def _own_protocol(content: Mapping[str, Any], task: str) -> Protocol:
-    """Return what a results file says of the protocol of a task that is lmms-eval's own."""
+    """Return the protocol of one of lmms-eval's own tasks, as far as the results file states it."""
     config = mapping(mapping(content.get("configs")).get(task))
     prompt = {name: config[name] for name in ("lmms_eval_specific_kwargs", "description") if config.get(name)}
-    prompt |= {name: content[name] for name in _OF_PROMPT if content.get(name)}
+    prompt |= {name: content[name] for name in _PROMPT_FIELDS if content.get(name)}
     if shots := mapping(content.get("n-shot")).get(task):
         prompt["n-shot"] = shots
     version = mapping(content.get("versions")).get(task)
@@ -227,12 +221,12 @@ def _own_protocol(content: Mapping[str, Any], task: str) -> Protocol:
 
 
 def _completed(protocol: Protocol, run: ResultsFile) -> Protocol:
-    """Return the protocol with the model's arguments, where it says nothing of what moves the answers."""
+    """Return the protocol with the model's arguments as answer settings, if it has none."""
     if protocol.answers is not None:
         return protocol
-    stated = mapping(mapping(mapping(run.content.get("configs")).get(protocol.task)).get("generation_kwargs"))
+    from_config = mapping(mapping(mapping(run.content.get("configs")).get(protocol.task)).get("generation_kwargs"))
     config = mapping(run.content.get("config"))
-    generation = dict(protocol.generation or stated)
+    generation = dict(protocol.generation or from_config)
     if generation.get("do_sample") and config.get("torch_seed") is not None:
         generation["seed"] = config["torch_seed"]
     return replace(
@@ -247,47 +241,45 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "waiting for frames": ("wait",),
     "other": ("other",),
 }
-"""The parts of an answer's time, each with its stages of `model_adapters.stopwatch`; decoding goes on beside them."""
+"""Parts of the time of an answer, each with its stages of `model_adapters.stage_timer`; decoding runs in parallel."""
 
 
 class TaskCost(NamedTuple):
-    """Frames, tokens and seconds of the answers to one task of a run."""
+    """Frames, tokens and seconds per question of one task of a run; means, unless stated otherwise."""
 
     answers: int
+    """Number of answers."""
     frames: float
-    """Frames really used of a question: the mean."""
+    """Frames used."""
     frames_p5: float
     frames_p95: float
     cubes: float
     visual_tokens: float
-    """Visual tokens of a question: the mean."""
     prompt_tokens: float
-    """All tokens of a question's prompt: the mean."""
+    """All tokens of the prompt."""
     tokens_per_frame: float | None
-    """Visual tokens by frames, both summed up over all answers; None where no frames were used."""
+    """Visual tokens divided by frames, each summed over all answers; None if no frames were used."""
     read_s: float
-    """Seconds of decoding for a question, in the background."""
+    """Seconds of decoding, in the background."""
     seconds: Mapping[str, float]
-    """Seconds of the answering thread for a question, by `PARTS`."""
+    """Seconds of the answering thread by `PARTS`."""
 
     @property
     def total_s(self) -> float:
-        """Seconds of the answering thread for a question."""
+        """Seconds of the answering thread."""
         return sum(self.seconds.values())
 
 
 def task_cost(stored: Mapping[str, Any]) -> TaskCost | None:
-    """Read what `engine.usage.summarise_use` wrote; None where there is nothing."""
+    """Return the costs that `engine.metrics.summarise_costs` stored; None if there are none."""
     if not stored:
         return None
     frames, stages = stored["frames"], stored["seconds"]
+    means = ("answers", "cubes", "visual_tokens", "prompt_tokens", "tokens_per_frame", "read_s")
     return TaskCost(
         frames=frames["mean"],
         frames_p5=frames["p5"],
         frames_p95=frames["p95"],
-        seconds={name: sum(stages.get(one, 0.0) for one in of) for name, of in PARTS.items()},
-        **{
-            name: stored[name]
-            for name in ("answers", "cubes", "visual_tokens", "prompt_tokens", "tokens_per_frame", "read_s")
-        },
+        seconds={part: sum(stages.get(stage, 0.0) for stage in of_part) for part, of_part in PARTS.items()},
+        **{name: stored[name] for name in means},
     )

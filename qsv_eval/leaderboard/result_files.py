@@ -1,4 +1,4 @@
-"""The results files below folders: found, read, and refused where they are no such files."""
+"""Results files (lmms-eval's `*_results.json`): search below folders, reading, and the run that a file belongs to."""
 
 import json
 import os
@@ -14,7 +14,7 @@ __all__ = [
     "find_results",
     "mapping",
     "model_arguments",
-    "model_stated",
+    "model_path",
     "read_results",
     "run_with",
     "runs_behind",
@@ -28,12 +28,12 @@ class ResultsFile(NamedTuple):
 
     path: Path
     name: str
-    """Its place below the folders that were given: the same on every machine."""
+    """Path below the given folders, the same on every machine."""
     content: Mapping[str, Any]
 
     @property
     def date(self) -> str:
-        """When the run began, as lmms-eval's stamp; it sorts."""
+        """Start of the run, as lmms-eval's sortable time stamp."""
         return str(self.content.get("date") or self.path.name.partition("_results")[0])
 
     @property
@@ -43,31 +43,28 @@ class ResultsFile(NamedTuple):
 
 
 def find_results(folders: Sequence[Path]) -> list[ResultsFile]:
-    """Return all results files below folders (or those named themselves), each once, sorted by name.
+    """Return all results files below folders (or given as files), each once, sorted by name.
 
     Raises:
-        SetupError: a folder is not there or holds none, or a file is damaged or of an unknown format.
+        SetupError: a folder is missing or has no results file, or a file is damaged or of an unknown format.
     """
-    found: set[Path] = set()
+    paths: set[Path] = set()
     for folder in folders:
         if not folder.exists():
             raise SetupError(f"{folder}: there is no such folder; name the --output folder of a run")
-        files = [folder] if folder.is_file() else _below(folder)
+        below = (path for path in folder.rglob(_PATTERN) if path.parent.name != SUBMISSIONS)
+        files = [folder] if folder.is_file() else list(below)
         if not files:
             raise SetupError(f"{folder}: holds no results file ({_PATTERN}); name the --output folder of a run")
-        found |= {file.resolve() for file in files}
-    # Names are alike on every machine, and differ where files do.
-    above = Path(os.path.commonpath([folder.resolve().parent for folder in folders]))
-    names = {Path(os.path.relpath(path, above)).as_posix(): path for path in found}
+        paths |= {file.resolve() for file in files}
+    # Names are relative to the common parent, so they are unique and the same on every machine.
+    parent = Path(os.path.commonpath([folder.resolve().parent for folder in folders]))
+    names = {Path(os.path.relpath(path, parent)).as_posix(): path for path in paths}
     return [read_results(names[name], name) for name in sorted(names)]
 
 
-def _below(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob(_PATTERN) if path.parent.name != SUBMISSIONS]
-
-
 def read_results(path: Path, name: str = "") -> ResultsFile:
-    """Read one; SetupError where it is damaged or of an unknown format."""
+    """Read a results file; SetupError if it is damaged or of an unknown format."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -84,7 +81,7 @@ def read_results(path: Path, name: str = "") -> ResultsFile:
 
 
 def model_arguments(content: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the model was made with; lmms-eval stores it as text or as a mapping."""
+    """Return lmms-eval's `model_args`, which it stores as text or as a mapping."""
     stored = mapping(content.get("config")).get("model_args") or ""
     if isinstance(stored, Mapping):
         return {str(name): str(value) for name, value in stored.items()}
@@ -93,43 +90,43 @@ def model_arguments(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def runs_behind(file: ResultsFile, others: Iterable[ResultsFile]) -> list[ResultsFile]:
-    """Return the results of the run that a file is about, the newest first: itself, or those that were scored later.
+    """Return the results files of the run that answered, newest first: the file itself, unless it was rescored.
 
     Raises:
-        SetupError: it is a later scoring, and there is no run, or there are several.
+        SetupError: the file was rescored, and its run is missing or ambiguous.
     """
     if not file.is_rescored:
         return [file]
-    place = file.path.parent
-    below = [one for one in others if not one.is_rescored and one.path.is_relative_to(place)]
-    runs = {run_of(one.path.parent, place) for one in below}
+    folder = file.path.parent
+    below = [other for other in others if not other.is_rescored and other.path.is_relative_to(folder)]
+    runs = {run_of(other.path.parent, folder) for other in below}
     if not runs:
         raise SetupError(
-            f"{file.path}: is a later scoring, and the results file of the run itself is not below its folder: "
-            "keep it in the run's --output folder"
+            f"{file.path}: was written by `qsv-eval score`, but the results file of the run itself is not below its "
+            "folder: keep it in the run's --output folder"
         )
     if len(runs) > 1:
         raise SetupError(
-            f"{file.path}: is a later scoring above {len(runs)} runs ({listed(map(str, sorted(runs)))}), so whose "
-            "numbers it holds cannot be told: move it away, and give `qsv-eval score` one run at a time"
+            f"{file.path}: was written by `qsv-eval score` above {len(runs)} runs ({listed(map(str, sorted(runs)))}), "
+            "so its run is ambiguous: move it away, and rescore one run at a time"
         )
-    return sorted(below, key=lambda one: one.date, reverse=True)
+    return sorted(below, key=lambda other: other.date, reverse=True)
 
 
 def run_with(task: str, runs: Sequence[ResultsFile]) -> ResultsFile:
-    """Return the first of a run's results that has a task, the first of all where none has."""
+    """Return the first of a run's results files that has the task, or the first file if none has it."""
     return next((run for run in runs if task in run.content["results"]), runs[0])
 
 
-def model_stated(run: ResultsFile) -> str:
-    """Return the hub id or the path of the model of a run; SetupError where nothing says which it is."""
+def model_path(run: ResultsFile) -> str:
+    """Return the hub id or path of the model of a run; SetupError if the file does not name it."""
     config = mapping(run.content.get("config"))
-    stated = run.content.get("model_name") or model_arguments(run.content).get("pretrained") or config.get("model")
-    if text := str(stated or "").rstrip("/"):
+    path = run.content.get("model_name") or model_arguments(run.content).get("pretrained") or config.get("model")
+    if text := str(path or "").rstrip("/"):
         return text
-    raise SetupError(f"{run.path}: does not say which model it is of (model_name, config.model): move it away")
+    raise SetupError(f"{run.path}: does not name its model (model_name or config.model): move the file away")
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """Return a value that ought to be a mapping, an empty one in its place if it is none."""
+    """Return the value if it is a mapping, otherwise an empty one."""
     return value if isinstance(value, Mapping) else {}

@@ -1,4 +1,4 @@
-"""Files behind a results file: its run, its samples files, its journal with frames and cubes."""
+"""Files that belong to a results file: its run, its samples files, and its journal with frames and cubes."""
 
 import json
 import re
@@ -17,34 +17,37 @@ from qsv_eval.run_dirs import RUN_FILE
 
 __all__ = ["RunOrigin", "journal_beside", "origins_of", "read_records"]
 
+SampleKey = tuple[str, str]
+"""Task and sample id."""
+
 
 class RunOrigin(NamedTuple):
-    """A results file, and what lies beside it; its tasks go by the names that the tables have."""
+    """A results file and the files that belong to it; tasks are given by their names in the tables."""
 
     file: ResultsFile
     runs: Sequence[ResultsFile]
-    """The results of the run that it is about, the newest first: itself, unless it is a later scoring. A run that was
-    resumed with other tasks has several, and each says something of its own tasks only."""
+    """Results files of the run that answered, newest first: the file itself, unless it was rescored. A run that was
+    resumed with other tasks has several, each about its own tasks."""
 
     def samples(self, cell: str) -> SamplesFile | None:
-        """Return the samples of one of its tasks, None where there is no such file."""
+        """Return the samples file of a task, None if there is none."""
         task = self._task(cell)
         if (path := self._samples_path(task)) is None:
             return None
         return SamplesFile.of(path, task, None, run_with(task, self.runs))
 
     def usage(self, cell: str) -> TaskCost | None:
-        """Return what the answers to a task took, None where the run does not say it."""
+        """Return the cost of the answers to a task, None if the run does not state it."""
         task = self._task(cell)
         return task_cost(mapping(mapping(run_with(task, self.runs).content.get("usage")).get(task)))
 
     @property
     def journal(self) -> Path | None:
-        """The journal beside the run, None where there is none."""
+        """Journal of the run, None if there is none."""
         return next(filter(None, (journal_beside(run.path) for run in self.runs)), None)
 
     def _task(self, cell: str) -> str:
-        """Return the name that a task has in the files."""
+        """Return the name of a task in the files."""
         return next((task for task in self.file.content["results"] if table_name(task) == cell), cell)
 
     def _samples_path(self, task: str) -> Path | None:
@@ -53,82 +56,83 @@ class RunOrigin(NamedTuple):
             path = self.file.path.with_name(f"{stamp}_samples_{task}.jsonl")
             return path if path.is_file() else None
         except (OSError, ValueError):
-            # No file can be called so: a task's name may have a slash, or be too long.
-            return None
+            return None  # not a file name: a task's name may hold a slash or be too long
 
 
 def origins_of(folders: Sequence[Path]) -> dict[str, RunOrigin]:
-    """Return all results files below folders with what lies beside them, by the names that the tables have."""
+    """Return the origin of every results file below folders, by the file's name in the tables."""
     files = find_results(folders)
     return {table_name(file.name): RunOrigin(file, runs_behind(file, files)) for file in files}
 
 
 _JOURNAL: Final = "journal"
-_TEXT: Final = rb'("(?:[^"\\]|\\.)*")'
-_KEY: Final = re.compile(rb'"key": ?' + _TEXT)
-_TASK: Final = re.compile(rb'"task": ?' + _TEXT)
-_SAMPLE: Final = re.compile(rb'"sample_id": ?' + _TEXT)
-_SHARE: Final = b'{"share"'
 
 
 def journal_beside(results: Path) -> Path | None:
-    """Return the journal of the run that a results file is of: in its output folder, which may be one further up."""
+    """Return the journal of the run of a results file, in the file's folder or the one above; None if there is none."""
     for folder in (results.parent, results.parent.parent):
         if (folder / RUN_FILE).is_file() and (folder / _JOURNAL).is_dir():
             return folder / _JOURNAL
     return None
 
 
-def read_records(journal: Path, wanted: Mapping[str, Set[str]]) -> dict[tuple[str, str], Record]:
-    """Return the answers to questions by task and id, the last one of each; `wanted` has the ids by task.
+def read_records(journal: Path, wanted: Mapping[str, Set[str]]) -> dict[SampleKey, Record]:
+    """Return the last answer to each wanted question; `wanted` has sample ids by task.
 
-    A cell of a sweep may have the answers of another one, which named other axes and came to the same: the journal says
-    which. It is read as a stream, and only lines that name a wanted question are taken apart.
+    A variant may share the answers of an equal variant with another name, as the journal states. The journal is read
+    as a stream, and only lines that name a wanted question are parsed.
     """
-    names = {(task, one) for task, ids in wanted.items() for one in ids}
-    if not names:
+    keys = {(task, sample_id) for task, ids in wanted.items() for sample_id in ids}
+    if not keys:
         return {}
     files = sorted(journal.glob("*.jsonl"))
-    renamed = _renamed(files, names)
-    found: dict[tuple[str, str], Record] = {}
-    for record in _answers(files, names, renamed.keys()):
+    renamed = _renamed(files, keys)
+    records: dict[SampleKey, Record] = {}
+    for record in _answers(files, keys, renamed.keys()):
         if record.repeat == 0:
-            own = (record.task, record.sample_id)
-            found |= dict.fromkeys([*({own} & names), *renamed.get(record.key, ())], record)
-    return found
+            key = (record.task, record.sample_id)
+            records |= dict.fromkeys([*({key} & keys), *renamed.get(record.key, ())], record)
+    return records
 
 
-def _renamed(files: Sequence[Path], names: Set[tuple[str, str]]) -> dict[str, set[tuple[str, str]]]:
-    """Return which of the questions have the answer with a key, though it was given to another task."""
-    found: dict[str, set[tuple[str, str]]] = {}
+_TEXT: Final = rb'("(?:[^"\\]|\\.)*")'
+_KEY: Final = re.compile(rb'"key": ?' + _TEXT)
+_TASK: Final = re.compile(rb'"task": ?' + _TEXT)
+_SAMPLE: Final = re.compile(rb'"sample_id": ?' + _TEXT)
+_ASSIGNMENT: Final = b'{"share"'
+
+
+def _renamed(files: Sequence[Path], wanted: Set[SampleKey]) -> dict[str, set[SampleKey]]:
+    """Return by answer key the wanted questions that share the answer of another task name."""
+    renamed: dict[str, set[SampleKey]] = {}
     for line in _lines(files):
-        if not line.startswith(_SHARE):
+        if not line.startswith(_ASSIGNMENT):
             continue
         try:
-            share = Assignment.model_validate(json.loads(line)["share"])
+            assignment = Assignment.model_validate(json.loads(line)["share"])
         except ValueError:
-            continue  # a line that a kill has torn
-        for task, sample_id, key in share.renamed:
-            if (task, sample_id) in names:
-                found.setdefault(key, set()).add((task, sample_id))
-    return found
+            continue  # a line cut off by a kill
+        for task, sample_id, key in assignment.renamed:
+            if (task, sample_id) in wanted:
+                renamed.setdefault(key, set()).add((task, sample_id))
+    return renamed
 
 
-def _answers(files: Sequence[Path], names: Set[tuple[str, str]], keys: Set[str]) -> Iterator[Record]:
-    written = {(_written(task), _written(sample_id)) for task, sample_id in names}
-    ids, written_keys = {sample_id for _, sample_id in written}, {_written(key) for key in keys}
+def _answers(files: Sequence[Path], wanted: Set[SampleKey], answer_keys: Set[str]) -> Iterator[Record]:
+    encoded = {(_as_written(task), _as_written(sample_id)) for task, sample_id in wanted}
+    ids, keys = {sample_id for _, sample_id in encoded}, {_as_written(key) for key in answer_keys}
     for line in _lines(files):
-        # Searches, each for a beginning that is found at once; one pattern for all goes letter by letter.
+        # Three searches for a fixed beginning are faster than one pattern, which is matched letter by letter.
         sample = _SAMPLE.search(line)
         if sample is None or sample[1] not in ids:
             continue
         task, key = _TASK.search(line), _KEY.search(line)
-        if task is None or key is None or ((task[1], sample[1]) not in written and key[1] not in written_keys):
+        if task is None or key is None or ((task[1], sample[1]) not in encoded and key[1] not in keys):
             continue
         try:
             record = Record.model_validate_json(line)
         except ValidationError:
-            continue  # a line that a kill has torn
+            continue  # a line cut off by a kill
         if record.fate is AnswerStatus.ANSWERED:
             yield record
 
@@ -139,6 +143,6 @@ def _lines(files: Iterable[Path]) -> Iterator[bytes]:
             yield from lines
 
 
-def _written(text: str) -> bytes:
+def _as_written(text: str) -> bytes:
     """Return a text as the journal writes it."""
     return json.dumps(text).encode("ascii")

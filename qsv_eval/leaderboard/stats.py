@@ -1,9 +1,9 @@
-"""Differences between two models on the same questions, when several questions share a video.
+"""Statistical tests of the difference between two models on the same questions, several of which share a video.
 
-Questions on one video stand or fall together, so videos are what is drawn: resampling them gives the interval, and
-exchanging the two models on whole videos gives the test (Miller 2024, "Adding error bars to evals", on clustering).
-Videos that are drawn with replacement vary too little where they are few: deviations are widened for it, and by
-Student's t over the normal (Hesterberg 2015, "What teachers should know about the bootstrap", 4.2.1 and 5.3).
+Answers to questions on one video are correlated, so whole videos are resampled for the interval, and the models are
+exchanged on whole videos for the test (Miller 2024, "Adding error bars to evals", on clustering). With few clusters the
+deviations of the bootstrap are too small; they are widened, also by Student's t over the normal (Hesterberg 2015, "What
+teachers should know about the bootstrap", 4.2.1 and 5.3).
 """
 
 import math
@@ -14,32 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-__all__ = [
-    "Difference",
-    "McNemar",
-    "difference_of_averages",
-    "mcnemar",
-    "minimum_detectable",
-    "paired_difference",
-]
+__all__ = ["Difference", "McNemar", "difference_of_averages", "mcnemar", "minimum_detectable", "paired_difference"]
 
 Floats = NDArray[np.float64]
 Value = Callable[[Floats], Floats]
 """Function from sums (…, D) to averages (…)."""
 
 _AT_ONCE = 1_000_000
-"""Clusters drawn at once while resampling, to bound memory."""
+"""Limit of clusters drawn at once while resampling, to bound memory."""
 
 
 class Difference(NamedTuple):
-    """An average of the first minus that of the second."""
+    """Average of the first model minus that of the second."""
 
     mean: float
     low: float
     """Lower end of the 95 % interval."""
     high: float
     p: float
-    """Two-sided, under the hypothesis that the two are exchangeable on every video."""
+    """Two-sided p-value under the hypothesis that the models are exchangeable on every video."""
     questions: int
     clusters: int
     error: float
@@ -47,12 +40,12 @@ class Difference(NamedTuple):
 
 
 class McNemar(NamedTuple):
-    """On how many questions only one of the two is right, and whether that is more than chance."""
+    """McNemar's test: numbers of questions on which only one of two models is right, and the p-value."""
 
     first_only: int
     second_only: int
     p: float
-    """Exact and two-sided. It takes questions for independent, so with several on a video it is too small."""
+    """Exact two-sided p-value. It takes questions as independent, so it is too small if several share a video."""
 
 
 def paired_difference(
@@ -63,27 +56,27 @@ def paired_difference(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> Difference:
-    """Compare the mean scores of the same questions.
+    """Compare two models by the mean score on the same questions.
 
     Args:
-        first: scores, one for each question.
-        second: scores of the same questions in the same order.
-        clusters: what each question shares with others, such as its video.
-        resamples: draws, for the interval and for the test.
-        seed: of the draws.
+        first: scores of the first model, one for each question.
+        second: scores of the second model, in the same order.
+        clusters: cluster of each question, such as its video.
+        resamples: number of draws, for the interval and for the test.
+        seed: seed of the draws.
 
     Raises:
         ValueError: the three differ in length, or there are fewer than two clusters.
     """
     if not len(first) == len(second) == len(clusters):
-        raise ValueError(f"{len(first)} and {len(second)} scores, {len(clusters)} clusters: they must be as many")
-    _, of_N = np.unique(np.asarray([str(one) for one in clusters]), return_inverse=True)
-    counts_C = np.bincount(of_N)
+        raise ValueError(f"{len(first)} and {len(second)} scores, {len(clusters)} clusters: pass as many of each")
+    _, cluster_N = np.unique(np.asarray([str(cluster) for cluster in clusters]), return_inverse=True)
+    counts_C = np.bincount(cluster_N)
     first_C2, second_C2 = (
-        np.stack([np.bincount(of_N, weights=np.asarray(scores, float)), counts_C], axis=1).astype(float)
+        np.stack([np.bincount(cluster_N, weights=np.asarray(scores, float)), counts_C], axis=1).astype(float)
         for scores in (first, second)
     )
-    return difference_of_averages(first_C2, second_C2, _mean, questions=len(of_N), resamples=resamples, seed=seed)
+    return difference_of_averages(first_C2, second_C2, _mean, questions=len(cluster_N), resamples=resamples, seed=seed)
 
 
 def difference_of_averages(
@@ -95,38 +88,38 @@ def difference_of_averages(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> Difference:
-    """Compare any average that is a function of sums, on the same clusters.
+    """Compare two models by an average that is a function of sums over clusters.
 
     Args:
-        first_CD: what each cluster adds to the first one's sums.
-        second_CD: the same of the second, clusters in the same order.
-        value: from sums (…, D) to averages (…).
-        questions: how many there are, for the record.
-        resamples: draws, for the interval and for the test.
-        seed: of the draws.
+        first_CD: addends of each cluster to the sums of the first model.
+        second_CD: addends of the second model, clusters in the same order.
+        value: function from sums (…, D) to averages (…).
+        questions: number of questions, for the record.
+        resamples: number of draws, for the interval and for the test.
+        seed: seed of the draws.
 
     Raises:
         ValueError: there are fewer than two clusters.
     """
     count = len(first_CD)
     if count < 2:
-        raise ValueError("all questions are of one cluster; a comparison needs two at least")
+        raise ValueError("all questions are in one cluster; a comparison needs at least two")
     mean = float(value(first_CD.sum(0)) - value(second_CD.sum(0)))
     drawn = _resampled(first_CD, second_CD, value, resamples, np.random.default_rng((seed, 0)))
-    too_small = math.sqrt(count / (count - 1))
-    wider = too_small * float(stats.t.ppf(0.975, count - 1) / stats.norm.ppf(0.975))
+    correction = math.sqrt(count / (count - 1))
+    wider = correction * float(stats.t.ppf(0.975, count - 1) / stats.norm.ppf(0.975))
     low, high = (mean + wider * (float(end) - mean) for end in drawn.confidence_interval)
-    error = too_small * float(drawn.standard_error)
+    error = correction * float(drawn.standard_error)
     p = _exchange_test(first_CD, second_CD, value, resamples, np.random.default_rng((seed, 1)))
     return Difference(mean, low, high, p, questions, count, error)
 
 
 def _resampled(first_CD: Floats, second_CD: Floats, value: Value, resamples: int, rng: np.random.Generator) -> Any:
-    """Return scipy's bootstrap of the gap: its 95 % interval and standard error, clusters drawn with replacement."""
+    """Return scipy's bootstrap of the difference, with clusters drawn with replacement."""
     count = len(first_CD)
 
     def gap(drawn_RC: NDArray[np.intp], axis: int) -> Floats:
-        # How often each cluster was drawn, times what it adds: a product of matrices is quicker than gathering rows.
+        # Multiplying counts of draws by the addends is faster than gathering rows.
         assert axis == -1, "scipy draws along the last axis"
         numbered_RC = drawn_RC + count * np.arange(len(drawn_RC))[:, None]
         times_RC = np.bincount(numbered_RC.ravel(), minlength=numbered_RC.size).reshape(-1, count).astype(float)
@@ -145,10 +138,10 @@ def _resampled(first_CD: Floats, second_CD: Floats, value: Value, resamples: int
 def _exchange_test(
     first_CD: Floats, second_CD: Floats, value: Value, resamples: int, rng: np.random.Generator
 ) -> float:
-    """Exchange the two on half of the clusters, again and again; return how often the gap is wider than it was.
+    """Return the p-value of a permutation test that exchanges the models on random halves of the clusters.
 
-    Gaps that are as wide count half (Lancaster's mid-p): counts of answers tie so often that the test would else reject
-    3.7 % instead of 5 % for 900 questions. `scipy.stats.permutation_test` knows no mid-p, and takes ten times as long.
+    Ties count half (Lancaster's mid-p): counts of answers tie so often that the test would otherwise reject 3.7 %
+    instead of 5 % for 900 questions. `scipy.stats.permutation_test` has no mid-p and takes ten times as long.
     """
     apart_CD = second_CD - first_CD
     if not apart_CD.any():
@@ -168,21 +161,17 @@ def _exchange_test(
 
 
 def mcnemar(first_right: Sequence[bool], second_right: Sequence[bool]) -> McNemar:
-    """Return McNemar's exact test of two models that were right or wrong on the same questions.
-
-    Raises:
-        ValueError: there are not as many of the first as of the second.
-    """
+    """Return McNemar's exact test of two models on the same questions; ValueError if the lengths differ."""
     pairs = list(zip(first_right, second_right, strict=True))
-    first_only = sum(one and not other for one, other in pairs)
-    second_only = sum(other and not one for one, other in pairs)
+    first_only = sum(first and not second for first, second in pairs)
+    second_only = sum(second and not first for first, second in pairs)
     differing = first_only + second_only
     p = stats.binomtest(first_only, differing).pvalue if differing else 1.0
     return McNemar(first_only, second_only, float(p))
 
 
 def minimum_detectable(error: float, clusters: int, power: float = 0.8) -> float | None:
-    """Return the true difference that would be found with the given power, None where nothing varies.
+    """Return the smallest true difference that is found with the given power, None if nothing varies.
 
     `error` is the standard error of the difference on these questions (Bloom 1995, "Minimum detectable effects").
     """

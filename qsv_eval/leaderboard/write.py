@@ -1,4 +1,4 @@
-"""The files of a leaderboard. The same results give the same bytes: nothing here knows the time or the machine."""
+"""Files of a leaderboard. The same results give the same bytes, at any time and on any machine."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,56 +19,57 @@ __all__ = ["Leaderboard", "make_leaderboard", "write_files", "write_texts"]
 
 
 class Leaderboard(NamedTuple):
-    """Everything that the files are made of."""
+    """Measured and published scores, and their tables."""
 
-    board: Tables
-    """Runs and scores that the tables are made of."""
+    measured: Tables
     scores: pd.DataFrame
-    """The same and what others published."""
+    """Measured and published scores."""
     headline: Table
     breakdowns: Sequence[Table]
 
 
 def make_leaderboard(folders: Sequence[Path], peers: Path | None = None) -> Leaderboard:
-    """Read all results below folders, and the published numbers.
+    """Read all results below folders, and the published numbers (`peers`, or the built-in file).
 
     Raises:
-        SetupError: there is nothing to read, or something that cannot be read or shown.
+        SetupError: there are no results, or a file cannot be read.
     """
-    board = load(folders)
-    scores = pd.concat([board.scores, read_peers(peers, set(board.scores["task"]))], ignore_index=True)
-    return Leaderboard(board, scores, headline_table(scores, "Official averages"), breakdowns(scores))
+    measured = load(folders)
+    published = read_peers(peers, set(measured.scores["task"]))
+    scores = pd.concat([measured.scores, published], ignore_index=True)
+    return Leaderboard(measured, scores, headline_table(scores, "Official averages"), breakdowns(scores))
 
 
-def write_files(made: Leaderboard, output: Path) -> list[Path]:
-    """Write tables as Markdown, CSV and LaTeX, and what they are made of; return the files.
+def write_files(leaderboard: Leaderboard, output: Path) -> list[Path]:
+    """Write the tables as Markdown, CSV and LaTeX, and their data; return the files.
 
     Raises:
-        SetupError: the folder cannot be written to.
+        SetupError: the folder cannot be written.
     """
-    scores = made.scores
+    _, scores, headline, groups = leaderboard
+    runs, protocols = leaderboard.measured.runs, leaderboard.measured.protocols
     contents = {
-        "leaderboard.md": markdown_document(made.headline, made.breakdowns, scores, made.board.runs),
-        "leaderboard.csv": as_csv(wide_frame(made.headline)),
-        "leaderboard.tex": as_latex(made.headline),
-        "breakdowns.tex": "\n".join(map(as_latex, made.breakdowns)),
+        "leaderboard.md": markdown_document(headline, groups, scores, runs),
+        "leaderboard.csv": as_csv(wide_frame(headline)),
+        "leaderboard.tex": as_latex(headline),
+        "breakdowns.tex": "\n".join(map(as_latex, groups)),
         "scores.csv": as_csv(scores),
-        "runs.csv": as_csv(made.board.runs),
-        "protocols.json": json.dumps(made.board.protocols, indent=1, sort_keys=True) + "\n",
+        "runs.csv": as_csv(runs),
+        "protocols.json": json.dumps(protocols, indent=1, sort_keys=True) + "\n",
     }
     return write_texts(contents, output)
 
 
 def write_texts(contents: Mapping[str, str], output: Path) -> list[Path]:
-    """Write texts by the names of their files; return the files.
+    """Write texts by file name; return the files.
 
     Raises:
-        SetupError: the folder cannot be written to.
+        SetupError: the folder cannot be written.
     """
     try:
         output.mkdir(parents=True, exist_ok=True)
         for name, text in contents.items():
             (output / name).write_text(text, "utf-8", newline="\n")
     except OSError as error:
-        raise SetupError(f"{output}: cannot be written to ({error}); name another --output") from error
+        raise SetupError(f"{output}: cannot be written ({error}); name another --output") from error
     return [output / name for name in contents]

@@ -1,5 +1,6 @@
 """`qsv-eval leaderboard` and `qsv-eval compare` as a user meets them."""
 
+import re
 import subprocess
 import sys
 
@@ -76,28 +77,28 @@ def test_a_comparison(runs, tmp_path):
     done = CliRunner().invoke(app, ["compare", "runs/64", "runs/420", "--flips", "2", "--output", "difference"])
     assert done.exit_code == 0, done.output
     assert "answers.frame_rule.max_frames" in done.output
-    assert "The average of B is higher, by more than chance." in done.output
-    assert "questions on which only one is right" in done.output
+    assert "The average of B is significantly higher." in done.output
+    assert "questions on which only one run is right" in done.output
     assert {path.name for path in (tmp_path / "difference").iterdir()} == {
         "comparison.md",
         "differences.csv",
         "flips.csv",
     }
     page = (tmp_path / "difference" / "comparison.md").read_text()
-    assert page.index("protocols differ") < page.index("official average") < page.index("only one is right")
+    assert page.index("protocols differ") < page.index("official average") < page.index("only one run is right")
 
 
 def test_a_comparison_warns_where_the_questions_differ(runs, tmp_path):
     write_run(tmp_path / "few", {"qsv_videomme": rows_of("qsv_videomme", ["C"] * 12)})
     done = CliRunner().invoke(app, ["compare", "runs/64", "few"])
-    assert "WARNING: 78 questions are only in A: 00012, 00013" in done.output
+    assert "WARNING: 78 questions only in A: 00012, 00013" in done.output
 
 
 def test_unknown_clusters_are_said(runs, tmp_path):
     for name in "ab":
         write_foreign(tmp_path / name, configs={})
     done = CliRunner().invoke(app, ["compare", "a", "b"])
-    assert "does not say which questions share a video" in done.output
+    assert "does not state which questions share a video" in done.output
 
 
 @pytest.mark.parametrize(
@@ -133,8 +134,13 @@ def test_no_samples_are_read_for_tables_and_no_model_is_loaded(runs):
 
 def test_no_number_of_a_comparison_is_cut_in_a_narrow_terminal(runs, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
+    for frames, right in ((64, 0.36), (420, 0.56)):
+        rows = rows_of("qsv_videomme", replies(420, right, seed=frames))
+        write_run(runs / str(frames), {"qsv_videomme": rows}, stamp="20261102_000000")
     done = CliRunner().invoke(app, ["compare", "runs/64", "runs/420", "--flips", "0"])
     assert done.exit_code == 0, done.output
     [line] = [line for line in done.output.splitlines() if line.strip().startswith("official")]
-    assert len(line.split()) == 12, "n, A, B, the difference, its interval, p, right alone, McNemar's p, least found"
+    assert len(line.split()) == 10, "n, A, B, difference, interval, p, right alone, McNemar's p, minimum detectable"
+    assert re.fullmatch(r"\d+\.\d", line.split()[-1]), "the last column is whole"
+    assert len(line.rstrip()) <= 80
     assert "…" not in line

@@ -63,7 +63,7 @@ def test_a_scoring_of_several_runs_at_once_is_refused_by_name(tmp_path):
     runs = [marked_run(tmp_path / name, model=f"org/{name}") for name in ("one", "two")]
     rescored = {"rescored": {"extractor": "strict"}, "model": None, "stamp": "20261109_000000"}
     mixed = write_run(tmp_path, {TASK: rows_of(TASK, ["C"])}, **rescored)
-    with pytest.raises(SetupError, match=rf"{mixed}: is a later scoring above 2 runs \({runs[0]}/?.*, {runs[1]}"):
+    with pytest.raises(SetupError, match=rf"{mixed}: was written by .* above 2 runs \({runs[0]}/?.*, {runs[1]}"):
         load([tmp_path])
     mixed.unlink()
     for folder in runs:

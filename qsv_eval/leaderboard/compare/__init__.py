@@ -1,4 +1,4 @@
-"""Two runs, question by question. Start with `tasks.py`; `words.py` says it, `view.py` and `files.py` show it."""
+"""Comparison of two runs, question by question: `compare.py` compares, `report.py` prints and writes the result."""
 
 from qsv_eval.leaderboard.compare.averages import MetricComparison
 from qsv_eval.leaderboard.compare.compare import RunComparison, TaskComparison, compare_runs, compare_task

@@ -1,8 +1,7 @@
-"""Averages of two runs on the same questions: what they differ by, and what that is worth.
+"""Averages of two runs on the same questions, and the statistical significance of their difference.
 
-The difference is that of the official average, with videos (or images) resampled; groups are compared by the plain mean
-of their questions, or of a judge's scores. Where several questions count as one, they count only if both runs have a
-score for each of them, as in the official average of a run.
+The headline compares official averages; groups compare plain means of questions, or of a judge's scores. Where several
+questions count as one, they count only if both runs have a score for each of them, as in a run's official average.
 """
 
 from collections.abc import Iterator, Sequence, Set
@@ -19,35 +18,35 @@ from qsv_eval.scoring.averages import POOLED, Average, AverageUnits
 from qsv_eval.tasks import task_files
 from qsv_eval.tasks.registry import task_named
 
-__all__ = ["AveragingRule", "MetricComparison", "compare_averages", "is_ours", "rule_of"]
+__all__ = ["AveragingRule", "MetricComparison", "averaging_rule", "compare_averages", "is_ours"]
 
-_FOR_GROUPS: Final = 2_000
-"""Resamples of a group; the headline gets ten thousand."""
+_HEADLINE_RESAMPLES: Final = 10_000
+_GROUP_RESAMPLES: Final = 2_000
 _PLAIN: Final = replace(POOLED, value=lambda sums: POOLED.value(sums) / 100, scale="as stored")
 
 
 class MetricComparison(NamedTuple):
-    """One average of both runs, on the same questions."""
+    """One average of both runs on the same questions; the fields are columns of `differences.csv`."""
 
     field: str
-    """Field by which the questions are grouped; empty for the headline."""
+    """Field that questions are grouped by; empty for the headline."""
     group: str
-    """Name of the group; of the headline, name of the average."""
+    """Name of the group; for the headline, of the average."""
     n: int
     first: float | None
     second: float | None
     difference: Difference | None
-    """First minus second; None with fewer than two clusters, or where an average has no value."""
+    """First minus second; None with fewer than two clusters, or if an average has no value."""
     mcnemar: McNemar | None
-    """None where scores say nothing of right and wrong."""
+    """None if scores are not of right and wrong."""
     detectable: float | None
-    """The smallest true difference that would be found with 80 % power."""
+    """Minimum detectable difference: the smallest true difference that is found with 80 % power."""
     scale: str
-    """Scale of the averages and of everything derived from them."""
+    """Scale of the averages and of all values derived from them."""
 
 
 class AveragingRule(NamedTuple):
-    """Average of a task, and the fields that it is broken down by."""
+    """Average of a task, and the fields of its breakdowns."""
 
     name: str
     average: Average
@@ -55,77 +54,77 @@ class AveragingRule(NamedTuple):
 
 
 def is_ours(task: str) -> bool:
-    """Tell whether a task is one of ours, or a variant of it."""
+    """Return whether a task is one of this package, or a variant of one."""
     return plain_name(task) in task_files()
 
 
-def rule_of(task: str, pairing: Pairing) -> AveragingRule:
-    """Return how the questions are averaged: officially where the task is ours, plainly where it is lmms-eval's own."""
+def averaging_rule(task: str, pairing: Pairing) -> AveragingRule:
+    """Return the official average for tasks of this package, and a plain mean for lmms-eval's own."""
     rows = [*pairing.first.rows, *pairing.second.rows]
-    if is_ours(task) and all("verdicts" in row for row in [*rows, *pairing.blank]):
+    if is_ours(task) and all("verdicts" in row for row in [*rows, *pairing.unscored_rows]):
         known = task_named(task)
         return AveragingRule("official average", known.average, known.fields)
-    within = all(0 <= row["score"] <= 1 for row in rows)
-    return AveragingRule("mean of questions", POOLED if within else _PLAIN, ())
+    is_fraction = all(0 <= row["score"] <= 1 for row in rows)
+    return AveragingRule("mean of questions", POOLED if is_fraction else _PLAIN, ())
 
 
 def compare_averages(pairing: Pairing, rule: AveragingRule) -> Iterator[MetricComparison]:
-    """Yield the headline and then each group of each field; nothing where there are no questions."""
+    """Yield the headline, then each group of each field; nothing if there are no questions."""
     count = len(pairing.first.rows)
     if not count:
         return
-    headline = _compared(pairing, rule.average, np.arange(count), pairing.blank, resamples=10_000)
+    everything = np.arange(count)
+    headline = _compare(pairing, rule.average, everything, pairing.unscored_rows, resamples=_HEADLINE_RESAMPLES)
     yield headline._replace(group=rule.name)
-    within = rule.average if rule.average.is_judged else POOLED
+    group_average = rule.average if rule.average.is_judged else POOLED
     for field in rule.fields:
-        places = _places(pairing.first, field)
-        for group in sorted(places):
-            found = _compared(pairing, within, np.array(places[group]), resamples=_FOR_GROUPS)
-            yield found._replace(field=field, group=group)
+        groups = _groups(pairing.first, field)
+        for group in sorted(groups):
+            comparison = _compare(pairing, group_average, np.array(groups[group]), resamples=_GROUP_RESAMPLES)
+            yield comparison._replace(field=field, group=group)
 
 
-def _places(side: Side, field: str) -> dict[str, list[int]]:
-    """Return where the questions of each group are; a question may be of several."""
-    places: dict[str, list[int]] = {}
-    for place, row in enumerate(side.rows):
+def _groups(side: Side, field: str) -> dict[str, list[int]]:
+    """Return the indices of the questions of each group; a question may belong to several."""
+    groups: dict[str, list[int]] = {}
+    for index, row in enumerate(side.rows):
         value = row["groups"].get(field, "")
         for name in [value] if isinstance(value, str) else value:
-            places.setdefault(name, []).append(place)
-    return places
+            groups.setdefault(name, []).append(index)
+    return groups
 
 
-def _compared(
+def _compare(
     pairing: Pairing,
     average: Average,
-    places: NDArray[np.intp],
-    blank: Sequence[dict[str, Any]] = (),
+    indices: NDArray[np.intp],
+    unscored_rows: Sequence[dict[str, Any]] = (),
     *,
     resamples: int,
 ) -> MetricComparison:
     sides = pairing.first, pairing.second
-    rows: list[list[dict[str, Any]]] = [[side.rows[place] for place in places] for side in sides]
-    scored = {row["cluster"] for own in rows for row in own}
-    rows = [[*own, *blank] for own in rows]
-    first, second = (average.of(own) for own in rows)
-    sums = _by_cluster(*(average.units(own, None) for own in rows), scored=scored)
+    scored_rows: list[list[dict[str, Any]]] = [[side.rows[index] for index in indices] for side in sides]
+    clusters = {row["cluster"] for rows in scored_rows for row in rows}
+    all_rows = [[*rows, *unscored_rows] for rows in scored_rows]
+    first, second = (average.of(rows) for rows in all_rows)
+    sums = _sums_by_cluster(*(average.units(rows, None) for rows in all_rows), scored=clusters)
     difference = detectable = test = None
     if first is not None and second is not None and len(sums[0]) > 1:
-        difference = difference_of_averages(*sums, average.value, questions=len(places), resamples=resamples)
+        difference = difference_of_averages(*sums, average.value, questions=len(indices), resamples=resamples)
         detectable = minimum_detectable(difference.error, difference.clusters)
-    right, other_right = (side.right for side in sides)
-    if right is not None and other_right is not None:
-        test = mcnemar(right[places].tolist(), other_right[places].tolist())
-    return MetricComparison("", "", len(places), first, second, difference, test, detectable, average.scale)
+    if pairing.first.right is not None and pairing.second.right is not None:
+        test = mcnemar(pairing.first.right[indices].tolist(), pairing.second.right[indices].tolist())
+    return MetricComparison("", "", len(indices), first, second, difference, test, detectable, average.scale)
 
 
-def _by_cluster(first: AverageUnits, second: AverageUnits, *, scored: Set[str]) -> tuple[Floats, Floats]:
-    """Add up the units of each cluster, in the same order for both; a cluster in which nothing is scored is none."""
-    place = {name: number for number, name in enumerate(sorted({*first.clusters, *second.clusters} & scored))}
+def _sums_by_cluster(first: AverageUnits, second: AverageUnits, *, scored: Set[str]) -> tuple[Floats, Floats]:
+    """Return the sums of the units of each cluster with a score, clusters in the same order for both."""
+    row_of = {name: row for row, name in enumerate(sorted({*first.clusters, *second.clusters} & scored))}
 
     def summed(units: AverageUnits) -> Floats:
-        sums = np.zeros((len(place), units.sums.shape[1]))
-        known = [number for number, name in enumerate(units.clusters) if name in place]
-        np.add.at(sums, [place[units.clusters[number]] for number in known], units.sums[known])
+        sums = np.zeros((len(row_of), units.sums.shape[1]))
+        kept = [index for index, name in enumerate(units.clusters) if name in row_of]
+        np.add.at(sums, [row_of[units.clusters[index]] for index in kept], units.sums[kept])
         return sums
 
     return summed(first), summed(second)

@@ -1,4 +1,4 @@
-"""The questions that two runs share, side by side, and those on which only one of the two is right."""
+"""Questions that two runs share, side by side, and those on which only one of the runs is right."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -13,37 +13,38 @@ __all__ = ["Flip", "Pairing", "Side", "flips", "pair_up"]
 
 
 class Side(NamedTuple):
-    """Results of one run on the questions that both have scored; both sides have the same order."""
+    """Samples of one run on the compared questions, in the same order in both runs."""
 
     samples: pd.DataFrame
-    """With the columns of `samples.SAMPLES`, the id as index."""
+    """Frame with the columns of `samples.SAMPLES`, indexed by id."""
     rows: Sequence[dict[str, Any]]
     """Values that averages need."""
     right: NDArray[np.bool_] | None
-    """True for correct replies; None where scores are not right or wrong."""
+    """Whether each reply is right; None if scores are not of right and wrong."""
 
 
 class Pairing(NamedTuple):
-    """Both sides, and what is left out."""
+    """Both sides, and the questions that are left out."""
 
     first: Side
     second: Side
-    blank: Sequence[dict[str, Any]]
-    """Rows of the questions that are left out, without a score: what several questions make up together (all orders of
-    a question's options, the two on an image) is not whole without them."""
+    unscored_rows: Sequence[dict[str, Any]]
+    """Rows of the questions left out, without a score. Several questions that count as one (all orders of a question's
+    options, the two questions on an image) are incomplete without them."""
     only_first: Sequence[str]
-    """Ids that only the first has."""
+    """Ids that only the first run has."""
     only_second: Sequence[str]
+    """Ids that only the second run has."""
     changed: Sequence[str]
-    """Ids that both have, with another answer, or another question in a task of ours."""
+    """Ids of both runs with different answers, or different questions in a task of this package."""
     reworded: Sequence[str]
-    """Ids that both have and that lmms-eval's own task put to the two in different words, as it has for each model."""
+    """Ids of both runs whose question lmms-eval's own task words differently for each model."""
     unscored: int
-    """Shared questions without a score in at least one run."""
+    """Number of shared questions without a score in at least one run."""
 
 
 class Flip(NamedTuple):
-    """A question on which only one of the two is right."""
+    """A question on which only one run is right."""
 
     id: str
     right: str
@@ -55,38 +56,38 @@ class Flip(NamedTuple):
 
 
 def pair_up(first: pd.DataFrame, second: pd.DataFrame) -> Pairing:
-    """Bring the samples of two runs into the same order, those left that both have a score for."""
-    one, other = first.set_index("id"), second.set_index("id")
-    ids = sorted({*one.index} & {*other.index})
-    shared, shared_other = one.loc[ids], other.loc[ids]
-    ours = shared["outcome"].ne("") & shared_other["outcome"].ne("")
-    reworded = shared["question"] != shared_other["question"]
-    changed = (shared["answer"] != shared_other["answer"]) | (reworded & ours)
-    scored = shared["score"].notna() & shared_other["score"].notna()
+    """Pair the samples of two runs by id, and leave out those without a score in both."""
+    first, second = first.set_index("id"), second.set_index("id")
+    ids = sorted({*first.index} & {*second.index})
+    only_first, only_second = sorted({*first.index} - {*ids}), sorted({*second.index} - {*ids})
+    shared_first, shared_second = first.loc[ids], second.loc[ids]
+    is_ours = shared_first["outcome"].ne("") & shared_second["outcome"].ne("")
+    reworded = shared_first["question"] != shared_second["question"]
+    changed = (shared_first["answer"] != shared_second["answer"]) | (reworded & is_ours)
+    scored = shared_first["score"].notna() & shared_second["score"].notna()
     kept = scored & ~changed
-    only_first, only_second = sorted({*one.index} - {*ids}), sorted({*other.index} - {*ids})
-    left_out = [*shared[~kept]["row"], *one.loc[only_first]["row"], *other.loc[only_second]["row"]]
+    left_out = [*shared_first[~kept]["row"], *first.loc[only_first]["row"], *second.loc[only_second]["row"]]
     return Pairing(
-        first=_side(shared[kept]),
-        second=_side(shared_other[kept]),
-        blank=[_without_score(row) for row in left_out],
+        first=_side(shared_first[kept]),
+        second=_side(shared_second[kept]),
+        unscored_rows=[_without_score(row) for row in left_out],
         only_first=only_first,
         only_second=only_second,
-        changed=list(shared.index[changed]),
-        reworded=list(shared.index[reworded & ~changed]),
+        changed=list(shared_first.index[changed]),
+        reworded=list(shared_first.index[reworded & ~changed]),
         unscored=int((~scored & ~changed).sum()),
     )
 
 
 def flips(pairing: Pairing) -> Iterator[Flip]:
-    """Yield the questions on which only one of the two is right, by their ids."""
-    one, other = pairing.first, pairing.second
-    if one.right is None or other.right is None:
+    """Yield the questions on which only one run is right, sorted by id."""
+    first, second = pairing.first, pairing.second
+    if first.right is None or second.right is None:
         return
-    for place in np.flatnonzero(one.right != other.right):
-        first, second = one.samples.iloc[place], other.samples.iloc[place]
-        side = "A" if one.right[place] else "B"
-        yield Flip(str(first.name), side, first["question"], first["answer"], first["reply"], second["reply"])
+    for index in np.flatnonzero(first.right != second.right):
+        one, other = first.samples.iloc[index], second.samples.iloc[index]
+        right = "A" if first.right[index] else "B"
+        yield Flip(str(one.name), right, one["question"], one["answer"], one["reply"], other["reply"])
 
 
 def _side(samples: pd.DataFrame) -> Side:
@@ -98,7 +99,7 @@ def _without_score(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _right(samples: pd.DataFrame) -> NDArray[np.bool_] | None:
-    """Tell which questions are right: by the outcome, or by a score of at least a half where scores end at one."""
+    """Return which replies are right: by the outcome, or by a score of at least 0.5 if all scores are in [0, 1]."""
     if samples["outcome"].ne("").all():
         return (samples["outcome"] == Outcome.CORRECT.value).to_numpy(bool)
     scores = samples["score"].astype(float)

@@ -15,236 +15,214 @@ from qsv_eval.leaderboard.compare.averages import MetricComparison
 from qsv_eval.leaderboard.compare.compare import RunComparison, TaskComparison
 from qsv_eval.leaderboard.compare.pairing import Flip
 from qsv_eval.leaderboard.csv_files import as_csv
-from qsv_eval.leaderboard.markdown import escaped, lines_of
+from qsv_eval.leaderboard.markdown import escaped, table_lines
 from qsv_eval.leaderboard.safe_text import LONGEST, plain
 from qsv_eval.leaderboard.tables import format_number
 from qsv_eval.leaderboard.write import write_texts
 from qsv_eval.model_adapters.plurals import counted
 
-__all__ = [
-    "AVERAGES",
-    "FLIPS",
-    "PROTOCOL",
-    "average_row",
-    "conclusion",
-    "left_out",
-    "print_comparison",
-    "protocol_line",
-    "protocol_rows",
-    "warnings_of",
-    "write_comparison",
-]
+__all__ = ["left_out_tasks", "print_comparison", "warnings_of", "write_comparison"]
 
-
-PROTOCOL: Final = ("field", "A", "B")
-AVERAGES: Final = ("", "n", "A", "B", "A - B", "95 %", "p", "only A / only B right", "McNemar p", "detectable")
-FLIPS: Final = ("id", "right", "question", "answer", "reply of A", "reply of B")
-
+_PROTOCOL: Final = ("field", "A", "B")
+_AVERAGES: Final = ("", "n", "A", "B", "A - B", "95 %", "p", "only A / only B right", "McNemar p", "detectable")
+_FLIPS: Final = ("id", "right", "question", "answer", "reply of A", "reply of B")
+_NARROW: Final = {
+    "only A / only B right": "only\nA / B\nright",
+    "McNemar p": "McNe-\nmar p",
+    "detectable": "de-\ntect-\nable",
+}
+"""Headings of `_AVERAGES` in the terminal."""
 _METHOD: Final = (
-    "95 %: videos (or images) resampled; p: the two exchanged on whole videos; McNemar's p takes questions for "
-    "independent; detectable: the smallest true difference that would be found four times in five."
+    "95 %: bootstrap over videos (or images); p: permutation test that exchanges the runs on whole videos; McNemar p: "
+    "takes questions as independent; detectable: minimum detectable difference, found with 80 % power."
 )
-_NAMED: Final = 5
-"""Ids that a warning names."""
+_MAX_IDS: Final = 5
+"""Limit of ids in a warning."""
+_MAX_TEXT: Final = 200
+"""Limit of a question, reply or setting in the terminal, in characters."""
 
 
-def left_out(comparison: RunComparison) -> Iterator[str]:
-    """Say which tasks are not compared: those that only one of the two runs has, and those that cannot be read."""
+def print_comparison(comparison: RunComparison, *, flips: int = 10) -> None:
+    """Print protocols, then averages, then the first `flips` questions on which only one run is right."""
+    console = Console()
+    for line in left_out_tasks(comparison):
+        _print(console, f"WARNING: {line}")
+    for name, task in comparison.tasks.items():
+        console.rule(Text(plain(name)))
+        _print(console, f"A: {task.first.path}")
+        _print(console, f"B: {task.second.path}")
+        _print(console, _protocol_line(task))
+        if task.protocol:
+            console.print(_text_table(_PROTOCOL, _protocol_rows(task)))
+        for warning in warnings_of(task):
+            _print(console, f"WARNING: {warning}")
+        if task.averages:
+            console.print(_number_table(_AVERAGES, map(_average_row, task.averages)))
+        for line in _conclusion(task):
+            _print(console, line)
+        if task.flips[:flips]:
+            console.print(_text_table(_FLIPS, task.flips[:flips]))
+        if len(task.flips) > flips:
+            questions = counted(len(task.flips), "question")
+            _print(console, f"{questions} on which only one run is right; --output writes all")
+
+
+def write_comparison(comparison: RunComparison, output: Path) -> list[Path]:
+    """Write the comparison with all questions on which only one run is right; return the files.
+
+    Raises:
+        SetupError: the folder cannot be written.
+    """
+    contents = {
+        "comparison.md": _markdown(comparison),
+        "differences.csv": as_csv(_differences(comparison)),
+        "flips.csv": as_csv(_flips(comparison)),
+    }
+    return write_texts(contents, output)
+
+
+def left_out_tasks(comparison: RunComparison) -> Iterator[str]:
+    """Yield a line about tasks that only one run has, and one about each task that could not be compared."""
     for tasks, run in ((comparison.only_first, "A"), (comparison.only_second, "B")):
         if tasks:
             yield f"only {run} has {', '.join(tasks)}"
-    for task, why in comparison.failed.items():
-        yield f"{task} is not compared: {why}"
+    for task, reason in comparison.failed.items():
+        yield f"{task} is not compared: {reason}"
 
 
-def protocol_line(comparison: TaskComparison) -> str:
-    """Say whether the protocols differ."""
-    if comparison.protocol is None:
-        return "protocols: not known, because no results file beside the samples has them"
-    return "protocols differ:" if comparison.protocol else "protocols are equal"
+def warnings_of(task: TaskComparison) -> Iterator[str]:
+    """Yield the reasons why the runs are less comparable."""
+    pairing = task.pairing
+    for ids, text in [
+        (pairing.only_first, "only in A"),
+        (pairing.only_second, "only in B"),
+        (pairing.changed, "with another text or answer in B, left out"),
+        (pairing.reworded, "worded differently in B, because lmms-eval's own tasks have prompts for some models"),
+    ]:
+        if ids:
+            listed = f"{', '.join(ids[:_MAX_IDS])}{' …' if len(ids) > _MAX_IDS else ''}"
+            yield f"{counted(len(ids), 'question')} {text}: {listed}"
+    if pairing.unscored:
+        yield f"{counted(pairing.unscored, 'shared question')} without a score in at least one run, left out"
+    if not task.clusters_known:
+        yield "the task does not state which questions share a video: each is a cluster, so intervals are too narrow"
 
 
-def protocol_rows(comparison: TaskComparison) -> Iterator[Sequence[str]]:
-    """Yield where they differ, under the header `PROTOCOL`."""
-    for field, (first, second) in (comparison.protocol or {}).items():
+def _protocol_line(task: TaskComparison) -> str:
+    if task.protocol is None:
+        return "protocols: unknown, because there is no results file beside the samples"
+    return "protocols differ:" if task.protocol else "protocols are equal"
+
+
+def _protocol_rows(task: TaskComparison) -> Iterator[Sequence[str]]:
+    for field, (first, second) in (task.protocol or {}).items():
         yield field, str(first), str(second)
 
 
-def warnings_of(comparison: TaskComparison) -> Iterator[str]:
-    """Yield what makes the two less comparable."""
-    pairing = comparison.pairing
-    for ids, what in [
-        (pairing.only_first, "questions are only in A"),
-        (pairing.only_second, "questions are only in B"),
-        (pairing.changed, "questions have another text or answer in B, and are left out"),
-        (pairing.reworded, "questions are put in other words in B: lmms-eval's own tasks have some for each model"),
-    ]:
-        if ids:
-            yield f"{len(ids)} {what}: {', '.join(ids[:_NAMED])}{' …' if len(ids) > _NAMED else ''}"
-    if pairing.unscored:
-        yield f"{pairing.unscored} shared questions have no score in at least one run, and are left out"
-    if not comparison.clusters_known:
-        yield "the task does not say which questions share a video: each counts as its own, so intervals are too narrow"
-
-
-def average_row(one: MetricComparison) -> Sequence[str]:
-    """Return one comparison under the header `AVERAGES`."""
-
+def _average_row(metric: MetricComparison) -> Sequence[str]:
     def number(value: float | None) -> str:
-        return "" if value is None or math.isnan(value) else format_number(value, one.scale)
+        return "" if value is None or math.isnan(value) else format_number(value, metric.scale)
 
-    def chance(p: float) -> str:
+    def p_value(p: float) -> str:
         return f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
 
-    difference, test = one.difference, one.mcnemar
+    difference, test = metric.difference, metric.mcnemar
     return (
-        f"{one.field}: {one.group}" if one.field else one.group,
-        str(one.n),
-        number(one.first),
-        number(one.second),
+        f"{metric.field}: {metric.group}" if metric.field else metric.group,
+        str(metric.n),
+        number(metric.first),
+        number(metric.second),
         number(difference.mean) if difference else "",
         f"[{number(difference.low)}, {number(difference.high)}]" if difference else "",
-        chance(difference.p) if difference else "",
+        p_value(difference.p) if difference else "",
         f"{test.first_only} / {test.second_only}" if test else "",
-        chance(test.p) if test else "",
-        number(one.detectable),
+        p_value(test.p) if test else "",
+        number(metric.detectable),
     )
 
 
-def conclusion(comparison: TaskComparison) -> Iterator[str]:
-    """Say what the headline's difference is worth, and how to read the table."""
-    if not comparison.averages:
-        yield "No question has a score in both: there is nothing to compare."
+def _conclusion(task: TaskComparison) -> Iterator[str]:
+    """Yield whether the headline differs significantly, and how to read the table."""
+    if not task.averages:
+        yield "No question has a score in both runs: there is nothing to compare."
         return
-    headline, *groups = comparison.averages
+    headline, *groups = task.averages
     difference = headline.difference
     if difference is None:
-        yield "The questions are of one cluster, or have no average: their difference has no interval."
+        yield "The questions are in one cluster, or have no average: their difference has no interval."
         return
     if difference.low <= 0 <= difference.high or difference.p >= 0.05:
         detectable = "" if headline.detectable is None else format_number(headline.detectable, headline.scale)
-        needed = f"; a true difference of {detectable} would be found four times in five" if detectable else ""
-        yield f"A and B cannot be told apart on these questions{needed}."
+        power = f"; a true difference of {detectable} would be found with 80 % power" if detectable else ""
+        yield f"A and B do not differ significantly on these questions{power}."
     else:
-        yield f"The average of {'A' if difference.mean > 0 else 'B'} is higher, by more than chance."
+        yield f"The average of {'A' if difference.mean > 0 else 'B'} is significantly higher."
     yield _METHOD
     if groups:
         yield "The p of groups is not corrected for their number: of twenty equal groups, one will seem to differ."
 
 
-_NARROW: Final = {
-    "only A / only B right": "only\nA / B\nright",
-    "McNemar p": "McNe-\nmar p",
-    "detectable": "least\nfound",
-}
-_SHOWN = 200
-"""Characters of a question, a reply or a setting."""
-
-
-def print_comparison(found: RunComparison, *, flips: int = 10) -> None:
-    """Print protocols first, then differences, then the first of the questions on which only one run is right."""
-    console = Console()
-    for line in left_out(found):
-        _say(console, f"WARNING: {line}")
-    for task, comparison in found.tasks.items():
-        console.rule(Text(plain(task)))
-        _say(console, f"A: {comparison.first.path}")
-        _say(console, f"B: {comparison.second.path}")
-        _say(console, protocol_line(comparison))
-        if comparison.protocol:
-            console.print(_table(PROTOCOL, protocol_rows(comparison)))
-        for warning in warnings_of(comparison):
-            _say(console, f"WARNING: {warning}")
-        if comparison.averages:
-            console.print(_numbers(AVERAGES, map(average_row, comparison.averages)))
-        for line in conclusion(comparison):
-            _say(console, line)
-        if comparison.flips[:flips]:
-            console.print(_table(FLIPS, comparison.flips[:flips]))
-        if len(comparison.flips) > flips:
-            _say(
-                console, f"{counted(len(comparison.flips), 'question')} on which only one is right; --output writes all"
-            )
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+def _text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     table = Table(*header)
     for row in rows:
-        table.add_row(*(Text(plain(cell, _SHOWN)) for cell in row))
+        table.add_row(*(Text(plain(cell, _MAX_TEXT)) for cell in row))
     return table
 
 
-def _numbers(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Return a table whose first column gives way, so that no number is ever cut."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+def _number_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Return a table in which only the first column is wrapped, so that no number is cut."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(header[0], overflow="fold", min_width=9)
     for name in header[1:]:
         table.add_column(_NARROW.get(name, name), justify="right", no_wrap=True)
-    for first, *numbers in rows:
-        table.add_row(Text(plain(first, _SHOWN)), *(Text(_narrow(number)) for number in numbers))
+    for name, *numbers in rows:
+        narrow = (number.replace(", ", ",").replace("< 0.", "<.").replace(" / ", "/") for number in numbers)
+        table.add_row(Text(plain(name, _MAX_TEXT)), *map(Text, narrow))
     return table
 
 
-def _narrow(number: str) -> str:
-    return number.replace(", ", ",").replace("< 0.", "<.")
-
-
-def _say(console: Console, text: str) -> None:
+def _print(console: Console, text: str) -> None:
     console.print(Text(plain(text)), soft_wrap=True)
 
 
-def write_comparison(found: RunComparison, output: Path) -> list[Path]:
-    """Write everything, all questions on which only one run is right included; return the files.
-
-    Raises:
-        SetupError: the folder cannot be written to.
-    """
-    contents = {
-        "comparison.md": _markdown(found),
-        "differences.csv": as_csv(_differences(found)),
-        "flips.csv": as_csv(_flips(found)),
-    }
-    return write_texts(contents, output)
-
-
-def _markdown(found: RunComparison) -> str:
+def _markdown(comparison: RunComparison) -> str:
     parts = ["# Comparison", ""]
-    parts += [f"WARNING: {escaped(line)}\n" for line in left_out(found)]
-    for task, one in found.tasks.items():
-        parts += [f"## {escaped(task)}", ""]
-        parts += [f"- A: {escaped(one.first.path)}", f"- B: {escaped(one.second.path)}"]
-        parts += [f"- WARNING: {escaped(warning, LONGEST)}" for warning in warnings_of(one)]
-        parts += ["", protocol_line(one), ""]
-        if one.protocol:
-            parts += [*_lines(PROTOCOL, protocol_rows(one)), ""]
-        if one.averages:
-            parts += [*_lines(AVERAGES, map(average_row, one.averages)), ""]
-        parts += [*conclusion(one), ""]
-        if one.flips:
-            parts += ["Questions on which only one is right:", "", *_lines(FLIPS, one.flips), ""]
+    parts += [f"WARNING: {escaped(line)}\n" for line in left_out_tasks(comparison)]
+    for name, task in comparison.tasks.items():
+        parts += [f"## {escaped(name)}", ""]
+        parts += [f"- A: {escaped(task.first.path)}", f"- B: {escaped(task.second.path)}"]
+        parts += [f"- WARNING: {escaped(warning, LONGEST)}" for warning in warnings_of(task)]
+        parts += ["", _protocol_line(task), ""]
+        if task.protocol:
+            parts += [*_markdown_table(_PROTOCOL, _protocol_rows(task)), ""]
+        if task.averages:
+            parts += [*_markdown_table(_AVERAGES, map(_average_row, task.averages)), ""]
+        parts += [*_conclusion(task), ""]
+        if task.flips:
+            parts += ["Questions on which only one run is right:", "", *_markdown_table(_FLIPS, task.flips), ""]
     return "\n".join(parts)
 
 
-def _lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return lines_of(header, ([escaped(cell, LONGEST) for cell in row] for row in rows))
+def _markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return table_lines(header, ([escaped(cell, LONGEST) for cell in row] for row in rows))
 
 
-def _differences(found: RunComparison) -> pd.DataFrame:
+def _differences(comparison: RunComparison) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
-    for task, comparison in found.tasks.items():
-        for one in comparison.averages:
-            row = {"task": task, **one._asdict()}
+    for name, task in comparison.tasks.items():
+        for metric in task.averages:
+            row = {"task": name, **metric._asdict()}
             difference, test = row.pop("difference"), row.pop("mcnemar")
-            row |= {name: getattr(difference, name, None) for name in ("mean", "low", "high", "p", "clusters", "error")}
-            row |= {f"mcnemar_{name}": getattr(test, name, None) for name in ("first_only", "second_only", "p")}
+            row |= {key: getattr(difference, key, None) for key in ("mean", "low", "high", "p", "clusters", "error")}
+            row |= {f"mcnemar_{key}": getattr(test, key, None) for key in ("first_only", "second_only", "p")}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _flips(found: RunComparison) -> pd.DataFrame:
+def _flips(comparison: RunComparison) -> pd.DataFrame:
     rows = [
-        {"task": task} | {name: plain(value, LONGEST) for name, value in flip._asdict().items()}
-        for task, comparison in found.tasks.items()
-        for flip in comparison.flips
+        {"task": name} | {key: plain(value, LONGEST) for key, value in flip._asdict().items()}
+        for name, task in comparison.tasks.items()
+        for flip in task.flips
     ]
     return pd.DataFrame(rows, columns=["task", *Flip._fields])

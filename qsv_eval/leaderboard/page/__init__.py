@@ -1,1 +1,1 @@
-"""The leaderboard as a page: one HTML file that opens from disk, and side files that it loads when they are wanted."""
+"""Page of a leaderboard: one HTML file that opens from disk, and data files that it loads on demand."""

@@ -16,17 +16,107 @@ from qsv_eval.scoring.sample_result import Outcome
 __all__ = ["FramesUsed", "PageRun", "RunFiles", "SelectedSamples", "frames_used", "read_run", "select_samples"]
 
 
+class RunFiles(NamedTuple):
+    """Files with the samples of a run."""
+
+    samples: Mapping[str, SamplesFile | None]
+    """Samples files by the task's name in the tables; None if there is no file."""
+    journal: Path | None
+    limit: int
+    """Largest number of samples of a task on the page."""
+
+
+class SelectedSamples(NamedTuple):
+    """Samples of a task that are on the page."""
+
+    samples: list[dict[str, Any]]
+    """Samples with the keys of `samples.SAMPLES`."""
+    total: int
+    """Number of samples of the task."""
+
+
 class FramesUsed(NamedTuple):
     """Frames, cubes and cost of one answer, as plain values that pass quickly between processes."""
 
     times_s: tuple[float, ...]
-    """Instants of the frames; empty where there are several videos, whose frames are not told apart, or none."""
+    """Times of the frames of a single video; empty for several videos or none."""
     use: dict[str, Any]
     """Frames, cubes, tokens and seconds, as the page's script reads them."""
 
 
+class PageRun(NamedTuple):
+    """Samples and frames of one run."""
+
+    samples: dict[str, SelectedSamples | str]
+    """Samples by the task's name in the tables, or the reason why there are none."""
+    frames: dict[tuple[str, str], FramesUsed]
+    """Frames by the task's name in the tables and the sample id."""
+
+
+def read_run(run: RunFiles) -> PageRun:
+    """Read the samples for the page, and the frames of their answers from the journal if there is one."""
+    with gc_paused():
+        samples = {cell: _select(file, run.limit) for cell, file in run.samples.items()}
+        # The journal has the tasks' names in the files.
+        cells = {file.task: cell for cell, file in run.samples.items() if file is not None}
+        wanted = {
+            task: {sample["id"] for sample in selected.samples}
+            for task, cell in cells.items()
+            if isinstance(selected := samples[cell], SelectedSamples)
+        }
+        records = {} if run.journal is None else read_records(run.journal, wanted)
+        frames = {(cells[task], sample_id): frames_used(record) for (task, sample_id), record in records.items()}
+        return PageRun(samples, frames)
+
+
+def _select(file: SamplesFile | None, limit: int) -> SelectedSamples | str:
+    if not limit:
+        return "the limit of samples is 0"
+    if file is None:
+        return "there is no samples file beside the results"
+    try:
+        return select_samples(file, limit)
+    except SetupError as error:
+        # The other samples are still shown; only the name of the path is, because the page is for others too.
+        return visible(str(error).replace(str(file.path), file.path.name))
+
+
+_ORDER: Final = (
+    Outcome.WRONG,
+    Outcome.UNPARSED,
+    Outcome.EMPTY,
+    Outcome.ERROR,
+    Outcome.UNSCORED,
+    Outcome.CORRECT,
+)
+"""Order of samples on the page; the first ones are kept if there are more than the limit."""
+_RANKS: Final[Mapping[str, int]] = {outcome.value: rank for rank, outcome in enumerate(_ORDER)}
+
+
+def select_samples(file: SamplesFile, limit: int) -> SelectedSamples:
+    """Return at most `limit` samples: wrong ones, then other failures, then right ones, each in the order of the file.
+
+    Every line is checked, but only the selected samples are kept in memory.
+
+    Raises:
+        SetupError: a line is not a sample, or an id occurs twice.
+    """
+    index = index_lines(file)
+    refuse_repeated(file, distinct_ids(index))
+    ranks = list(map(_rank, index.outcomes, index.scores))
+    order = sorted(range(len(ranks)), key=ranks.__getitem__)
+    return SelectedSamples(list(samples_at(file, index.starts, order[:limit])), len(ranks))
+
+
+def _rank(outcome: str, score: float | None) -> float:
+    if (rank := _RANKS.get(outcome)) is not None:
+        return rank
+    # Samples of lmms-eval's own tasks have no outcome: they are sorted by score, those without one first.
+    return 0 if score is None or isnan(score) else 1 + score
+
+
 def frames_used(record: Record) -> FramesUsed:
-    """Return what an answer rests on."""
+    """Return the frames, cubes and cost of an answer."""
     times_s = tuple(record.videos[0].timestamps_s) if len(record.videos) == 1 else ()
     use = {
         "videos": [_video(video) for video in record.videos],
@@ -39,98 +129,9 @@ def frames_used(record: Record) -> FramesUsed:
 
 
 def _video(video: VideoUse) -> dict[str, Any]:
-    """Return frames and cubes; a cube as its first frame, the number of its frames, and its seconds."""
+    """Return frames and cubes; a cube as its first frame, its number of frames, and its start and end in seconds."""
     cubes = [
         [start, end - start, None if start_s is None else round(start_s, 2), None if end_s is None else round(end_s, 2)]
         for start, end, start_s, end_s in video.cubes
     ]
     return {"frames": len(video.timestamps_s), "cubes": cubes, "lost": video.lost_frames}
-
-
-_FIRST: Final = (
-    Outcome.WRONG,
-    Outcome.UNPARSED,
-    Outcome.EMPTY,
-    Outcome.ERROR,
-    Outcome.UNSCORED,
-    Outcome.CORRECT,
-)
-"""The order in which samples are shown, and kept where there are more than are wanted."""
-_RANKS: Final[Mapping[str, int]] = {outcome.value: rank for rank, outcome in enumerate(_FIRST)}
-
-
-class SelectedSamples(NamedTuple):
-    """Samples of a task of a run."""
-
-    samples: list[dict[str, Any]]
-    """Those that are shown, each with the names of `samplelines.SAMPLES`."""
-    total: int
-    """Number of samples in all."""
-
-
-def select_samples(file: SamplesFile, most: int) -> SelectedSamples:
-    """Return at most so many samples: wrong ones, then other failures, then right ones, each as in the file.
-
-    Every line is looked at, but only what is shown is kept, so that memory does not grow with what was said.
-
-    Raises:
-        SetupError: a line is no sample, or an id occurs twice.
-    """
-    glances = index_lines(file)
-    refuse_repeated(file, distinct_ids(glances))
-    ranks = list(map(_rank, glances.outcomes, glances.scores))
-    order = sorted(range(len(ranks)), key=ranks.__getitem__)
-    return SelectedSamples(list(samples_at(file, glances.starts, order[:most])), len(ranks))
-
-
-def _rank(outcome: str, score: float | None) -> float:
-    if (rank := _RANKS.get(outcome)) is not None:
-        return rank
-    # lmms-eval's own tasks have no outcomes: by score, and what has none first.
-    return 0 if score is None or isnan(score) else 1 + score
-
-
-class RunFiles(NamedTuple):
-    """Files that hold the samples of a run."""
-
-    samples: Mapping[str, SamplesFile | None]
-    """By the task's name in the tables; None where there is no file."""
-    journal: Path | None
-    most: int
-    """Largest number of samples of a task on the page."""
-
-
-class PageRun(NamedTuple):
-    """Samples and journal of one run."""
-
-    chosen: dict[str, SelectedSamples | str]
-    """By the same: samples, or why there are none."""
-    looked: dict[tuple[str, str], FramesUsed]
-    """Frames and cubes by the same and id."""
-
-
-def read_run(run: RunFiles) -> PageRun:
-    """Read the samples that are shown, and the journal if there are any."""
-    with gc_paused():
-        chosen = {cell: _choose(file, run.most) for cell, file in run.samples.items()}
-        # The journal has the tasks' own names.
-        cells = {file.task: cell for cell, file in run.samples.items() if file is not None}
-        wanted = {
-            task: {sample["id"] for sample in found.samples}
-            for task, cell in cells.items()
-            if isinstance(found := chosen[cell], SelectedSamples)
-        }
-        records = {} if run.journal is None else read_records(run.journal, wanted)
-        return PageRun(chosen, {(cells[task], one): frames_used(record) for (task, one), record in records.items()})
-
-
-def _choose(file: SamplesFile | None, most: int) -> SelectedSamples | str:
-    if not most:
-        return "none were wanted"
-    if file is None:
-        return "there is no samples file beside the results"
-    try:
-        return select_samples(file, most)
-    except SetupError as error:
-        # One damaged file is no reason to have no page; and of its path the page says only the name.
-        return visible(str(error).replace(str(file.path), file.path.name))

@@ -1,4 +1,4 @@
-"""The page itself: one file with its style, script and numbers in it."""
+"""The page itself: one HTML file that contains its style, script and numbers."""
 
 import base64
 import hashlib
@@ -10,49 +10,50 @@ from typing import Any, Final, NamedTuple
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from qsv_eval.leaderboard.page.data_files import SideFiles, as_json
-from qsv_eval.leaderboard.page.table_data import BEHIND, detail_rows, rows_of, with_scores
-from qsv_eval.leaderboard.page.text import visibly
+from qsv_eval.leaderboard.page.data_files import DataFiles, as_json
+from qsv_eval.leaderboard.page.table_data import DETAIL_COLUMNS, detail_rows, rows_of, with_score_indices
+from qsv_eval.leaderboard.page.text import visible_json
 from qsv_eval.leaderboard.plots.draw import Plot
 from qsv_eval.leaderboard.records import OWN, PUBLISHED
 from qsv_eval.leaderboard.safe_text import file_name
 from qsv_eval.leaderboard.tables import LEGEND, RowKey
 from qsv_eval.leaderboard.write import Leaderboard, write_texts
+from qsv_eval.model_adapters.plurals import counted
 
-__all__ = ["INDEX", "Content", "write_index"]
+__all__ = ["INDEX", "PageContent", "write_index"]
 
 INDEX: Final = "index.html"
 _TITLE: Final = "Leaderboard"
 
 
-class Content(NamedTuple):
+class PageContent(NamedTuple):
     """Content of the page."""
 
-    made: Leaderboard
+    leaderboard: Leaderboard
     scores: Sequence[Mapping[str, Any]]
-    """As `score_entries` returns them."""
+    """Headline scores, as `score_entries` returns them."""
     plots: Sequence[Plot]
     no_samples: str
-    """Why there are no samples; empty where there are."""
+    """Reason why there are no samples; empty if there are."""
 
 
-def write_index(content: Content, output: Path, files: SideFiles) -> Path:
-    """Write the page and the side files of groups and protocols; return the page.
+def write_index(content: PageContent, output: Path, files: DataFiles) -> Path:
+    """Write the page and the data files of groups and protocols; return the page.
 
     Raises:
-        SetupError: the folder cannot be written to.
+        SetupError: the folder cannot be written.
     """
     assets = resources(__package__) / "assets"
-    scripts = sorted(one.name for one in assets.iterdir() if one.name.endswith(".js"))
+    scripts = sorted(asset.name for asset in assets.iterdir() if asset.name.endswith(".js"))
     script = "".join((assets / name).read_text("utf-8") for name in scripts)
-    # Only this script may run, and those beside the page: nothing that a text might smuggle in.
+    # Only this script and those beside the page may run, so no script in a text can.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    files.write("protocols/all", visibly(content.made.board.protocols))
+    files.write("protocols/all", visible_json(content.leaderboard.measured.protocols))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     text = environment.from_string((assets / "index.html.jinja").read_text("utf-8")).render(
         title=_TITLE,
         script_source=f"'self' file: 'sha256-{digest}'",
-        # The package's own files and `as_json` are the only texts that are not escaped.
+        # Only the package's own files and the output of `as_json` are not escaped.
         css=Markup((assets / "page.css").read_text("utf-8")),  # noqa: S704
         script=Markup(script),  # noqa: S704
         data=Markup(as_json(_data(content, output))),  # noqa: S704
@@ -62,57 +63,64 @@ def write_index(content: Content, output: Path, files: SideFiles) -> Path:
     return page
 
 
-def _tables(content: Content, files: SideFiles) -> dict[str, Any]:
-    made, table = content.made, content.made.headline
+def _tables(content: PageContent, files: DataFiles) -> dict[str, Any]:
+    leaderboard, table = content.leaderboard, content.leaderboard.headline
     tasks = [column.removesuffix(f" ({OWN})") for column in table.columns]
     groups = [
         {
-            "title": one.title,
-            "key": files.write(f"groups/{file_name(one.title)}", {"columns": one.columns, "rows": rows_of(one)}),
+            "title": breakdown.title,
+            "key": files.write(
+                f"groups/{file_name(breakdown.title)}", {"columns": breakdown.columns, "rows": rows_of(breakdown)}
+            ),
         }
-        for one in made.breakdowns
+        for breakdown in leaderboard.breakdowns
     ]
-    sections = [("scores", "Scores"), ("details", "Details"), ("groups", "Groups"), ("plots", "Plots")]
-    there = {"groups": bool(groups), "plots": bool(content.plots)}
+    sections = {
+        "scores": "Scores",
+        "details": "Details",
+        "groups": "Groups" if groups else "",
+        "plots": "Plots" if content.plots else "",
+        "samples": "Samples",
+        "runs": "Runs",
+    }
+    runs = leaderboard.measured.runs
     return {
         "summary": _summary(content),
-        "sections": [
-            pair for pair in [*sections, ("samples", "Samples"), ("runs", "Runs")] if there.get(pair[0], True)
-        ],
+        "sections": [(name, title) for name, title in sections.items() if title],
         "columns": table.columns,
-        "rows": with_scores(rows_of(table), table, tasks, _numbers(content.scores)),
+        "rows": with_score_indices(rows_of(table), table, tasks, _score_indices(content.scores)),
         "legend": LEGEND,
-        "behind_columns": BEHIND,
-        "behind": detail_rows(content.scores),
+        "detail_columns": DETAIL_COLUMNS,
+        "details": detail_rows(content.scores),
         "groups": groups,
         "plots": list(dict.fromkeys(plot.task for plot in content.plots)),
         "has_samples": not content.no_samples,
         "no_samples": content.no_samples,
-        "run_columns": list(made.board.runs.columns),
-        "runs": made.board.runs.to_numpy().tolist(),
+        "run_columns": list(runs.columns),
+        "runs": runs.to_numpy().tolist(),
     }
 
 
-def _data(content: Content, output: Path) -> dict[str, Any]:
+def _score_indices(scores: Sequence[Mapping[str, Any]]) -> dict[tuple[RowKey, str], int]:
+    return {
+        (RowKey(score["model"], score["setting"], score["kind"] == PUBLISHED), score["task"]): index
+        for index, score in enumerate(scores)
+    }
+
+
+def _summary(content: PageContent) -> str:
+    measured = [score for score in content.scores if score["kind"] != PUBLISHED]
+    models, tasks = ({score[name] for score in measured} for name in ("model", "task"))
+    answers = sum(score["n"] or 0 for score in measured)
+    counts = ((len(models), "model"), (len(content.leaderboard.measured.runs), "run"), (len(tasks), "benchmark"))
+    listed = ", ".join(counted(count, name) for count, name in counts)
+    return f"{listed}; the measured numbers are averages of {counted(answers, 'answer')}."
+
+
+def _data(content: PageContent, output: Path) -> dict[str, Any]:
     plots = [
         {"task": plot.task, "title": plot.title}
         | {name: getattr(plot, name).relative_to(output).as_posix() for name in ("svg", "png")}
         for plot in content.plots
     ]
     return {"scores": content.scores, "plots": plots}
-
-
-def _numbers(scores: Sequence[Mapping[str, Any]]) -> dict[tuple[RowKey, str], int]:
-    return {
-        (RowKey(score["model"], score["setting"], score["kind"] == PUBLISHED), score["task"]): number
-        for number, score in enumerate(scores)
-    }
-
-
-def _summary(content: Content) -> str:
-    measured = [score for score in content.scores if score["kind"] != PUBLISHED]
-    models, tasks = ({score[name] for score in measured} for name in ("model", "task"))
-    asked = sum(score["n"] or 0 for score in measured)
-    counts = ((len(models), "model"), (len(content.made.board.runs), "run"), (len(tasks), "benchmark"))
-    named = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts)
-    return f"{named}; the measured numbers rest on {asked:,} answers."

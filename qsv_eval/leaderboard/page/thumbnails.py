@@ -1,4 +1,4 @@
-"""Thumbnails of the frames that a model saw, read again from local videos by the run's own frame rule."""
+"""Thumbnails of the frames that an answer used, read from local videos at the journal's times or by the frame rule."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from PIL import Image
 
 from qsv_eval.data.sample import Sample
-from qsv_eval.leaderboard.page.data_files import SideFiles
+from qsv_eval.leaderboard.page.data_files import DataFiles
 from qsv_eval.leaderboard.page.read_run import FramesUsed
 from qsv_eval.leaderboard.safe_text import digest
 from qsv_eval.model_adapters.errors import MediaError, QsvError, SetupError
@@ -24,11 +24,12 @@ from qsv_eval.model_adapters.variant_name import plain_name
 from qsv_eval.tasks.media import media_parts
 from qsv_eval.tasks.registry import task_named
 
-__all__ = ["MOST", "ThumbnailFrames", "VideoClip", "VideoClips", "make_thumbnails", "seen_by"]
+__all__ = ["MAX_THUMBNAILS", "ThumbnailRule", "Thumbnails", "VideoClip", "VideoClips", "make_thumbnails"]
+__all__ += ["thumbnail_rule"]
 
 
 class VideoClip(NamedTuple):
-    """A video file, or a stretch of it."""
+    """A video file, or a segment of it."""
 
     path: str
     start_s: float | None = None
@@ -36,21 +37,21 @@ class VideoClip(NamedTuple):
 
 
 class VideoClips:
-    """The videos of our tasks' questions. A task's annotations are read once, for all cells of a sweep."""
+    """Video files of questions; the annotations of a task are read once for all its variants."""
 
     def __init__(self) -> None:
         self._samples: dict[str, dict[str, Sample] | str] = {}
 
     def find(self, task: str, sample_id: str) -> VideoClip | str:
-        """Return the video of a question, or why there is none."""
+        """Return the video of a question, or the reason why there is none."""
         task = plain_name(task)
         if task not in self._samples:
-            self._samples[task] = _samples_of(task)
+            self._samples[task] = _samples_by_id(task)
         samples = self._samples[task]
         if isinstance(samples, str):
             return samples
         if (sample := samples.get(sample_id)) is None:
-            return "the benchmark's files at hand do not have this question"
+            return "the benchmark's local files do not have this question"
         if sample.video is None:
             return "no video: its images are in the benchmark's table"
         try:
@@ -60,23 +61,23 @@ class VideoClips:
         return VideoClip(part["url"], part.get("start_time"), part.get("end_time"))
 
 
-def _samples_of(task: str) -> dict[str, Sample] | str:
-    """Return a task's samples by id, or why they are not at hand."""
+def _samples_by_id(task: str) -> dict[str, Sample] | str:
+    """Return the samples of a task by id, or the reason why they are not available."""
     try:
         known = task_named(task)
     except KeyError:
-        return "where the videos of lmms-eval's own tasks are is not stored"
+        return "the location of the videos of lmms-eval's own tasks is not stored"
     try:
         with _offline():
             return {sample.id: sample for sample in known.benchmark.unchecked_samples(known.set_name)}
     except SetupError:
-        # Its message names folders of this machine, and the page is for others too.
-        return "the benchmark's files are not at hand: set QSV_DATA to their folder and make the page again"
+        # The error's message names folders of this machine, and the page is for others too.
+        return "the benchmark's files are not on this machine: set QSV_DATA to their folder and make the page again"
 
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """Keep the hub's client from the network meanwhile: what is in its cache is at hand, the rest is not."""
+    """Keep the hub's client from the network: only what is in its cache is used."""
     from huggingface_hub import constants
 
     before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
@@ -86,99 +87,110 @@ def _offline() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
-MOST: Final = 8
-"""Thumbnails of a video: so many of the frames that were looked at, evenly over them."""
+MAX_THUMBNAILS: Final = 8
+"""Limit of thumbnails of a video; the frames are subsampled evenly."""
 _LONG_SIDE: Final = 160
-_QUALITY: Final = 60
+"""Longer side of a thumbnail in pixels."""
+_JPEG_QUALITY: Final = 60
 
 
 @dataclass(frozen=True)
-class ThumbnailFrames(FrameRule):
-    """Asks for a few of the frames that a rule picks, or of those that were really looked at."""
+class ThumbnailRule(FrameRule):
+    """A frame rule that takes at most `MAX_THUMBNAILS` of the given times, or of the frames that its base rule picks.
+
+    The frame store does not tell it from its base rule, so it is read without a store. Names of data files are hashes
+    of its fields.
+    """
 
     times: tuple[float, ...] = ()
-    """Seconds of the frames that were looked at, as the journal has them; empty where there is none."""
+    """Times of the used frames in seconds, from the journal; empty if unknown."""
 
     def instants(
         self, video_fps: float, frame_count: int, start_s: float | None = None, end_s: float | None = None
     ) -> list[float]:
-        """Return the seconds of at most `MOST` frames."""
-        all_s = list(self.times) or super().instants(video_fps, frame_count, start_s, end_s)
-        return [all_s[place] for place in subsample(len(all_s), MOST)]
+        """Return the times of the thumbnails in seconds."""
+        times_s = list(self.times) or super().instants(video_fps, frame_count, start_s, end_s)
+        return [times_s[index] for index in subsample(len(times_s), MAX_THUMBNAILS)]
+
+
+def thumbnail_rule(protocol: Mapping[str, Any], used: FramesUsed | None) -> ThumbnailRule | str:
+    """Return the rule for an answer's thumbnails, or the reason why its frames are unknown."""
+    if used is not None and used.times_s:
+        return ThumbnailRule(times=used.times_s)
+    rule = (protocol.get("answers") or {}).get("frame_rule")
+    if not isinstance(rule, Mapping):
+        return "the frames that another model used are not stored"
+    try:
+        return ThumbnailRule(**rule)
+    except (SetupError, TypeError) as error:
+        return f"the run's frame rule cannot be read ({error})"
+
+
+class Thumbnails(NamedTuple):
+    """Data file of the thumbnails of a sample, or the reason why there is none."""
+
+    key: str | None
+    reason: str = ""
 
 
 class _ThumbnailJob(NamedTuple):
     key: str
     clip: VideoClip
-    seen: ThumbnailFrames
+    rule: ThumbnailRule
 
 
-def seen_by(protocol: Mapping[str, Any], looked: FramesUsed | None) -> ThumbnailFrames | str:
-    """Return which frames a question's answer rests on, or why that is not known."""
-    if looked is not None and looked.times_s:
-        return ThumbnailFrames(times=looked.times_s)
-    rule = (protocol.get("answers") or {}).get("frame_rule")
-    if not isinstance(rule, Mapping):
-        return "which frames another model looked at is not stored"
-    try:
-        return ThumbnailFrames(**rule)
-    except (SetupError, TypeError) as error:
-        return f"the run's frame rule cannot be read ({error})"
+def make_thumbnails(wanted: Sequence[tuple[VideoClip, ThumbnailRule]], files: DataFiles) -> list[Thumbnails]:
+    """Write the thumbnails of video clips, each clip once, and return those of each.
 
-
-def make_thumbnails(
-    wanted: Sequence[tuple[VideoClip, ThumbnailFrames]], files: SideFiles
-) -> list[tuple[str | None, str]]:
-    """Write the thumbnails of videos, each once, and return for each its key, or None and why there are none.
-
-    What an earlier page already had is not read again. Files are named by the video's content and the frames.
+    Files are named by the content of the video and the frames, so those of an earlier page are not made again.
     """
-    jobs = [_job(clip, seen) for clip, seen in wanted]
+    jobs = [_job(clip, rule) for clip, rule in wanted]
     unique = {job.key: job for job in jobs if isinstance(job, _ThumbnailJob) and not files.has(job.key)}
-    # Decoders let other threads run.
+    # Threads suffice, because decoders release the interpreter's lock.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         made = dict(zip(unique, pool.map(_read, unique.values()), strict=True))
-    for key, value in made.items():
-        if not isinstance(value, str):
-            files.write(key, value)
-    failed = {key: value for key, value in made.items() if isinstance(value, str)}
+    reasons = {key: value for key, value in made.items() if isinstance(value, str)}
+    for key in made.keys() - reasons.keys():
+        files.write(key, made[key])
     return [
-        (None, job) if isinstance(job, str) else (None, failed[job.key]) if job.key in failed else (job.key, "")
+        Thumbnails(None, job)
+        if isinstance(job, str)
+        else Thumbnails(None if job.key in reasons else job.key, reasons.get(job.key, ""))
         for job in jobs
     ]
 
 
-def _job(clip: VideoClip, seen: ThumbnailFrames) -> _ThumbnailJob | str:
+def _job(clip: VideoClip, rule: ThumbnailRule) -> _ThumbnailJob | str:
     try:
         content = content_id(clip.path)
     except MediaError as error:
-        return _said(error)
-    what = (content, repr(asdict(seen)), repr(clip[1:]), f"{MOST} of {_LONG_SIDE} pixels")
-    return _ThumbnailJob(f"frames/{digest(*what)}", clip, seen)
+        return _reason(error)
+    parts = (content, repr(asdict(rule)), repr(clip[1:]), f"{MAX_THUMBNAILS} of {_LONG_SIDE} pixels")
+    return _ThumbnailJob(f"frames/{digest(*parts)}", clip, rule)
 
 
 def _read(job: _ThumbnailJob) -> dict[str, Any] | str:
     try:
-        facts = probe_video(job.clip.path)
+        info = probe_video(job.clip.path)
     except MediaError as error:
-        return _said(error)
-    scale = _LONG_SIDE / max(facts.width, facts.height)
-    size = max(1, round(facts.height * scale)), max(1, round(facts.width * scale))
-    request = ClipRequest(job.seen, job.clip.start_s, job.clip.end_s)
-    footage, failure, *_ = run_read_job(ReadJob(job.clip.path, (request,)), ReadSettings(size, "fast"))
-    if footage is None:
-        return _said(failure) if isinstance(failure, MediaError) else f"the video cannot be read ({failure})"
-    times = [round(time_s, 2) for time_s in footage.timestamps_s]
-    return {"times": times, "height": size[0], "width": size[1], "images": [_picture(one) for one in footage.frames]}
+        return _reason(error)
+    scale = _LONG_SIDE / max(info.width, info.height)
+    height, width = max(1, round(info.height * scale)), max(1, round(info.width * scale))
+    request = ClipRequest(job.rule, job.clip.start_s, job.clip.end_s)
+    decoded, failure, *_ = run_read_job(ReadJob(job.clip.path, (request,)), ReadSettings((height, width), "fast"))
+    if decoded is None:
+        return _reason(failure) if isinstance(failure, MediaError) else f"the video cannot be read ({failure})"
+    times = [round(time_s, 2) for time_s in decoded.timestamps_s]
+    return {"times": times, "height": height, "width": width, "images": [_image(frame) for frame in decoded.frames]}
 
 
-def _picture(frame: Any) -> str:
+def _image(frame: Any) -> str:
     buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, "JPEG", quality=_QUALITY)
+    Image.fromarray(frame).save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
-def _said(error: MediaError) -> str:
-    # The page is for others too, so of the path only the name.
+def _reason(error: MediaError) -> str:
+    # Only the name of the path, because the page is for others too.
     detail = f", {error.detail}" if error.detail else ""
     return f"the video {Path(error.path).name} is {error.fault.value}{detail}"

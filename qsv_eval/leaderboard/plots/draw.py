@@ -1,4 +1,4 @@
-"""All plots of a leaderboard."""
+"""Plots of a leaderboard: the list of all, drawing, and writing."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,24 +20,24 @@ __all__ = ["Drawing", "Plot", "drawings_of", "write_plots"]
 
 
 class Plot(NamedTuple):
-    """A plot that was written."""
+    """A written plot."""
 
     task: str
     title: str
-    """Title of the plot, also its text for screen readers."""
+    """Title, also the text for screen readers."""
     svg: Path
     png: Path
 
 
 class Drawing(NamedTuple):
-    """A plot that is to be drawn, if there is anything on it."""
+    """A plot to be drawn, if there are data for it."""
 
     task: str
     title: str
     stem: Path
-    """Path of the plot's files without their endings."""
+    """Path of the files without a suffix."""
     draw: Callable[..., Figure | None]
-    of: tuple[Any, ...]
+    arguments: tuple[Any, ...]
     """Arguments of `draw`."""
 
 
@@ -50,17 +50,17 @@ _KINDS: Final = (
 
 
 def drawings_of(points: Mapping[str, Sequence[Point]], scores: pd.DataFrame, folder: Path) -> list[Drawing]:
-    """Return everything that may be drawn.
+    """Return all plots to be drawn.
 
     Args:
-        points: the headline scores of each task.
-        scores: all scores, for those of groups.
-        folder: where the files go.
+        points: headline scores by task.
+        scores: all scores; those of groups are drawn.
+        folder: folder of the files.
     """
     shown = scores[scores["shown"] & (scores["kind"] != PUBLISHED) & (scores["field"] != "")]
     drawings = [
-        Drawing(task, title, folder / file_name(task, kind), draw, (task, own))
-        for task, own in points.items()
+        Drawing(task, title, folder / file_name(task, kind), draw, (task, of_task))
+        for task, of_task in points.items()
         for kind, title, draw in _KINDS
     ]
     for key, part in shown.groupby(["task", "field"], sort=True):
@@ -70,25 +70,25 @@ def drawings_of(points: Mapping[str, Sequence[Point]], scores: pd.DataFrame, fol
     return drawings
 
 
-def write_plots(drawings: Iterable[Drawing], folder: Path, spread: ParallelMap = map) -> list[Plot]:
-    """Draw everything that can be drawn, and write it.
+def write_plots(drawings: Iterable[Drawing], folder: Path, mapped: ParallelMap = map) -> list[Plot]:
+    """Draw and write the plots that have data.
 
     Args:
-        drawings: what there is.
-        folder: where the files go.
-        spread: does the work.
+        drawings: plots to be drawn.
+        folder: folder of the files.
+        mapped: function like `map`, for one or several processes.
 
     Raises:
-        SetupError: the folder cannot be written to.
+        SetupError: the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return [plot for plot in spread(_write, drawings) if plot is not None]
+        return [plot for plot in mapped(_write, drawings) if plot is not None]
     except OSError as error:
-        raise SetupError(f"{folder}: cannot be written to ({error}); name another --output") from error
+        raise SetupError(f"{folder}: cannot be written ({error}); name another --output") from error
 
 
 def _write(drawing: Drawing) -> Plot | None:
     with style():
-        figure = drawing.draw(*drawing.of)
+        figure = drawing.draw(*drawing.arguments)
         return None if figure is None else Plot(drawing.task, drawing.title, *save(figure, drawing.stem))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qsv_eval.leaderboard.labels import ModelStatement, model_names, setting_names, unlike_conditions
+from qsv_eval.leaderboard.labels import ModelStatement, differing_conditions, model_names, setting_names
 
 
 def record(task="t", prompt="p", judge=None, torch="2.6", **answers):
@@ -53,11 +53,11 @@ def test_two_that_read_the_same_are_still_two():
 def test_rows_of_several_models_state_what_they_were_not_alike_in():
     ours = record(checkpoint="a", model_code="1", dtype="half", frame_rule={"max_frames": 420, "fps": 1.0})
     fewer = record(checkpoint="b", model_code="2", dtype="half", frame_rule={"max_frames": 8, "fps": 1.0})
-    stated = unlike_conditions([ours, fewer])
+    stated = differing_conditions([ours, fewer])
     assert stated == {"answers.frame_rule.max_frames"}
     assert setting_names({"1": ours}, stated) == {"1": "max_frames=420"}
     assert (
-        unlike_conditions(
+        differing_conditions(
             [ours, record(checkpoint="c", **{"dtype": "half", "frame_rule": ours["answers"]["frame_rule"]})]
         )
         == set()
@@ -68,7 +68,7 @@ def test_frames_are_stated_in_each_models_own_words():
     ours = record(checkpoint="a", frame_rule={"max_frames": 420})
     other = record(model="llava", pretrained="org/llava", max_frames_num="8", conv_template="x")
     silent = record(model="qwen", pretrained="org/qwen")
-    stated = unlike_conditions([ours, other, silent])
+    stated = differing_conditions([ours, other, silent])
     assert [setting_names({"1": one}, stated)["1"] for one in (ours, other, silent)] == [
         "max_frames=420",
         "max_frames_num=8",

@@ -232,7 +232,7 @@ def test_names_of_files_do_not_depend_on_where_they_lie(tmp_path):
         ("[1, 2]", "unknown format"),
         ('{"results": [1]}', "unknown format"),
         ('{"results": {"a": 1}}', "unknown format"),
-        ('{"results": {"a": {"x,none": 1.0}}}', "does not say which model"),
+        ('{"results": {"a": {"x,none": 1.0}}}', "does not name its model"),
         ('{"results": {"a": {"o,none": {"counts": {}, "n": 1}}}, "model_name": "m"}', "summary of a is of an unknown"),
         ('{"results": {"a": {"x,none": 1}}, "model_name": "m", "protocols": {"a": {"task": "a"}}}', "protocol of a is"),
     ],

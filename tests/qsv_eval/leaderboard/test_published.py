@@ -34,16 +34,16 @@ def test_the_setting_of_a_published_number_is_its_row(tmp_path):
     ("line", "says"),
     [
         ("M,qsv_mlvu,,,70.1,,,,,,,", "peers.csv:2: has no source"),
-        ("M,qsv_mlvu,,,about 70,,,,,,paper,", "peers.csv:2: 'about 70' is no number"),
-        ("\nM,qsv_mlvu,,,nan,,,,,,paper,", "peers.csv:3: 'nan' is no number"),
-        ("M,qsv_mlvu,,,-inf,,,,,,paper,", "peers.csv:2: '-inf' is no number"),
+        ("M,qsv_mlvu,,,about 70,,,,,,paper,", "peers.csv:2: 'about 70' is not a finite number"),
+        ("\nM,qsv_mlvu,,,nan,,,,,,paper,", "peers.csv:3: 'nan' is not a finite number"),
+        ("M,qsv_mlvu,,,-inf,,,,,,paper,", "peers.csv:2: '-inf' is not a finite number"),
         (
             "M,qsv_mlvu,,,70,64,,,,,paper,\nM,qsv_mlvu,,,71,64,,,,,another,",
-            r"peers.csv:3: has the same place as .*peers.csv:2 \(M, frames=64, qsv_mlvu\)",
+            r"peers.csv:3: is for the same cell as .*peers.csv:2 \(M, frames=64, qsv_mlvu\)",
         ),
         ("M,qsv_mvlu,,,70,,,,,,paper,", "peers.csv:2: there is no task 'qsv_mvlu'; did you mean qsv_mlvu"),
         ("M,vidoemme,,,70,,,,,,paper,", "peers.csv:2: there is no task 'vidoemme'; did you mean videomme"),
-        ("M,qsv_mlvu", "peers.csv:2: None is no number"),
+        ("M,qsv_mlvu", "peers.csv:2: None is not a finite number"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, line, says):

@@ -28,9 +28,9 @@ def damage(path, text):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('{"doc_id": 3, "outc', r"jsonl:4: is no sample"),
-        ("[1]\n", r"jsonl:4: is no sample"),
-        ('{"x": 1}\n', r"jsonl:4: is no sample \(KeyError"),
+        ('{"doc_id": 3, "outc', r"jsonl:4: not a sample"),
+        ("[1]\n", r"jsonl:4: not a sample"),
+        ('{"x": 1}\n', r"jsonl:4: not a sample \(KeyError"),
     ],
 )
 def test_a_torn_samples_file_is_refused_by_line(tmp_path, text, says):
@@ -45,7 +45,7 @@ def test_an_id_that_occurs_twice_is_refused(tmp_path):
     write_run(tmp_path, {"qsv_mvbench": rows_of("qsv_mvbench", ["C"] * 3)})
     file = find_samples(tmp_path)["qsv_mvbench"]
     damage(file.path, file.path.read_text())
-    with pytest.raises(SetupError, match=r'3 ids occur twice \(first: "00000"\)'):
+    with pytest.raises(SetupError, match=r'3 repeated ids \(first: "00000"\)'):
         read_samples(file)
 
 
@@ -148,7 +148,7 @@ def test_ids_that_a_task_of_others_gives_twice_make_way_for_numbers(tmp_path):
     assert list(read_samples(once)[0]["id"]) == ["q0", "q1", "q2"]
     assert distinct_ids(index_lines(twice)) == ['"0"', '"1"', '"2"']
     damage(twice.path, twice.path.read_text())
-    with pytest.raises(SetupError, match="3 ids occur twice"):
+    with pytest.raises(SetupError, match="3 repeated ids"):
         read_samples(twice)
 
 

@@ -133,5 +133,5 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="2 and 1 scores, 2 clusters"):
         paired_difference([1, 0], [1], ["a", "b"])
     for one in ([], [1, 0]):
-        with pytest.raises(ValueError, match="needs two at least"):
+        with pytest.raises(ValueError, match="needs at least two"):
             paired_difference(one, one, ["a"] * len(one))

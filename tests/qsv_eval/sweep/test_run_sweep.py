@@ -82,7 +82,7 @@ def test_cells_are_rows_of_a_leaderboard_and_can_be_compared(grid, tmp_path, mon
     assert done.exit_code == 0, done.output
     assert "answers.cube_rule.cubing" in done.output
     wrong = CliRunner().invoke(app, ["compare", f"{run_folder}@max_frames=9", cells[0]])
-    assert "there is no cell max_frames=9; its cells are max_frames=4,cubing=equal" in str(wrong.exception)
+    assert "there is no variant max_frames=9; the variants are max_frames=4,cubing=equal" in str(wrong.exception)
 
 
 def test_a_cell_more_costs_that_cell(grid, tmp_path):

@@ -81,7 +81,7 @@ document.addEventListener("click", (event) => {
 
 function groupCell(cell) {
   if (!cell) return make("td", { className: "number none" }, "–");
-  const near = cell.near ? make("span", { className: "near", "aria-hidden": "true", title: "cannot be told apart from the best" }, "≈") : null;
+  const near = cell.near ? make("span", { className: "near", "aria-hidden": "true", title: "not significantly different from the best" }, "≈") : null;
   const said = cell.said ? make("span", { className: "unseen" }, ` ${cell.said} `) : null;
   const value = make("span", { className: "value" }, cell.text || "–", near, said);
   return make("td", { className: `number ${cell.mark}`, "data-v": cell.value ?? "" }, value,

@@ -4,7 +4,7 @@ import pytest
 from run_files import replies, rows_of, write_foreign, write_run
 
 from qsv_eval.leaderboard.compare.compare import compare_runs
-from qsv_eval.leaderboard.compare.report import left_out, warnings_of
+from qsv_eval.leaderboard.compare.report import left_out_tasks, warnings_of
 from qsv_eval.model_adapters.engine.failure import ERROR_REPLY
 from qsv_eval.model_adapters.errors import SetupError
 from qsv_eval.tasks.registry import task_named
@@ -55,7 +55,7 @@ def test_models_that_lmms_eval_asks_in_other_words_are_compared(tmp_path):
     samples.write_text(samples.read_text().replace("Which?", "Which? Answer with a letter."))
     found = compare_runs(tmp_path / "a", tmp_path / "b").tasks["videomme"]
     assert (found.averages[0].n, found.pairing.changed) == (3, [])
-    assert any("3 questions are put in other words in B" in line for line in warnings_of(found))
+    assert any("3 questions worded differently in B" in line for line in warnings_of(found))
     samples.write_text(samples.read_text().replace('"answer": "C"', '"answer": "D"'))
     assert compare_runs(tmp_path / "a", tmp_path / "b").tasks["videomme"].pairing.changed == ["q0", "q1", "q2"]
 
@@ -67,11 +67,11 @@ def test_a_damaged_file_costs_its_task(tmp_path):
     torn.write_text(torn.read_text()[:-9])
     found = compare_runs(tmp_path / "a", tmp_path / "b")
     assert list(found.tasks) == ["qsv_videomme"]
-    [line] = left_out(found)
+    [line] = left_out_tasks(found)
     assert line.startswith("qsv_mvbench is not compared: ")
-    assert f"{torn}:6: is no sample" in line
+    assert f"{torn}:6: not a sample" in line
     torn.with_name(torn.name.replace("mvbench", "videomme")).unlink()
-    with pytest.raises(SetupError, match="6: is no sample"):
+    with pytest.raises(SetupError, match="6: not a sample"):
         compare_runs(tmp_path / "a", tmp_path / "b")
 
 

@@ -31,7 +31,7 @@ def test_protocols_come_first(tmp_path, capsys):
     shown = printed(capsys, tmp_path, replies(30, 0.9), replies(30, 0.3), answers=answers)
     assert re.search(r"answers\.frame_rule\.max_frames +│ 420 +│ 64 ", shown)
     assert shown.index("answers.frame_rule.max_frames") < shown.index("official average")
-    assert "The average of A is higher, by more than chance." in shown
+    assert "The average of A is significantly higher." in shown
     assert re.search(r"official average .*<\.0001", shown)
 
 
@@ -39,7 +39,7 @@ def test_equal_runs_cannot_be_told_apart(tmp_path, capsys):
     shown = printed(capsys, tmp_path, replies(30, 0.5), replies(30, 0.5))
     assert "reply of A" not in shown
     assert "protocols are equal" in shown
-    assert "A and B cannot be told apart on these questions." in shown
+    assert "A and B do not differ significantly on these questions." in shown
 
 
 @pytest.mark.parametrize(

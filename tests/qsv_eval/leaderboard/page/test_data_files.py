@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from qsv_eval.leaderboard.page.data_files import SideFiles, as_json
-from qsv_eval.leaderboard.page.text import SHOWN, shown, visible
+from qsv_eval.leaderboard.page.data_files import DataFiles, as_json
+from qsv_eval.leaderboard.page.text import MAX_TEXT, page_text, visible
 from qsv_eval.leaderboard.safe_text import digest, file_name
 from qsv_eval.model_adapters.errors import SetupError
 
@@ -23,11 +23,11 @@ def test_numbers_that_are_none_are_no_json():
 
 
 def test_what_an_earlier_page_left_goes_and_the_rest_stays(tmp_path):
-    earlier = SideFiles(tmp_path)
+    earlier = DataFiles(tmp_path)
     earlier.write("frames/old", 1)
     earlier.write("frames/kept", 2)
     (tmp_path / "page" / "frames" / "notes.txt").write_text("somebody's own")
-    now = SideFiles(tmp_path)
+    now = DataFiles(tmp_path)
     assert now.has("frames/kept")
     assert not now.has("frames/new")
     now.write("frames/new", 3)
@@ -36,34 +36,34 @@ def test_what_an_earlier_page_left_goes_and_the_rest_stays(tmp_path):
 
 
 def test_a_file_is_found_again_by_its_name(tmp_path):
-    earlier = SideFiles(tmp_path)
+    earlier = DataFiles(tmp_path)
     earlier.remember("a sample", earlier.write("frames/1", 1))
     earlier.remember("another", earlier.write("frames/2", 2))
     earlier.finish()
     (tmp_path / "page" / "frames" / "2.js").unlink()
     for _ in range(2):
-        now = SideFiles(tmp_path)
+        now = DataFiles(tmp_path)
         assert [now.recall(name) for name in ("a sample", "another", "a third")] == ["frames/1", None, None]
         now.finish()
         assert (tmp_path / "page" / "frames" / "1.js").is_file()
     (tmp_path / "page" / "names.json").write_text("{torn")
-    assert SideFiles(tmp_path).recall("a sample") is None
+    assert DataFiles(tmp_path).recall("a sample") is None
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path):
     (tmp_path / "page").write_text("")
     with pytest.raises(SetupError, match="name another --output"):
-        SideFiles(tmp_path).write("frames/a", 1)
+        DataFiles(tmp_path).write("frames/a", 1)
 
 
 def test_a_long_text_has_a_file_of_its_own(tmp_path):
-    files = SideFiles(tmp_path)
+    files = DataFiles(tmp_path)
     text = "x" * 1_000_000
-    said = shown(text, files)
-    assert (said["start"], said["characters"]) == ("x" * SHOWN, 1_000_000)
+    said = page_text(text, files)
+    assert (said["start"], said["characters"]) == ("x" * MAX_TEXT, 1_000_000)
     assert text in (tmp_path / "page" / f"{said['all']}.js").read_text()
-    assert shown(text, files) == said
-    assert shown("short", files) == "short"
+    assert page_text(text, files) == said
+    assert page_text("short", files) == "short"
 
 
 def test_what_cannot_be_seen_is_made_visible_and_lines_stay_lines():

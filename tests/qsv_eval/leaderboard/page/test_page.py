@@ -170,7 +170,7 @@ def test_what_the_font_of_a_number_says_is_said_in_words_too(tmp_path):
         write_run(tmp_path / "runs" / str(frames), rows, answers={"frame_rule": {"max_frames": frames}})
     page = published(tmp_path / "runs", tmp_path / "out")
     said = re.findall(r'class="unseen"> (.*?) <', page.source)
-    assert said == ["second best, cannot be told apart from the best", "best"]
+    assert said == ["second best, not significantly different from the best", "best"]
     [key] = [attrs["value"] for tag, attrs in page.tags if tag == "option" and "value" in attrs and attrs["value"]]
     rows = side_file(tmp_path / "out", key)["rows"]
     assert {cell["said"] for row in rows for cell in row["cells"] if cell and cell["mark"] == "best"} == {"best"}
@@ -199,7 +199,7 @@ def test_the_same_runs_give_the_same_bytes_and_leave_nothing_of_another_page(run
 
 def test_a_page_without_samples_says_so(runs, tmp_path):
     page = published(runs, tmp_path, samples=0)
-    assert "none were wanted" in " ".join(page.text)
+    assert "the limit is 0" in " ".join(page.text)
     assert not (tmp_path / "page" / "samples").exists()
 
 
@@ -209,7 +209,7 @@ def test_a_damaged_samples_file_costs_only_its_samples(tmp_path):
     file.write_text("no sample\n")
     [score] = [one for one in published(tmp_path, tmp_path / "out").data["scores"] if one["kind"] == "official"]
     assert score["shelf"]["key"] == ""
-    assert score["shelf"]["why"].startswith(f"{file.name}:1: is no sample")
+    assert score["shelf"]["why"].startswith(f"{file.name}:1: not a sample")
 
 
 def test_a_page_of_many_runs_stays_small(tmp_path):

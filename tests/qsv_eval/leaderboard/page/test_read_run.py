@@ -42,7 +42,7 @@ def test_samples_of_lmms_evals_own_go_by_their_scores(tmp_path):
 def test_a_line_that_is_not_shown_is_checked_too(tmp_path):
     file = file_of(write_seen_run(tmp_path / "run", SAID))
     whole = file.path.read_text()
-    for damage, says in ((whole, "ids occur twice"), ("{}\n", ":8: is no sample"), (whole[:200], ":8: is no sample")):
+    for damage, says in ((whole, "repeated ids?"), ("{}\n", ":8: not a sample"), (whole[:200], ":8: not a sample")):
         file.path.write_text(whole + damage)
         with pytest.raises(SetupError, match=says):
             select_samples(file, 1)
@@ -51,8 +51,8 @@ def test_a_line_that_is_not_shown_is_checked_too(tmp_path):
 def test_the_journal_is_searched_for_the_tasks_own_name(tmp_path):
     [origin] = origins_of([write_seen_run(tmp_path / "run", ["right", "other"])]).values()
     found = read_run(RunFiles({"as the tables say": origin.samples(TASK), "none": None}, origin.journal, 9))
-    ids = {sample["id"] for sample in found.chosen["as the tables say"].samples}
-    assert set(found.looked) == {("as the tables say", one) for one in ids}
+    ids = {sample["id"] for sample in found.samples["as the tables say"].samples}
+    assert set(found.frames) == {("as the tables say", one) for one in ids}
 
 
 def test_why_there_are_no_samples_is_text_that_can_be_seen(tmp_path):
@@ -61,4 +61,4 @@ def test_why_there_are_no_samples_is_text_that_can_be_seen(tmp_path):
     damaged = file.path.with_name("\x1b[31m.jsonl")
     damaged.write_text("no sample\n")
     found = read_run(RunFiles({TASK: file._replace(path=damaged)}, None, 9))
-    assert found.chosen[TASK].startswith(r"\x1b[31m.jsonl:1: is no sample")
+    assert found.samples[TASK].startswith(r"\x1b[31m.jsonl:1: not a sample")

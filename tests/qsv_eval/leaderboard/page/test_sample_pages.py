@@ -6,10 +6,10 @@ import pytest
 from seen_runs import TASK, demo_rows, record_of, write_seen_run
 
 from qsv_eval.leaderboard.page import thumbnails
-from qsv_eval.leaderboard.page.data_files import SideFiles
+from qsv_eval.leaderboard.page.data_files import DataFiles
 from qsv_eval.leaderboard.page.read_run import SelectedSamples, frames_used
 from qsv_eval.leaderboard.page.sample_pages import write_sample_page
-from qsv_eval.leaderboard.page.thumbnails import MOST, VideoClip, VideoClips, seen_by
+from qsv_eval.leaderboard.page.thumbnails import MAX_THUMBNAILS, VideoClip, VideoClips, thumbnail_rule
 from qsv_eval.leaderboard.run_index import origins_of
 from qsv_eval.leaderboard.samples import read_samples
 
@@ -29,7 +29,7 @@ def samples_of(folder, task=TASK):
 
 
 def written(tmp_path, samples, records=(), protocol=RULE, total=10):
-    files = SideFiles(tmp_path / "out")
+    files = DataFiles(tmp_path / "out")
     known = {(TASK, record.sample_id): frames_used(record) for record in records}
     shelf = write_sample_page(
         ("a/results.json", TASK), SelectedSamples(samples, total), known, protocol, VideoClips(), files
@@ -93,7 +93,7 @@ def test_thumbnails_stay_where_the_videos_are_not(tmp_path, monkeypatch):
     [row] = demo_rows(["other"])
 
     def page():
-        files = SideFiles(tmp_path / "out")
+        files = DataFiles(tmp_path / "out")
         known = {(TASK, row["id"]): frames_used(record_of(row, 3))}
         shelf = write_sample_page(
             ("a/results.json", TASK), SelectedSamples(samples, 1), known, RULE, VideoClips(), files
@@ -114,7 +114,7 @@ def test_without_a_journal_the_frame_rule_says_which(tmp_path):
     assert len(content(tmp_path, entry["frames"])["times"]) == 4
     long = {"answers": {"frame_rule": {"fps": 1.0, "max_frames": None, "name": "reference"}}}
     _, [entry] = written(tmp_path, samples, protocol=long)
-    assert len(content(tmp_path, entry["frames"])["times"]) <= MOST
+    assert len(content(tmp_path, entry["frames"])["times"]) <= MAX_THUMBNAILS
 
 
 def test_questions_on_one_video_share_its_thumbnails(tmp_path):
@@ -128,7 +128,7 @@ def test_questions_on_one_video_share_its_thumbnails(tmp_path):
     ("clip", "protocol", "why"),
     [
         (VideoClip("gone.mp4"), RULE, "the video gone.mp4 is missing"),
-        ("the benchmark's files are not at hand", RULE, "the benchmark's files are not at hand"),
+        ("the benchmark's files are not on this machine", RULE, "the benchmark's files are not on this machine"),
         (VideoClip("gone.mp4"), {"answers": {"max_num_frames": 8}}, "another model"),
         (VideoClip("gone.mp4"), {"answers": {"frame_rule": {"fps": 1.0, "colour": "red"}}}, "cannot be read"),
     ],
@@ -156,7 +156,7 @@ def test_videos_are_looked_for_without_a_network(monkeypatch):
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     found = VideoClips()
-    assert "not at hand" in found.find("qsv_mvbench", "x")
+    assert "not on this machine" in found.find("qsv_mvbench", "x")
     assert constants.HF_HUB_OFFLINE is False
     assert "do not have this question" in found.find(TASK, "x")
     assert "lmms-eval's own" in found.find("videomme", "x")
@@ -164,8 +164,8 @@ def test_videos_are_looked_for_without_a_network(monkeypatch):
 
 def test_annotations_are_read_once_for_all_cells_of_a_sweep(tmp_path, monkeypatch):
     read = []
-    real = thumbnails._samples_of
-    monkeypatch.setattr(thumbnails, "_samples_of", lambda task: read.append(task) or real(task))
+    real = thumbnails._samples_by_id
+    monkeypatch.setattr(thumbnails, "_samples_by_id", lambda task: read.append(task) or real(task))
     [sample] = samples_of(write_seen_run(tmp_path / "run", ["other"]))
     of = VideoClips()
     found = {of.find(task, sample["id"]) for task in (TASK, f"{TASK}@max_frames=4", f"{TASK}@max_frames=8,fps=2")}
@@ -177,5 +177,5 @@ def test_frames_of_several_videos_are_not_told_apart_so_the_rule_decides():
     [row] = demo_rows(["other"])
     record = record_of(row, 8)
     two = record.model_copy(update={"videos": record.videos * 2})
-    assert seen_by(RULE, frames_used(record)).times == tuple(0.5 + second for second in range(8))
-    assert seen_by(RULE, frames_used(two)).times == ()
+    assert thumbnail_rule(RULE, frames_used(record)).times == tuple(0.5 + second for second in range(8))
+    assert thumbnail_rule(RULE, frames_used(two)).times == ()

@@ -107,7 +107,7 @@ def test_a_score_that_may_yet_change_is_hollow_and_named(plot):
     assert len(line.get_xdata()) == 5
     assert (hollow.get_markerfacecolor(), list(hollow.get_ydata())) == ("white", [20.0, 90.0])
     assert "hollow, some questions have no score: m · max_frames=32" in texts(figure)
-    assert "hollow, some answers rest on fewer frames, for want of memory: m · max_frames=128" in texts(figure)
+    assert "hollow, some answers use fewer frames because memory ran out: m · max_frames=128" in texts(figure)
     assert "hollow" not in texts(plot("t", CURVE))
 
 
@@ -116,7 +116,7 @@ def test_no_power_law_goes_through_a_score_that_may_yet_change():
     [alone] = legend_of(power_law("t", CURVE))
     assert legend_of(figure) == [alone]
     assert "left out, some questions have no score: m · max_frames=32" in texts(figure)
-    assert "left out, some answers rest on fewer frames, for want of memory: m · max_frames=128" in texts(figure)
+    assert "left out, some answers use fewer frames because memory ran out: m · max_frames=128" in texts(figure)
     assert power_law("t", [*CURVE[:2], INCOMPLETE]) is None
 
 
@@ -125,7 +125,7 @@ def test_what_is_incomplete_or_degraded_is_known_of_a_point(tmp_path):
     degraded = {"qsv_mvbench": 1}
     write_run(tmp_path / "b", {"qsv_mvbench": rows_of("qsv_mvbench", ["C", "A"])}, model="b", degraded=degraded)
     write_run(tmp_path / "c", {"qsv_mvbench": rows_of("qsv_mvbench", ["C", "A"])}, model="c")
-    points = points_of(make_leaderboard([tmp_path]).board.scores, {})["qsv_mvbench"]
+    points = points_of(make_leaderboard([tmp_path]).measured.scores, {})["qsv_mvbench"]
     assert [(point.is_complete, point.is_degraded) for point in points] == [(False, False), (True, True), (True, False)]
 
 
@@ -138,7 +138,7 @@ def test_parts_of_the_cost_add_up():
 
 def test_groups_as_bars(tmp_path):
     write_run(tmp_path, {"qsv_mvbench": rows_of("qsv_mvbench", replies(30, 0.5))})
-    scores = make_leaderboard([tmp_path]).board.scores
+    scores = make_leaderboard([tmp_path]).measured.scores
     part = scores[scores["field"] == "subtask"]
     [axes] = group_bars("qsv_mvbench", "subtask", part).axes
     assert sorted(bar.get_width() for bar in axes.patches) == sorted(part["value"])
@@ -149,7 +149,7 @@ def test_groups_as_bars(tmp_path):
 def test_a_bar_of_a_group_with_questions_without_a_score_is_hatched(tmp_path):
     said = replies(30, 0.5)
     write_run(tmp_path, {"qsv_mvbench": rows_of("qsv_mvbench", [ERROR_REPLY, *said[1:]])})
-    scores = make_leaderboard([tmp_path]).board.scores
+    scores = make_leaderboard([tmp_path]).measured.scores
     part = scores[scores["field"] == "subtask"]
     [unsure] = part[part["complete"] == False]["group"]  # noqa: E712 - a frame's column
     figure = group_bars("qsv_mvbench", "subtask", part)
@@ -187,6 +187,6 @@ def test_the_same_runs_give_the_same_bytes(tmp_path, runs):
 
 def test_a_folder_that_cannot_be_written_to(tmp_path):
     (tmp_path / "file").write_text("")
-    scores = make_leaderboard([write_foreign(tmp_path / "run")]).board.scores
+    scores = make_leaderboard([write_foreign(tmp_path / "run")]).measured.scores
     with pytest.raises(SetupError, match="name another --output"):
         write_plots(drawings_of({}, scores, tmp_path / "file"), tmp_path / "file")
