@@ -1,4 +1,4 @@
-"""What a reader does on the page works, by mouse and by keys, on a desk and on a phone, by day and by night."""
+"""Use of the page in a browser: by mouse and keys, wide and narrow, light and dark."""
 
 import re
 import shutil

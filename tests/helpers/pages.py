@@ -1,4 +1,4 @@
-"""The page in a real browser: headless Chromium, driven by Selenium. Nothing is downloaded."""
+"""The page in headless Chromium, driven by Selenium, without a network."""
 
 import os
 import shutil
@@ -13,10 +13,10 @@ NAMES = {"QSV_CHROMIUM": ("chromium", "chromium-browser", "google-chrome"), "QSV
 
 
 def _program(variable: str) -> str:
-    found = os.environ.get(variable) or next(filter(None, map(shutil.which, NAMES[variable])), None)
-    if found is None:
+    program = os.environ.get(variable) or next(filter(None, map(shutil.which, NAMES[variable])), None)
+    if program is None:
         pytest.fail(f"none of {', '.join(NAMES[variable])} is on the path; install chromium and chromium-driver")
-    return found
+    return program
 
 
 @contextmanager
@@ -31,13 +31,13 @@ def opened(page: Path, *, width: int = 1280, height: int = 900, dark: bool = Fal
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(_program("QSV_CHROMEDRIVER")))
     try:
-        # Without motion, or what is clicked may still be on its way.
-        wishes = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce"}
-        features = [{"name": name, "value": value} for name, value in wishes.items()]
+        # Without motion, because a clicked element may still be moving.
+        preferences = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in preferences.items()]
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        # Without a network: whatever the page wanted from there would be an error in its console.
+        # Without a network, so that any access to it is an error in the console.
         browser.execute_cdp_cmd("Network.enable", {})
         offline = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
         browser.execute_cdp_cmd("Network.emulateNetworkConditions", offline)

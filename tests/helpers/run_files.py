@@ -1,4 +1,4 @@
-"""Results and samples files as runs leave them, their scores and summaries made by the real code."""
+"""Writers of results and samples files as runs leave them, with scores and summaries by the real code."""
 
 import json
 import random
@@ -30,21 +30,22 @@ GROUPS = {
 
 
 def replies(count: int, right: float, seed: int = 0) -> list[str]:
-    """Return letters of which about the share `right` is C, the answer to everything here."""
+    """Return letters, about a fraction `right` of which is C, the answer to every question here."""
     rng = random.Random(seed)
     return ["C" if rng.random() < right else "A" for _ in range(count)]
 
 
-def rows_of(task: str, said, *, per_video: int = 3, question: str = "Which?", groups=None):
+def rows_of(task: str, texts, *, per_video: int = 3, question: str = "Which?", groups=None):
     """Return scored rows, one for each reply."""
-    known = task_named(task)
+    scorer = task_named(task).scorer
     fields = GROUPS.get(task, {}) if groups is None else groups
     rows = []
-    for number, reply in enumerate(said):
-        own = {name: values[number % len(values)] for name, values in fields.items()}
-        cluster = f"v{number // per_video}"
-        sample = Sample(id=f"{number:05}", question=question, options=OPTIONS, answer="C", cluster=cluster, groups=own)
-        rows.append(score_sample(new_sample_result(task, sample, reply, "cut"), known.scorer))
+    for index, reply in enumerate(texts):
+        of_sample = {name: values[index % len(values)] for name, values in fields.items()}
+        cluster = f"v{index // per_video}"
+        content = {"question": question, "options": OPTIONS, "answer": "C", "cluster": cluster, "groups": of_sample}
+        sample = Sample(id=f"{index:05}", **content)
+        rows.append(score_sample(new_sample_result(task, sample, reply, "cut"), scorer))
     return rows
 
 
@@ -69,7 +70,7 @@ def write_run(
         summary["protocol"] = CompactDict(protocol.as_dict(), "")
         results[task] = {"alias": task, "accuracy,none": summary["value"], "outcome,none": summary}
         protocols[task] = protocol.as_dict()
-        lines = [json.dumps({"doc_id": place, "outcome": row}) for place, row in enumerate(rows)]
+        lines = [json.dumps({"doc_id": index, "outcome": row}) for index, row in enumerate(rows)]
         (folder / f"{stamp}_samples_{task}.jsonl").write_text("".join(f"{line}\n" for line in lines))
     content = {"results": results, "protocols": protocols, "date": stamp}
     if model is not None:
@@ -86,7 +87,7 @@ def write_results(folder: Path, content, stamp: str = "20261101_000000") -> Path
 
 
 def write_foreign(folder: Path, task: str = "videomme", scores=(1.0, 0.0, 1.0), *, stamp="20261101_000000", **more):
-    """Write files as lmms-eval leaves them for a task of its own and another model."""
+    """Write the files of one of lmms-eval's own tasks and another model; return the results file."""
     content = {
         "results": {
             task: {
@@ -109,14 +110,14 @@ def write_foreign(folder: Path, task: str = "videomme", scores=(1.0, 0.0, 1.0), 
     }
     lines = [
         {
-            "doc_id": number,
+            "doc_id": index,
             "target": "C",
             "filtered_resps": "C" if score else "A",
             "doc_hash": "x",
-            "score": {"question_id": f"q{number}", "videoID": f"v{number // 2}", "answer": "C", "score": score},
+            "score": {"question_id": f"q{index}", "videoID": f"v{index // 2}", "answer": "C", "score": score},
             "input": "Which?",
         }
-        for number, score in enumerate(scores)
+        for index, score in enumerate(scores)
     ]
     file = write_results(folder, content | more, stamp)
     (folder / f"{stamp}_samples_{task}.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))

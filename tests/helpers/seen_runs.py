@@ -1,4 +1,4 @@
-"""Runs of the built-in benchmark as `qsv-eval run` leaves them, journal included, without a model."""
+"""Writers of runs of the built-in benchmark with a journal, as `qsv-eval run` leaves them, without a model."""
 
 from pathlib import Path
 
@@ -16,11 +16,11 @@ TASK = "qsv_demo"
 SECONDS = {"wait": 0.1, "vit": 0.4, "cubing": 0.1, "prefill": 0.2, "generation": 0.3, "other": 0.05}
 
 
-def demo_rows(said):
+def demo_rows(texts):
     """Return scored rows, one for each reply; "right" stands for the sample's answer, "other" for another letter."""
     task = task_named(TASK)
     rows = []
-    for sample, reply in zip(task.samples(), said, strict=False):
+    for sample, reply in zip(task.samples(), texts, strict=False):
         other = "B" if sample.answer == "A" else "A"
         reply = {"right": sample.answer, "other": other}.get(reply, reply)
         rows.append(
@@ -30,7 +30,7 @@ def demo_rows(said):
 
 
 def record_of(row, frames: int = 8, **more) -> Record:
-    """Return an answer that rests on so many frames, one a second, in cubes of four."""
+    """Return the record of an answer on so many frames, one per second, in cubes of four."""
     starts = range(0, frames, 4)
     cubes = [(start, min(start + 4, frames), float(start), float(min(start + 4, frames))) for start in starts]
     use = VideoUse(timestamps_s=[0.5 + second for second in range(frames)], cubes=cubes)
@@ -53,7 +53,7 @@ def record_of(row, frames: int = 8, **more) -> Record:
 
 
 def write_journal(folder: Path, records) -> Path:
-    """Write a run's mark and its journal, by the journal's own code."""
+    """Write `run.json` and the journal of a run, by the journal's own code; return the journal."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text("{}")
     journal = Journal(folder / "journal")
@@ -64,9 +64,9 @@ def write_journal(folder: Path, records) -> Path:
     return folder / "journal"
 
 
-def write_seen_run(folder: Path, said, frames: int = 8, *, model: str = "org/tiny", usage: bool = True) -> Path:
+def write_seen_run(folder: Path, texts, frames: int = 8, *, model: str = "org/tiny", usage: bool = True) -> Path:
     """Write a run of the built-in benchmark; return its output folder."""
-    rows = demo_rows(said)
+    rows = demo_rows(texts)
     rule = {"fps": 1.0, "max_frames": frames, "name": "reference"}
     records = [record_of(row, frames) for row in rows if row["reply"] != ERROR_REPLY]
     stated = {"usage": {TASK: summarise_costs([AnswerCost.of(record) for record in records])}} if usage else {}

@@ -1,4 +1,4 @@
-"""`qsv-eval leaderboard` and `qsv-eval compare` as a user meets them."""
+"""`qsv-eval leaderboard` and `qsv-eval compare` on the command line."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""What a row is called beside its model's name."""
+"""Names of models and settings."""
 
 import pytest
 

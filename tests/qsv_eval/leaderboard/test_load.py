@@ -1,4 +1,4 @@
-"""Results files of any origin become tidy frames, and what is no results file is refused by name."""
+"""Results files of any origin become tidy frames; other files are refused by name."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Jobs over several processes: results in order, what goes wrong there is raised here, a killed process is named."""
+"""Jobs over several processes: results in order, errors raised in this process, a killed process reported."""
 
 import os
 import threading

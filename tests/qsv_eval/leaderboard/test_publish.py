@@ -1,4 +1,4 @@
-"""Whatever files and tasks are called, plots and page are made, and know what lies beside the results."""
+"""Plots and the page are made whatever files and tasks are called, with the files beside the results."""
 
 import json
 import os

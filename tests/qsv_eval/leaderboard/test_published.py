@@ -1,4 +1,4 @@
-"""Published numbers: sourced, or refused."""
+"""Published numbers have a source, or are refused."""
 
 import pytest
 

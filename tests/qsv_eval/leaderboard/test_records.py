@@ -1,4 +1,4 @@
-"""What answers rest on and cost, as the results file says it."""
+"""Cost of answers, as the results file states it."""
 
 import pytest
 from seen_runs import demo_rows, record_of

@@ -1,4 +1,4 @@
-"""What lies beside a results file, also where a run has several."""
+"""Files that belong to a results file, also if a run has several."""
 
 from run_files import rows_of, write_results, write_run
 from seen_runs import TASK, demo_rows, record_of, write_journal

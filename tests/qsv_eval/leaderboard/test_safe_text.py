@@ -1,4 +1,4 @@
-"""Names in tables: as they are where they can be, and never one for two."""
+"""Names in tables: unchanged if possible, and always unique."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Samples files of any origin become one frame, and what is no sample is refused by its line."""
+"""Samples files of any origin become one frame; other lines are refused by number."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Paired differences on clustered questions: they are found where they are, and not where they are not."""
+"""Paired differences on clustered questions: the tests and intervals have their nominal rates."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Which numbers are marked, and which are not."""
+"""Marks of numbers: best, second best, not significantly different from the best."""
 
 import pytest
 

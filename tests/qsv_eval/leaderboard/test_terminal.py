@@ -1,4 +1,4 @@
-"""A leaderboard in the terminal: every number is readable, however narrow it is."""
+"""Tables in the terminal: every number is readable at any width."""
 
 import pytest
 from run_files import rows_of, write_run

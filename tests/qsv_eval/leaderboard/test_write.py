@@ -1,4 +1,4 @@
-"""The files: complete, the same every time, and harmless whatever the names in them are."""
+"""Files of a leaderboard: complete, reproducible, and harmless whatever the names in them are."""
 
 import csv
 import io

@@ -1,11 +1,11 @@
 "use strict";
-// What all parts of the page use: elements whose text is text, and side files that are loaded when they are wanted.
+// Shared functions: making elements, loading data files on demand, dialogs and selects.
 
 const page = JSON.parse(document.getElementById("data").textContent);
 window.qsvData = {};
 const byId = (id) => document.getElementById(id);
 
-/** Make an element. Whatever is said in it is text: nothing in this page is ever parsed as HTML. */
+/** Make an element. Its children are elements or text; no string on this page is parsed as HTML. */
 function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -18,7 +18,7 @@ function make(tag, properties = {}, ...children) {
 
 const loading = new Map();
 
-/** Load a side file once; a promise of what is in it. */
+/** Load a data file once; return a promise of its value. */
 function load(key) {
   if (key in window.qsvData) return Promise.resolve(window.qsvData[key]);
   if (!loading.has(key)) {
@@ -36,7 +36,7 @@ function load(key) {
   return loading.get(key);
 }
 
-/** Put what a side file gives into an element, or why it cannot be had; an answer that comes too late is dropped. */
+/** Fill an element from a data file, or with the error; a result that is no longer wanted is dropped. */
 async function fill(element, key, build) {
   element.dataset.wanted = key;
   let content;
@@ -48,14 +48,14 @@ async function fill(element, key, build) {
   if (element.dataset.wanted === key) element.replaceChildren(...[content].flat());
 }
 
-/** A list of terms and what they are; what is empty is left out. */
+/** Return a list of terms and values, without empty ones. */
 function facts(pairs) {
   const known = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
   return make("dl", { className: "facts" },
     known.map(([name, value]) => [make("dt", {}, name), make("dd", {}, typeof value === "number" ? String(value) : value)]));
 }
 
-/** Open a dialog with a title and content; it closes by Esc, its button, or a click beside it. */
+/** Open a dialog with a title and content; Esc, its button or a click outside closes it. */
 function show(dialog, title, content) {
   dialog.querySelector("h2").textContent = title;
   dialog.querySelector(".body").replaceChildren(...content.filter((part) => part !== null));
@@ -68,7 +68,7 @@ for (const dialog of document.querySelectorAll("dialog")) {
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 }
 
-/** Fill a select with values, kept at what was chosen if that is still there. */
+/** Fill a select with values, and keep its selected value if that is among them. */
 function fillSelect(select, values, first) {
   const before = select.value;
   const named = values.map((value) => Array.isArray(value) ? value : [value, value]);

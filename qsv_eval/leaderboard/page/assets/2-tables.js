@@ -1,5 +1,5 @@
 "use strict";
-// Tables that sort by their headings and are filtered by words.
+// Sorting of tables by their headings, and filtering by words.
 
 const NUMBERS_FIRST = new Intl.Collator("en", { numeric: true });
 
@@ -12,7 +12,7 @@ function valueOf(row, column) {
 }
 
 function compare(one, other, down) {
-  // What is missing comes last, whichever way the rest goes.
+  // Missing values come last in both directions.
   if (one === "" || other === "") return (one === "") - (other === "");
   const order = typeof one === "number" && typeof other === "number"
     ? one - other : NUMBERS_FIRST.compare(String(one), String(other));
@@ -23,17 +23,17 @@ function sortBy(table, heading) {
   const column = heading.cellIndex;
   const isNumber = heading.classList.contains("number");
   const was = heading.getAttribute("aria-sort");
-  // Numbers are wanted from the highest down, names from A on.
+  // The first click sorts numbers from the highest, names from A.
   const down = was === "none" ? isNumber : was === "ascending";
   for (const other of table.tHead.rows[0].cells) other.setAttribute("aria-sort", "none");
   heading.setAttribute("aria-sort", down ? "descending" : "ascending");
   const body = table.tBodies[0];
-  const keyed = [...body.rows].map((row, place) => [valueOf(row, column), place, row]);
+  const keyed = [...body.rows].map((row, index) => [valueOf(row, column), index, row]);
   keyed.sort((one, other) => compare(one[0], other[0], down) || one[1] - other[1]);
   body.append(...keyed.map(([, , row]) => row));
 }
 
-/** Let a table's head sort it: once for each head, or a click would sort as often. */
+/** Make a table sortable by its head; call this once for each head, or a click would sort several times. */
 function makeSortable(head) {
   for (const heading of head.rows[0].cells) {
     heading.querySelector("button")?.addEventListener("click", () => sortBy(head.parentElement, heading));
@@ -55,10 +55,10 @@ function filterTable(id) {
     row.hidden = isHidden || !words.every((word) => text.includes(word));
     count += !row.hidden;
   }
-  const said = document.querySelector(`[data-count="${id}"]`);
-  if (said) {
-    const rowsInAll = `${rows.length} ${rows.length === 1 ? "row" : "rows"}`;
-    said.textContent = count === rows.length ? rowsInAll : `${count} of ${rowsInAll}`;
+  const output = document.querySelector(`[data-count="${id}"]`);
+  if (output) {
+    const total = `${rows.length} ${rows.length === 1 ? "row" : "rows"}`;
+    output.textContent = count === rows.length ? total : `${count} of ${total}`;
   }
 }
 

@@ -1,5 +1,5 @@
 "use strict";
-// One score with all that stands behind it, tables of groups, and the plots of a task.
+// Details of a score, tables of groups, and the plots of a task.
 
 const OUTCOMES = ["correct", "wrong", "unparsed", "empty", "error", "unscored"];
 
@@ -19,15 +19,15 @@ function outcomeBar(outcomes) {
 }
 
 function usageFacts(usage) {
-  if (!usage) return make("p", { className: "missing" }, "Frames really used and cost are not known.");
+  if (!usage) return make("p", { className: "missing" }, "Frames used and cost are unknown.");
   const range = ` (5th to 95th percentile ${usage.p5} to ${usage.p95})`;
   const parts = Object.entries(usage.parts).map(([name, seconds]) => `${name} ${seconds}`).join(", ");
   return facts([
     ["frames really used", `${usage.frames} a question${range}`],
     ["cubes", `${usage.cubes} a question`],
     ["visual tokens", `${usage.tokens} a question, ${usage.tokens_per_frame ?? "–"} a frame`],
-    ["seconds", `${usage.seconds} a question: ${parts}; decoding beside it ${usage.decoding}`],
-    ["over", `${usage.answers} answers`],
+    ["seconds", `${usage.seconds} a question: ${parts}; decoding, in parallel, ${usage.decoding}`],
+    ["mean over", `${usage.answers} answers`],
   ]);
 }
 
@@ -40,11 +40,11 @@ function openScore(number) {
   show(byId("score-view"), `${score.model} on ${score.task}: ${score.value_text || "no score"}`, [
     outcomeBar(score.outcomes),
     facts([
-      ["setting", score.setting], ["interval", interval], ["incomplete, could be", possible],
+      ["setting", score.setting], ["interval", interval], ["possible range (incomplete)", possible],
       ["questions", score.n === null ? null : score.videos ? `${score.n} on ${score.videos} videos or images` : score.n],
       ["average", score.average || [score.kind, score.metric].filter(Boolean).join(": ")],
       ["scale", score.scale], ["mean of questions", score.micro_text], ["mean of groups", score.macro_text],
-      ["degraded", score.degraded ? `${score.degraded} answers rest on fewer frames, for want of memory` : ""],
+      ["degraded", score.degraded ? `${score.degraded} answers use fewer frames because memory ran out` : ""],
       ["source", score.source], ["note", score.note], ["file", score.file],
     ]),
     usageFacts(score.usage),
@@ -58,7 +58,7 @@ function openScore(number) {
   if (score.protocol) fill(protocol, "protocols/all", (all) => record(all[score.protocol] ?? {}));
 }
 
-/** A protocol's record as a list; nested fields by their dotted names. */
+/** Return a protocol record as a list; nested fields have dotted names. */
 function record(value, at = "") {
   const pairs = [];
   const walk = (part, name) => {
@@ -88,12 +88,12 @@ function groupCell(cell) {
     cell.under ? make("small", {}, cell.under) : null, cell.n ? make("small", {}, cell.n) : null, cell.marks ? make("small", { className: "mark" }, cell.marks) : null);
 }
 
-function groupTable(found) {
+function groupTable(table) {
   const heading = (name, kind) => make("th", { scope: "col", className: kind, "aria-sort": "none" }, make("button", { type: "button" }, name));
-  const rows = found.rows.map((row) => make("tr", { className: row.published ? "published" : "" },
+  const rows = table.rows.map((row) => make("tr", { className: row.published ? "published" : "" },
     make("th", { scope: "row", className: "name" }, row.model, row.label ? make("small", {}, row.label) : null),
     row.cells.map(groupCell)));
-  const head = make("thead", {}, make("tr", {}, heading("model", "name"), found.columns.map((name) => heading(name, "number"))));
+  const head = make("thead", {}, make("tr", {}, heading("model", "name"), table.columns.map((name) => heading(name, "number"))));
   makeSortable(head);
   return [head, make("tbody", {}, rows)];
 }

@@ -1,7 +1,7 @@
 "use strict";
-// One sample: what was asked, what was seen, what was said, and what came of it.
+// Details of a sample: question, frames and cubes, reply, and outcome.
 
-/** A text, or its beginning with a button that loads and shows the rest. */
+/** Return a text, or its beginning with a button that loads the rest. */
 function textOf(value, className = "text") {
   if (typeof value !== "object") return make("pre", { className }, value === undefined || value === "" ? "–" : value);
   const text = make("pre", { className }, `${value.start}…`);
@@ -23,12 +23,12 @@ const plainText = (value) => (value === undefined ? "" : typeof value === "objec
 
 function optionList(sample) {
   const answer = plainText(sample.answer);
-  const items = sample.options.map((option, place) => {
-    const letter = String.fromCharCode(65 + place);
+  const items = sample.options.map((option, index) => {
+    const letter = String.fromCharCode(65 + index);
     const isRight = answer === letter, isTaken = sample.extracted === letter;
-    const said = [isRight ? "right" : "", isTaken ? "read from the reply" : ""].filter(Boolean);
+    const notes = [isRight ? "right" : "", isTaken ? "read from the reply" : ""].filter(Boolean);
     return make("li", { className: [isRight ? "right" : "", isTaken ? "taken" : ""].join(" ").trim() },
-      plainText(option), said.length ? make("small", {}, said.join(", ")) : null);
+      plainText(option), notes.length ? make("small", {}, notes.join(", ")) : null);
   });
   return make("ul", { className: "options" }, items);
 }
@@ -38,19 +38,19 @@ const clock = (seconds) => {
   return whole ? `${whole}:${String(Math.floor(seconds % 60)).padStart(2, "0")}` : `${Number(seconds.toFixed(1))} s`;
 };
 
-function film(found) {
-  return make("div", { className: "film" }, found.images.map((image, place) =>
-    make("figure", {}, make("img", { src: image, alt: `frame at ${clock(found.times[place])}`, width: found.width, height: found.height }),
-      make("figcaption", {}, clock(found.times[place])))));
+function film(frames) {
+  return make("div", { className: "film" }, frames.images.map((image, index) =>
+    make("figure", {}, make("img", { src: image, alt: `frame at ${clock(frames.times[index])}`, width: frames.width, height: frames.height }),
+      make("figcaption", {}, clock(frames.times[index])))));
 }
 
-/** Cubes as a strip over time, each as wide as it is long; without times, as wide as it has frames. */
+/** Return the cubes as a strip, each as wide as its duration, or as its number of frames if times are unknown. */
 function timeline(video) {
   const timed = video.cubes.every((cube) => cube[2] !== null && cube[3] !== null);
   const strip = make("div", { className: "timeline", role: "img", "aria-label": `${video.cubes.length} cubes over ${video.frames} frames` });
-  video.cubes.forEach(([first, frames, start, end], place) => {
+  video.cubes.forEach(([first, frames, start, end], index) => {
     const when = timed ? `${clock(start)} to ${clock(end)}` : `from frame ${first}`;
-    const part = make("i", { title: `cube ${place + 1}: ${when}, ${frames} frames` });
+    const part = make("i", { title: `cube ${index + 1}: ${when}, ${frames} frames` });
     part.style.flexGrow = timed ? Math.max(end - start, 0.01) : frames;
     strip.append(part);
   });
@@ -62,18 +62,18 @@ function timeline(video) {
     make("span", {}, timed ? clock(lastCube[3]) : "last frame")));
 }
 
-function seen(sample) {
+function framesAndCubes(sample) {
   const parts = [make("h3", {}, "Frames")];
   if (sample.frames) {
-    const place = make("div");
-    fill(place, sample.frames, film);
-    parts.push(place);
+    const frames = make("div");
+    fill(frames, sample.frames, film);
+    parts.push(frames);
   } else {
-    parts.push(make("p", { className: "missing" }, `No thumbnails: ${sample.why || "no reason is known"}.`));
+    parts.push(make("p", { className: "missing" }, `No thumbnails: ${sample.why || "the reason is unknown"}.`));
   }
   const videos = (sample.use?.videos ?? []).filter((video) => video.cubes.length);
   if (videos.length) parts.push(make("h3", {}, "Cubes"), ...videos.map(timeline));
-  else parts.push(make("p", { className: "count" }, "Its cubes are not known: they are in a run's journal, and there is none of this answer."));
+  else parts.push(make("p", { className: "count" }, "The cubes are unknown, because the run has no journal with this answer."));
   return parts;
 }
 
@@ -90,13 +90,13 @@ function sampleView(sample) {
       ["score", sample.score], ["why no score", sample.reason],
       ["verdicts", sample.verdicts ? Object.entries(sample.verdicts).map(([name, value]) => `${name} ${value}`).join(", ") : ""],
     ]),
-    ...seen(sample),
+    ...framesAndCubes(sample),
     make("h3", {}, "Also"),
     facts([
       ["video or image", sample.video],
       ...Object.entries(sample.groups ?? {}).map(([name, values]) => [name, values.join(", ")]),
       ["tokens", use ? `${use.prompt} read, ${use.tokens} of them visual` : ""], ["seconds", use?.seconds],
-      ["degraded", use?.degraded ? "rests on fewer frames, for want of memory" : ""],
+      ["degraded", use?.degraded ? "uses fewer frames because memory ran out" : ""],
     ]),
   ];
 }

@@ -1,8 +1,8 @@
 "use strict";
-// The sample browser: which task, which run, which of its samples.
+// The sample browser: choice of a task and a run, and filters of its samples.
 
-const PORTION = 200; // samples that are listed at once
-const browser = { shelf: null, said: "", samples: [], found: [], listed: 0, chosen: 0 };
+const BATCH = 200; // samples added to the list at once
+const browser = { shelf: null, message: "", samples: [], matches: [], listed: 0, selected: 0 };
 
 const shelved = page.scores.map((score, number) => ({ score, number: String(number) })).filter(({ score }) => score.shelf);
 
@@ -12,12 +12,12 @@ function fillRuns() {
     .map(({ score, number }) => [number, [score.model, score.setting].filter(Boolean).join(" · ")]));
 }
 
-/** Show the samples of one score, wherever on the page that was asked for. */
+/** Show the samples of one score. */
 function openShelf(task, number) {
   byId("sample-task").value = task;
   fillRuns();
   byId("sample-run").value = number;
-  // What was looked for in another run's samples would hide some of these.
+  // Filters set for another run would hide some samples.
   for (const filter of ["sample-search", "sample-outcome", "sample-group"]) byId(filter).value = "";
   loadShelf();
   byId("samples").scrollIntoView();
@@ -27,20 +27,20 @@ function openShelf(task, number) {
 async function loadShelf() {
   const { shelf } = page.scores[Number(byId("sample-run").value)];
   browser.shelf = shelf;
-  // What was listed until now is another run's.
-  take([], shelf.key ? "Loading…" : `No samples: ${shelf.why}.`);
-  let [samples, said] = [[], browser.said];
+  // The samples listed so far belong to another run.
+  setSamples([], shelf.key ? "Loading…" : `No samples: ${shelf.why}.`);
+  let [samples, message] = [[], browser.message];
   if (shelf.key) {
     try {
-      [samples, said] = [(await load(shelf.key)).samples, ""];
+      [samples, message] = [(await load(shelf.key)).samples, ""];
     } catch (error) {
-      said = error.message;
+      message = error.message;
     }
   }
-  // Meanwhile yet another run may have been chosen.
+  // Another run may have been chosen in the meantime.
   if (browser.shelf !== shelf) return;
   fillFilters(samples);
-  take(samples, said);
+  setSamples(samples, message);
 }
 
 function fillFilters(samples) {
@@ -50,14 +50,14 @@ function fillFilters(samples) {
   fillSelect(byId("sample-group"), [...groups].sort(NUMBERS_FIRST.compare), "all");
 }
 
-/** Browse these samples; where there are none, `said` is why. */
-function take(samples, said) {
+/** Set the samples to browse; if there are none, `message` is the reason. */
+function setSamples(samples, message) {
   browser.samples = samples;
-  browser.said = said;
+  browser.message = message;
   filterSamples();
 }
 
-function isWanted(sample, outcome, group, words) {
+function isMatch(sample, outcome, group, words) {
   if (outcome && sample.outcome !== outcome) return false;
   if (group && !Object.entries(sample.groups ?? {}).some(([name, values]) => values.some((value) => `${name}: ${value}` === group))) return false;
   const text = [sample.id, plainText(sample.question), plainText(sample.reply), sample.video].join(" ").toLowerCase();
@@ -67,48 +67,48 @@ function isWanted(sample, outcome, group, words) {
 function filterSamples() {
   const words = wordsOf(byId("sample-search").value);
   const [outcome, group] = [byId("sample-outcome").value, byId("sample-group").value];
-  browser.found = browser.samples.filter((sample) => isWanted(sample, outcome, group, words));
+  browser.matches = browser.samples.filter((sample) => isMatch(sample, outcome, group, words));
   browser.listed = 0;
   byId("sample-list").replaceChildren();
   const left = browser.shelf.left_out ? `; ${browser.shelf.left_out} more are not on this page (wrong ones come first)` : "";
-  byId("sample-count").textContent = browser.said || `${browser.found.length} of ${browser.samples.length} samples${left}`;
+  byId("sample-count").textContent = browser.message || `${browser.matches.length} of ${browser.samples.length} samples${left}`;
   listMore();
-  choose(0, false);
+  select(0, false);
 }
 
 function listMore() {
-  const next = browser.found.slice(browser.listed, browser.listed + PORTION);
-  byId("sample-list").append(...next.map((sample, place) => make("li",
-    { role: "option", id: `sample-${browser.listed + place}`, "aria-selected": "false" },
+  const next = browser.matches.slice(browser.listed, browser.listed + BATCH);
+  byId("sample-list").append(...next.map((sample, index) => make("li",
+    { role: "option", id: `sample-${browser.listed + index}`, "aria-selected": "false" },
     make("span", { className: `outcome ${sample.outcome ?? ""}` }, sample.outcome ?? (sample.score === undefined ? "–" : `score ${sample.score}`)),
     make("span", {}, plainText(sample.question).slice(0, 200)),
     make("span", { className: "said" }, plainText(sample.reply).slice(0, 120)))));
   browser.listed += next.length;
-  byId("sample-more").hidden = browser.listed >= browser.found.length;
+  byId("sample-more").hidden = browser.listed >= browser.matches.length;
 }
 
-function choose(place, scroll = true) {
+function select(index, scroll = true) {
   const list = byId("sample-list");
-  if (!browser.found.length) {
+  if (!browser.matches.length) {
     list.removeAttribute("aria-activedescendant");
     return;
   }
-  browser.chosen = Math.min(Math.max(place, 0), browser.found.length - 1);
-  while (browser.listed <= browser.chosen) listMore();
+  browser.selected = Math.min(Math.max(index, 0), browser.matches.length - 1);
+  while (browser.listed <= browser.selected) listMore();
   list.querySelector('[aria-selected="true"]')?.setAttribute("aria-selected", "false");
-  const item = list.children[browser.chosen];
+  const item = list.children[browser.selected];
   item.setAttribute("aria-selected", "true");
   list.setAttribute("aria-activedescendant", item.id);
   if (scroll) item.scrollIntoView({ block: "nearest" });
 }
 
 function openSample() {
-  const sample = browser.found[browser.chosen];
+  const sample = browser.matches[browser.selected];
   if (sample) show(byId("sample-view"), sample.id, sampleView(sample));
 }
 
 function turn(by) {
-  choose(browser.chosen + by);
+  select(browser.selected + by);
   openSample();
 }
 
@@ -123,7 +123,7 @@ if (byId("sample-task") && shelved.length) {
   byId("sample-list").addEventListener("click", (event) => {
     const item = event.target.closest("li");
     if (!item) return;
-    choose([...item.parentElement.children].indexOf(item));
+    select([...item.parentElement.children].indexOf(item));
     openSample();
   });
   for (const button of document.querySelectorAll("[data-turn]")) button.addEventListener("click", () => turn(Number(button.dataset.turn)));

@@ -29,12 +29,12 @@ document.addEventListener("keydown", (event) => {
 
 byId("sample-list")?.addEventListener("keydown", (event) => {
   const to = {
-    ArrowDown: browser.chosen + 1, ArrowUp: browser.chosen - 1, Home: 0, End: browser.found.length - 1,
-    PageDown: browser.chosen + 10, PageUp: browser.chosen - 10,
+    ArrowDown: browser.selected + 1, ArrowUp: browser.selected - 1, Home: 0, End: browser.matches.length - 1,
+    PageDown: browser.selected + 10, PageUp: browser.selected - 10,
   }[event.key];
   if (to !== undefined) {
     event.preventDefault();
-    choose(to);
+    select(to);
   } else if (event.key === "Enter") {
     event.preventDefault();
     openSample();

@@ -1,4 +1,4 @@
-"""Two runs side by side: planted differences are found, and only what both were asked counts."""
+"""Comparison of two runs: planted differences are found, and only shared questions are compared."""
 
 import pytest
 from run_files import replies, rows_of, write_foreign, write_run

@@ -1,4 +1,4 @@
-"""What is printed and written of a comparison: in order, in words, and harmless whatever replies hold."""
+"""Report of a comparison: in order, in words, and harmless whatever replies hold."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""The page's colours can be read: 4.5 to 1 at least (WCAG 2.2, AA), by day and by night."""
+"""Colours of the page have a contrast of at least 4.5 to 1 (WCAG 2.2, AA), in light and dark mode."""
 
 import re
 from importlib.resources import files

@@ -1,4 +1,4 @@
-"""Side files hold data and nothing that could run, and long texts have files of their own."""
+"""Data files hold data and nothing executable; long texts have files of their own."""
 
 import json
 

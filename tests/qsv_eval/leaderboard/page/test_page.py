@@ -1,4 +1,4 @@
-"""The page holds everything, opens without a network, and lets no text be anything but text."""
+"""The page holds everything, opens without a network, and shows every text as text."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Which samples a page has: wrong ones first, of ours by their outcomes and of others by their scores."""
+"""Samples on the page: wrong ones first, by outcome in our tasks and by score in others."""
 
 import pytest
 from run_files import write_foreign

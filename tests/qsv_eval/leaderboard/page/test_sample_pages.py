@@ -1,4 +1,4 @@
-"""Which samples a page has, and what it says of each."""
+"""Sample pages: values, frames and thumbnails of each sample."""
 
 import json
 

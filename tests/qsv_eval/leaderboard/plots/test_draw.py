@@ -1,4 +1,4 @@
-"""Plots are drawn of what is known, say what they leave out, and are the same bytes each time."""
+"""Plots draw known scores, name those left out, and are the same bytes each time."""
 
 import matplotlib
 import pytest

@@ -1,4 +1,4 @@
-"""A fit finds the law that made the points, and makes none up where there are too few."""
+"""Fits of a power law: the true law is found, and none is made up from too few points."""
 
 import numpy as np
 import pytest
