@@ -1,4 +1,4 @@
-"""The verbs of the command line that compare runs: tables of many, and two of them question by question."""
+"""Commands `leaderboard` (tables, plots and a page of many runs) and `compare` (two runs, question by question)."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs."""
+    """Add the commands to the application."""
     app.command(epilog="Example: qsv-eval leaderboard qsv_runs --output results")(leaderboard)
     app.command(epilog="Example: qsv-eval compare OUT_64_FRAMES OUT_420_FRAMES --output difference")(compare)
 
@@ -33,13 +33,13 @@ def leaderboard(
     from qsv_eval.leaderboard.terminal import print_table
     from qsv_eval.leaderboard.write import make_leaderboard, write_files
 
-    made = make_leaderboard(folders, peers)
-    files = write_files(made, output)
-    files += publish(made, folders, output, page=page, plots=plots, samples_per_task=samples_per_task)
-    print_table(made.headline)
+    board = make_leaderboard(folders, peers)
+    files = write_files(board, output)
+    files += publish(board, folders, output, page=page, plots=plots, samples_per_task=samples_per_task)
+    print_table(board.headline)
     for file in files:
         typer.echo(file)
-    cells = (cell for _, row in made.headline.rows for cell in row if cell is not None)
+    cells = (cell for _, row in board.headline.rows for cell in row if cell is not None)
     raise typer.Exit(EXIT_INCOMPLETE if any(cell.is_complete is False for cell in cells) else 0)
 
 
@@ -63,7 +63,7 @@ def compare(
     from qsv_eval.leaderboard.compare.compare import compare_runs
     from qsv_eval.leaderboard.compare.report import print_comparison, write_comparison
 
-    found = compare_runs(first, second)
-    print_comparison(found, flips=flips)
-    for file in write_comparison(found, output) if output else ():
+    comparison = compare_runs(first, second)
+    print_comparison(comparison, flips=flips)
+    for file in write_comparison(comparison, output) if output else ():
         typer.echo(file)
